@@ -1,0 +1,46 @@
+#pragma once
+// How long a kernel takes on one GPU: the interface that measured profiles fill, and the roofline that stands in for them.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "models/hardware/gpu.hpp"
+#include "models/llm/ops.hpp"
+
+namespace moesim {
+
+enum class KernelSource { calibrated, published, transferred, roofline };
+std::string_view name_of(KernelSource source);
+
+/// The grouped expert FFN of one layer on one rank: GEMM1 (gate, up) + SwiGLU + GEMM2, weights of active slots read once.
+struct ExpertShape {
+  int hidden = 0;
+  int expert_hidden = 0;  ///< on this rank (after expert TP)
+  NumberFormat format = NumberFormat::bf16;
+};
+
+/// Prepared for one shape; called once per rank, layer and step, so it must take well under 100 ns per local slot.
+class ExpertTimes {
+public:
+  virtual ~ExpertTimes() = default;
+  /// rows_per_slot: tokens of each local expert slot.
+  virtual Seconds operator()(std::span<const std::int32_t> rows_per_slot) const = 0;
+};
+
+class KernelTimes {
+public:
+  virtual ~KernelTimes() = default;
+  virtual KernelSource source() const = 0;
+  virtual Seconds time(const Op& op) const = 0;
+  virtual std::unique_ptr<ExpertTimes> experts(const ExpertShape& shape) const = 0;
+};
+
+/// t = launch + max(flops / (eta_f peak), bytes / (eta_b bandwidth)), eta_f from tile quantisation (domain B.5):
+/// tiles = sum_e ceil(m_e/BM) ceil(N/BN) over waves of SMs. No parameter is fitted to the tables it is benched against.
+std::unique_ptr<KernelTimes> make_roofline(const Gpu& gpu);
+
+/// Sum over ops.
+Seconds total_time(const KernelTimes& kernels, std::span<const Op> ops);
+
+}  // namespace moesim

@@ -1,0 +1,58 @@
+#pragma once
+// What the engine tells the metrics: facts in the past tense, with the simulated time they became true.
+
+#include <cstdint>
+#include <span>
+#include <variant>
+
+#include "models/hardware/topology.hpp"
+#include "models/units/quantity.hpp"
+
+namespace moesim {
+
+/// Where time on the critical path goes.
+enum class Cause { attention, tp_collective, dispatch, experts, combine, dense, pipeline, host, other };
+inline constexpr int kCauses = 9;
+
+/// One span of a step that every rank of a lockstep group went through and ended together.
+/// `took` is the length on the critical path; `busy` what each rank worked of it, the rest it waited.
+struct PhaseFinished {
+  Seconds at;            ///< end
+  Seconds took;
+  Cause cause;
+  int layer;             ///< model layer, -1: outside the layers
+  int gating_rank;       ///< the rank that ended last, -1: a collective
+  LinkId gating_link;    ///< collectives: the link that decided, -1: latency or none
+  std::span<const double> busy;  ///< [ranks] seconds of work (collectives: empty)
+};
+
+/// Loads of one MoE layer in one step.
+struct ExpertsLoaded {
+  Seconds at;
+  int layer;                                    ///< model layer
+  int moe_layer;                                ///< index among MoE layers
+  std::span<const std::int32_t> rows_per_slot;  ///< [slots]
+  std::span<const std::int32_t> expert_loads;   ///< [experts]
+  std::int64_t tokens;                          ///< entering the layer
+};
+
+/// A collective moved bytes over links.
+struct BytesMoved {
+  Seconds at;
+  Cause cause;
+  int layer;
+  Seconds took;
+  std::span<const double> link_bytes;  ///< [links]
+};
+
+struct StepFinished {
+  Seconds at;
+  Seconds took;
+  int step;
+  std::int64_t tokens;
+};
+
+/// A closed set: a new kind of event makes every std::visit that forgets it fail to compile.
+using Event = std::variant<PhaseFinished, ExpertsLoaded, BytesMoved, StepFinished>;
+
+}  // namespace moesim

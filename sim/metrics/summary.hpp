@@ -1,0 +1,94 @@
+#pragma once
+// The answer: what summary.json holds.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/deployment/deployment.hpp"
+#include "models/hardware/topology.hpp"
+#include "sim/events/events.hpp"
+
+namespace moesim {
+
+struct MeanMax {
+  double mean = 1, max = 1;
+};
+
+struct Percentiles {
+  Seconds mean, p50, p90, p99;
+};
+
+struct Hotspot {
+  enum class Kind { expert, gpu, link } kind = Kind::gpu;
+  std::string id;       ///< "n2g5", "layer 31 expert 91", "n0g3 -> leaf3.0"
+  std::optional<int> layer;
+  double share_of_time = 0;  ///< of the step that this one gates beyond a balanced system
+  std::string reason;
+  std::string remedy;
+};
+
+struct LinkUse {
+  std::string name;
+  std::string tier;
+  Bytes bytes;           ///< over the run
+  double busy_share = 0; ///< of the run's time at the achieved rate
+  double peak_share = 0; ///< largest share of one collective's time
+};
+
+struct GpuUse {
+  std::string name;
+  std::array<Seconds, kCauses> busy{};
+  Seconds wait;
+  std::int64_t tokens = 0;        ///< expert rows
+  double gating_share = 0;        ///< of the critical path that this GPU ended last
+};
+
+struct ExpertUse {
+  int layer, expert, slot, gpu;
+  std::int64_t tokens;
+};
+
+struct StepRow {
+  int step;
+  Seconds start, took;
+  std::int64_t tokens;
+};
+
+struct Summary {
+  // what was simulated
+  std::string scenario_name, question, headline;   ///< headline: "deepseek-v3 · 32 x h100-sxm (4 nodes x 8) · ..."
+  std::map<std::string, std::string> chosen;       ///< what each `auto` took: communication.all_to_all -> deepep_low_latency
+  std::vector<std::string> notes;                  ///< why keys are null, what was not modelled
+  int gpus = 0, nodes = 0;
+  // throughput and latency
+  std::optional<double> output_tokens_per_s, input_tokens_per_s;
+  double total_tokens_per_s = 0;
+  Percentiles step;
+  std::optional<Percentiles> tpot, itl, ttft, e2e;
+  // where it goes
+  MeanMax expert_imbalance, gpu_imbalance;
+  std::optional<MeanMax> nic_imbalance;
+  std::array<double, kCauses> critical_path{};     ///< shares, sum 1
+  std::vector<Hotspot> hotspots;
+  MemoryFit memory;
+  // checks
+  bool tokens_conserved = false, bytes_conserved = false;
+  // provenance
+  std::string version, scenario_hash, simgrid, kernel_source, profile;
+  std::uint64_t seed = 0;
+  // cost, SLO
+  std::optional<double> usd_per_hour, usd_per_million_output_tokens;
+  struct SloVerdict { std::string name; Seconds limit; std::optional<Seconds> reached; bool met; };
+  std::vector<SloVerdict> slo;
+  // tables
+  std::vector<LinkUse> links;
+  std::vector<GpuUse> gpu_table;
+  std::vector<ExpertUse> experts;
+  std::vector<StepRow> steps;
+};
+
+}  // namespace moesim

@@ -1,0 +1,93 @@
+#pragma once
+// A question, validated: everything a simulation needs to know. yaml-cpp stays inside load.cpp.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/collectives/collectives.hpp"
+#include "models/hardware/cluster.hpp"
+#include "models/layout/layout.hpp"
+#include "models/llm/architecture.hpp"
+#include "models/llm/ops.hpp"
+#include "models/placement/placement.hpp"
+#include "models/routing/routing.hpp"
+#include "models/traffic/traffic.hpp"
+
+namespace moesim {
+
+enum class DpPadding { none, max };
+enum class KernelChoice { roofline };
+
+struct WorkloadSpec {
+  Phase phase = Phase::decode;
+  double tokens_per_gpu = 0;  ///< new tokens of one step per GPU of the layout; decode: sequences per GPU
+  double context = 0;         ///< decode: KV entries per sequence at the first step; prefill: prompt length
+  int steps = 100;
+  double dp_imbalance = 1;    ///< max / mean tokens over attention-DP ranks in every step
+};
+
+struct CommunicationSpec {
+  AllToAll all_to_all = AllToAll::automatic;
+  std::optional<CopyRule> copies;  ///< empty: auto
+  AllReduceAlgorithm all_reduce = AllReduceAlgorithm::automatic;
+  DpPadding dp_padding = DpPadding::none;
+  ReplicaChoice replicas = ReplicaChoice::uniform_random;
+  // rails and spread live in ClusterSpec
+};
+
+struct Slo {
+  std::optional<Seconds> ttft;
+  std::optional<Seconds> tpot;
+};
+
+/// A value with where it came from, for --resolved: "input", "default", "--set", "catalogue" ...
+struct ResolvedValue {
+  std::string path;    ///< "cluster.fabric.nic"
+  std::string value;   ///< as it would be written in YAML
+  std::string origin;
+};
+
+struct Scenario {
+  std::string name;       ///< file stem
+  std::string question;
+  Architecture model;
+  Precision precision;
+  ClusterSpec cluster;
+  LayoutSpec layout;
+  PlacementSpec placement;
+  RoutingSpec routing;
+  WorkloadSpec workload;
+  CommunicationSpec communication;
+  bool overlap_shared_experts = true;
+  KernelChoice kernels = KernelChoice::roofline;
+  double memory_fraction = 0.9;
+  Slo slo;
+  std::uint64_t seed = 1;
+  std::vector<ResolvedValue> resolved;  ///< every key of the contract, in schema order
+};
+
+/// `--set path=value`.
+using Override = std::pair<std::string, std::string>;
+
+/// Read a YAML or JSON scenario. Paths inside are relative to the file.
+/// Throws InputError ("file:line:column: key: got ..., expected ...; did you mean ...?") and NotModelledYet.
+Scenario load_scenario(const std::filesystem::path& file, const std::vector<Override>& overrides = {});
+
+/// The same from text; `origin` names it in errors, `folder` is what paths are relative to.
+Scenario parse_scenario(const std::string& text, const std::string& origin, const std::filesystem::path& folder,
+                        const std::vector<Override>& overrides = {});
+
+/// Every key with its value, as YAML that loads to the same scenario, origins as comments.
+std::string resolved_yaml(const Scenario& scenario);
+
+/// JSON Schema (draft-07) of the scenario file, generated from the parser's own table of keys.
+std::string scenario_schema();
+
+/// Stable hash (16 hex digits) of the resolved scenario.
+std::string scenario_hash(const Scenario& scenario);
+
+}  // namespace moesim

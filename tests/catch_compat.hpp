@@ -1,0 +1,13 @@
+#pragma once
+// Catch2 2.13 (Debian 12) and 3.x (Debian 13, Ubuntu 24.04). Stay inside what both have.
+#ifdef MOESIM_CATCH2_V2
+#include <catch2/catch.hpp>
+#else
+#include <catch2/catch_approx.hpp>
+#include <catch2/catch_message.hpp>
+#include <catch2/catch_template_test_macros.hpp>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators_all.hpp>
+#include <catch2/matchers/catch_matchers_all.hpp>
+using Catch::Approx;
+#endif
