@@ -1,1 +1,51 @@
-int main() {}
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "models/units/error.hpp"
+#include "sim/cli/command.hpp"
+
+namespace {
+
+enum Exit { kDone = 0, kFailed = 1, kUsage = 2, kInfeasible = 4 };
+
+int report(int code, const char* kind, const std::string& message) {
+  fmt::print(stderr, "moesim: {}{}\n", kind, message);
+  return code;
+}
+
+int dispatch(int argc, char** argv) {
+  CLI::App app{"Predicts what a Mixture-of-Experts model will do on a GPU cluster: throughput, memory fit, hotspots.",
+               "moesim"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string{"moesim " MOESIM_VERSION});
+  moesim::Globals globals;
+  moesim::add_commands(app, globals);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kUsage;
+  }
+  return globals.exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return dispatch(argc, argv);
+  } catch (const moesim::InputError& error) {
+    return report(kUsage, "", error.what());
+  } catch (const moesim::Infeasible& error) {
+    std::string text = error.what();
+    for (const std::string& remedy : error.remedies()) text += "\n  remedy: " + remedy;
+    return report(kInfeasible, "infeasible: ", text);
+  } catch (const std::bad_alloc&) {
+    return report(kFailed, "", "out of memory");
+  } catch (const std::exception& error) {
+    return report(kFailed, "failed: ", error.what());
+  }
+}

@@ -1,0 +1,14 @@
+#include "sim/cli/command.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace moesim {
+
+void add_common_options(CLI::App& command, Globals& globals, const std::string& first_example,
+                        const std::string& second_example) {
+  command.add_flag("--json", globals.json, "Print one JSON document on stdout");
+  command.add_flag("--quiet", globals.quiet, "No progress on stderr");
+  command.footer("Examples:\n" + first_example + "\n" + second_example);
+}
+
+}  // namespace moesim
