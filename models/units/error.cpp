@@ -1,0 +1,68 @@
+#include "models/units/error.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include <fmt/format.h>
+
+namespace moesim {
+namespace {
+
+std::string input_message(const std::string& where, const std::string& found, const std::string& expected,
+                          const std::string& hint) {
+  std::string text = fmt::format("{}: got {}, expected {}", where, found, expected);
+  if (!hint.empty()) text += fmt::format("; did you mean {}?", hint);
+  return text;
+}
+
+/// Levenshtein distance, one row at a time.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({row[j - 1] + 1, above + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+InputError::InputError(std::string where, std::string found, std::string expected, std::string hint)
+    : std::runtime_error{input_message(where, found, expected, hint)},
+      where_{std::move(where)},
+      found_{std::move(found)},
+      expected_{std::move(expected)},
+      hint_{std::move(hint)} {}
+
+InputError::InputError(Verbatim, std::string message, std::string where, std::string found, std::string expected)
+    : std::runtime_error{message}, where_{std::move(where)}, found_{std::move(found)}, expected_{std::move(expected)} {}
+
+NotModelledYet::NotModelledYet(std::string where, std::string found, std::string instead)
+    : InputError{Verbatim{}, fmt::format("{}: {} is not modelled yet; use {}", where, found, instead), where, found,
+                 instead} {}
+
+Infeasible::Infeasible(std::string limit, std::vector<std::string> remedies)
+    : std::runtime_error{std::move(limit)}, remedies_{std::move(remedies)} {}
+
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
+  constexpr std::size_t kLongestWord = 200;  // a hostile key of a megabyte must not cost a quadratic comparison
+  if (word.size() > kLongestWord) return {};
+  std::string best;
+  std::size_t best_distance = std::max<std::size_t>(word.size() / 3, 1) + 1;
+  for (const std::string& candidate : candidates) {
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+}  // namespace moesim

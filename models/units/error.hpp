@@ -19,12 +19,16 @@ public:
   const std::string& expected() const { return expected_; }
   const std::string& hint() const { return hint_; }
 
+protected:
+  struct Verbatim {};
+  InputError(Verbatim, std::string message, std::string where, std::string found, std::string expected);
+
 private:
   std::string where_, found_, expected_, hint_;
 };
 
 /// A key or value that is part of the contract but whose feature does not exist yet (exit 2).
-/// what() reads "WHERE: FOUND is not modelled yet" and then what can be used instead.
+/// what() reads "WHERE: FOUND is not modelled yet; use INSTEAD".
 class NotModelledYet : public InputError {
 public:
   NotModelledYet(std::string where, std::string found, std::string instead);
@@ -46,7 +50,8 @@ public:
   using std::runtime_error::runtime_error;
 };
 
-/// The candidate with the smallest edit distance to `word`, or "" when none is near (distance over a third of its length).
+/// The candidate with the smallest edit distance to `word`, or "" when none is near (distance over a third of its
+/// length).
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace moesim

@@ -22,10 +22,10 @@ class Random {
 public:
   Random(std::uint64_t seed, Purpose purpose, std::uint32_t step, std::uint32_t layer, std::uint32_t item = 0);
 
-  std::uint32_t bits();    ///< 32 uniform bits
-  double uniform();        ///< in (0, 1), never 0 or 1
-  double normal();         ///< mean 0, variance 1, by the inverse of the distribution function
-  double gamma(double shape);  ///< mean = shape, scale 1
+  std::uint32_t bits();                  ///< 32 uniform bits
+  double uniform();                      ///< in (0, 1), never 0 or 1
+  double normal();                       ///< mean 0, variance 1, by the inverse of the distribution function
+  double gamma(double shape);            ///< mean = shape, scale 1
   std::uint32_t below(std::uint32_t n);  ///< 0 .. n-1, unbiased
 
 private:
