@@ -1,0 +1,89 @@
+#include "sim/cli/atomic_file.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include "models/units/error.hpp"
+
+namespace moesim {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(const fs::path& file, int error) {
+  throw RunError{fmt::format("cannot write {}: {}", file.string(), std::strerror(error))};
+}
+
+fs::path folder_of(const fs::path& file) {
+  return file.has_parent_path() ? file.parent_path() : fs::path{"."};
+}
+
+/// A new file that is closed and removed unless `keep_as` succeeds.
+class Temporary {
+public:
+  /// Opened with 0666 less the umask, as any other result file (mkstemp would make it unreadable to others).
+  explicit Temporary(const fs::path& target) : target_{target} {
+    for (int attempt = 0; descriptor_ < 0; ++attempt) {
+      path_ = folder_of(target) / fmt::format(".{}.{}.{}.tmp", target.filename().string(), ::getpid(), attempt);
+      descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (descriptor_ < 0 && errno != EEXIST) fail(target_, errno);
+    }
+  }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  ~Temporary() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    if (!path_.empty()) ::unlink(path_.c_str());
+  }
+
+  void write(std::string_view text) {
+    while (!text.empty()) {
+      const ssize_t written = ::write(descriptor_, text.data(), text.size());
+      if (written >= 0)
+        text.remove_prefix(static_cast<std::size_t>(written));
+      else if (errno != EINTR)
+        fail(target_, errno);
+    }
+  }
+
+  /// Disks with delayed allocation report that they are full only here, so both results count.
+  void keep() {
+    if (::fsync(descriptor_) != 0) fail(target_, errno);
+    const int closed = ::close(descriptor_);
+    descriptor_ = -1;
+    if (closed != 0) fail(target_, errno);
+    if (std::rename(path_.c_str(), target_.c_str()) != 0) fail(target_, errno);
+    path_.clear();
+  }
+
+private:
+  fs::path target_, path_;
+  int descriptor_ = -1;
+};
+
+/// Makes the rename survive a power cut. Some network file systems cannot sync a folder (EINVAL); the file is whole
+/// there too.
+void sync_folder(const fs::path& file) {
+  const int folder = ::open(folder_of(file).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) fail(file, errno);
+  const int error = ::fsync(folder) == 0 || errno == EINVAL ? 0 : errno;
+  ::close(folder);
+  if (error != 0) fail(file, error);
+}
+
+}  // namespace
+
+void write_file_atomically(const fs::path& file, std::string_view text) {
+  Temporary temporary{file};
+  temporary.write(text);
+  temporary.keep();
+  sync_folder(file);
+}
+
+}  // namespace moesim

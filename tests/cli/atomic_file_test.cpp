@@ -1,0 +1,157 @@
+#include "sim/cli/atomic_file.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "models/units/error.hpp"
+#include "tests/catch_compat.hpp"
+
+using namespace moesim;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A fresh folder, removed with all it holds.
+class Folder {
+public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "moesim_atomic_XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error{"no temporary folder"};
+    path_ = name;
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() { fs::remove_all(path_); }
+  const fs::path& path() const { return path_; }
+
+private:
+  fs::path path_;
+};
+
+std::string text_of(const fs::path& file) {
+  std::ifstream in{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+long entries(const fs::path& folder) {
+  return std::distance(fs::directory_iterator{folder}, {});
+}
+
+/// Lets this process write files of `bytes` at most: what a quota or a full disk does, without root.
+class FileSizeLimit {
+public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+  ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+private:
+  rlimit before_{};
+};
+
+}  // namespace
+
+TEST_CASE("A new file has the text, all of it, and its folder has nothing else", "[cli]") {
+  const Folder folder;
+  const auto file = folder.path() / "summary.json";
+  const std::string text = std::string(3 << 20, 'x') + '\0' + "end\n";
+  write_file_atomically(file, text);
+  CHECK(text_of(file) == text);
+  CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("An existing file is replaced, even by nothing", "[cli]") {
+  const Folder folder;
+  const auto file = folder.path() / "summary.json";
+  write_file_atomically(file, "old and longer");
+  write_file_atomically(file, "new");
+  CHECK(text_of(file) == "new");
+  write_file_atomically(file, "");
+  CHECK(fs::file_size(file) == 0);
+  CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("A result file is as readable as the umask allows", "[cli]") {
+  const Folder folder;
+  const auto file = folder.path() / "summary.json";
+  const mode_t before = ::umask(022);
+  write_file_atomically(file, "{}");
+  ::umask(before);
+  struct stat status {};
+  REQUIRE(::stat(file.c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0644);
+}
+
+TEST_CASE("A bare file name is written into the current folder", "[cli]") {
+  const Folder folder;
+  const auto before = fs::current_path();
+  fs::current_path(folder.path());
+  write_file_atomically("bare.txt", "here");
+  fs::current_path(before);
+  CHECK(text_of(folder.path() / "bare.txt") == "here");
+}
+
+TEST_CASE("A missing folder is named with the reason", "[cli]") {
+  const Folder folder;
+  const auto file = folder.path() / "absent" / "summary.json";
+  REQUIRE_THROWS_WITH(write_file_atomically(file, "{}"),
+                      "cannot write " + file.string() + ": No such file or directory");
+  CHECK(entries(folder.path()) == 0);
+}
+
+TEST_CASE("A folder in the place of the file is left alone", "[cli]") {
+  const Folder folder;
+  const auto file = folder.path() / "summary.json";
+  fs::create_directories(file / "inside");
+  REQUIRE_THROWS_AS(write_file_atomically(file, "{}"), RunError);
+  CHECK(fs::exists(file / "inside"));
+  CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("A write that stops half way leaves the old file and no temporary", "[cli]") {
+  const Folder folder;
+  const auto file = folder.path() / "summary.json";
+  write_file_atomically(file, "old");
+  const std::string text(1 << 20, 'x');
+  {
+    const FileSizeLimit limit{64 << 10};  // the first 64 KiB are written, then EFBIG
+    REQUIRE_THROWS_WITH(write_file_atomically(file, text), "cannot write " + file.string() + ": File too large");
+  }
+  CHECK(text_of(file) == "old");
+  CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("A full disk leaves the old file and says so", "[cli]") {
+  const Folder folder;
+  if (::mount("tmpfs", folder.path().c_str(), "tmpfs", 0, "size=128k") != 0) {
+    std::fprintf(stderr, "SKIPPED: a small tmpfs needs root\n");
+    return;
+  }
+  const auto file = folder.path() / "summary.json";
+  std::string failure;
+  write_file_atomically(file, "old");
+  try {
+    write_file_atomically(file, std::string(1 << 20, 'x'));
+  } catch (const RunError& error) {
+    failure = error.what();
+  }
+  const std::string kept = text_of(file);
+  const long left = entries(folder.path());
+  ::umount(folder.path().c_str());
+  CHECK(failure == "cannot write " + file.string() + ": No space left on device");
+  CHECK(kept == "old");
+  CHECK(left == 1);
+}
