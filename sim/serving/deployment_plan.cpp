@@ -1,0 +1,136 @@
+#include "sim/serving/deployment_plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "models/units/error.hpp"
+#include "sim/serving/batch.hpp"
+
+namespace moesim {
+namespace {
+
+/// Draws of single tokens that a run may cost before the aggregate sampler takes over (about half a second).
+constexpr double kTokenDrawsOfARun = 2e6;
+/// Below this mean load an expert's count is far from normal and the aggregate law is not trusted.
+constexpr double kSmallMeanLoad = 16;
+
+AllToAll choose_all_to_all(const Scenario& scenario, std::map<std::string, std::string>& chosen) {
+  if (scenario.communication.all_to_all != AllToAll::automatic) return scenario.communication.all_to_all;
+  const bool decode = scenario.workload.phase == Phase::decode;
+  chosen["communication.all_to_all"] = decode ? "deepep_low_latency" : "deepep_normal";
+  return decode ? AllToAll::deepep_low_latency : AllToAll::deepep_normal;
+}
+
+/// DeepEP's kernels: low latency sends every expert its own copy, normal mode one per rank, and one per node across
+/// nodes.
+CopyRule choose_copies(const Scenario& scenario, AllToAll all_to_all, std::map<std::string, std::string>& chosen) {
+  if (scenario.communication.copies) return *scenario.communication.copies;
+  CopyRule rule = CopyRule::per_expert;
+  if (all_to_all == AllToAll::deepep_normal)
+    rule = scenario.cluster.nodes > 1 ? CopyRule::per_node : CopyRule::per_rank;
+  chosen["communication.copies"] = name_of(rule);
+  return rule;
+}
+
+Sampler choose_sampler(const Scenario& scenario, const Layout& layout, std::map<std::string, std::string>& chosen) {
+  const bool nearest = scenario.communication.replicas == ReplicaChoice::static_nearest;
+  if (scenario.routing.sampler == Sampler::aggregate) {
+    if (scenario.routing.kind == RoutingKind::trace)
+      throw InputError{"routing.sampler", "aggregate with routing.kind trace",
+                       "token: a trace is replayed token by token"};
+    if (nearest)
+      throw NotModelledYet{"routing.sampler", "aggregate with communication.replicas static_nearest", "sampler token"};
+    return Sampler::aggregate;
+  }
+  if (scenario.routing.sampler == Sampler::token) return Sampler::token;
+  const double tokens = scenario.workload.tokens_per_gpu * layout.ranks;
+  const double mean_load = tokens * scenario.model.moe->top_k / scenario.model.moe->experts;
+  const bool token = scenario.routing.kind == RoutingKind::trace || nearest || mean_load < kSmallMeanLoad ||
+                     tokens * scenario.model.moe_layers() * scenario.workload.steps <= kTokenDrawsOfARun;
+  chosen["routing.sampler"] = token ? "token" : "aggregate";
+  return token ? Sampler::token : Sampler::aggregate;
+}
+
+/// Keys that the layout leaves without effect are refused, never ignored.
+void refuse_idle_keys(const Scenario& scenario, const Layout& layout) {
+  const bool dispatches = layout.kind == LayoutKind::data_expert_a2a;
+  const auto refuse = [&](const char* key, std::string_view value) {
+    throw InputError{key, std::string{value}, fmt::format("auto: {} has no dispatch", describe(layout))};
+  };
+  if (scenario.communication.copies && !dispatches)
+    refuse("communication.copies", name_of(*scenario.communication.copies));
+  const AllToAll all_to_all = scenario.communication.all_to_all;
+  const bool deepep = all_to_all == AllToAll::deepep_low_latency || all_to_all == AllToAll::deepep_normal;
+  if (deepep && !dispatches)
+    refuse("communication.all_to_all", all_to_all == AllToAll::deepep_normal ? "deepep_normal" : "deepep_low_latency");
+}
+
+/// Expert-parallel ranks hold slots; tensor-parallel ones hold a slice of every expert, which is one slot per expert.
+Placement place_experts(const Scenario& scenario, const Layout& layout, const ExpertPopularity& popularity) {
+  const int ep = layout.spec.expert_ep;
+  if (ep == 1 && (scenario.placement.policy != PlacementPolicy::linear || scenario.placement.redundant != 0))
+    throw InputError{
+        "placement", std::string{name_of(scenario.placement.policy)},
+        fmt::format("linear without redundant experts: {} holds every expert on every rank", describe(layout))};
+  PlacementTarget target;
+  target.ranks = ep;
+  target.nodes = std::max(1, std::min(scenario.cluster.nodes, ep / scenario.cluster.gpus_per_node));
+  target.groups = scenario.model.moe->router.groups;
+  target.slots = popularity.experts + scenario.placement.redundant;
+  return place(scenario.placement, target, popularity.layers, popularity.experts, popularity.inclusion);
+}
+
+RankBatch largest_batch(const Scenario& scenario, const Layout& layout) {
+  RankBatch largest;
+  const int steps = std::min(scenario.workload.steps, batch_period(scenario));
+  for (int step = 0; step < std::max(steps, 1); ++step)
+    for (const RankBatch& batch : batch_of_step(scenario, layout, step).of_dp_rank)
+      if (batch.sequences * (batch.context + batch.new_tokens) >=
+          largest.sequences * (largest.context + largest.new_tokens))
+        largest = batch;
+  return largest;
+}
+
+}  // namespace
+
+Deployment plan_deployment(const Scenario& scenario) {
+  const int gpus = scenario.cluster.gpus();
+  Deployment plan{.topology = Topology{scenario.cluster},
+                  .layout = make_layout(scenario.layout, scenario.model, gpus, scenario.communication.all_to_all)};
+  refuse_idle_keys(scenario, plan.layout);
+  if (plan.layout.ranks < gpus)
+    plan.notes.push_back(
+        fmt::format("{} of {} GPUs are idle: {}", gpus - plan.layout.ranks, gpus, describe(plan.layout)));
+  plan.kernels = make_roofline(scenario.cluster.gpu);
+  plan.dispatch_payload = payload(scenario.model.hidden, scenario.precision.dispatch);
+  plan.combine_payload = payload(scenario.model.hidden, scenario.precision.combine);
+  if (plan.layout.kind == LayoutKind::data_expert_a2a) {
+    plan.all_to_all = choose_all_to_all(scenario, plan.chosen);
+    plan.copies = choose_copies(scenario, plan.all_to_all, plan.chosen);
+  } else {
+    plan.all_to_all = scenario.communication.all_to_all;
+  }
+  if (scenario.model.moe) {
+    plan.popularity = expert_popularity(scenario.routing, scenario.model, scenario.seed);
+    plan.placement = place_experts(scenario, plan.layout, plan.popularity);
+    plan.sampler = choose_sampler(scenario, plan.layout, plan.chosen);
+  }
+  plan.memory = fit_memory(memory_inputs(scenario, plan));
+  return plan;
+}
+
+MemoryInputs memory_inputs(const Scenario& scenario, const Deployment& plan) {
+  return {.model = scenario.model,
+          .precision = scenario.precision,
+          .layout = plan.layout,
+          .gpu = scenario.cluster.gpu,
+          .slots_per_rank = plan.placement.slots_per_rank,
+          .memory_fraction = scenario.memory_fraction,
+          .batch = largest_batch(scenario, plan.layout),
+          .all_to_all = plan.all_to_all};
+}
+
+}  // namespace moesim

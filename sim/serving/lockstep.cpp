@@ -1,0 +1,62 @@
+#include "sim/serving/lockstep.hpp"
+
+#include <algorithm>
+
+namespace moesim {
+
+Lockstep::Lockstep(int ranks, Clock& clock, const Sink& sink) : clock_{clock}, sink_{sink} {
+  for (auto& seconds : worked_) seconds.assign(static_cast<std::size_t>(ranks), 0.0);
+  total_.assign(static_cast<std::size_t>(ranks), 0.0);
+}
+
+Seconds Lockstep::now() const {
+  return clock_.now() + Seconds{pending_};
+}
+
+void Lockstep::work(Cause cause, std::span<const double> seconds) {
+  auto& worked = worked_[index(cause)];
+  used_[index(cause)] = true;
+  for (std::size_t r = 0; r < total_.size(); ++r) {
+    worked[r] += seconds[r];
+    total_[r] += seconds[r];
+  }
+}
+
+void Lockstep::work(Cause cause, Seconds each) {
+  if (each.value() == 0) return;
+  auto& worked = worked_[index(cause)];
+  used_[index(cause)] = true;
+  for (std::size_t r = 0; r < total_.size(); ++r) {
+    worked[r] += each.value();
+    total_[r] += each.value();
+  }
+}
+
+void Lockstep::meet(int layer) {
+  const auto last = static_cast<std::size_t>(std::max_element(total_.begin(), total_.end()) - total_.begin());
+  for (int cause = 0; cause < kCauses; ++cause) {
+    auto& worked = worked_[static_cast<std::size_t>(cause)];
+    if (!used_[static_cast<std::size_t>(cause)]) continue;
+    pending_ += worked[last];
+    tell(PhaseFinished{now(), Seconds{worked[last]}, static_cast<Cause>(cause), layer, static_cast<int>(last), -1,
+                       worked});
+    std::fill(worked.begin(), worked.end(), 0.0);
+    used_[static_cast<std::size_t>(cause)] = false;
+  }
+  std::fill(total_.begin(), total_.end(), 0.0);
+}
+
+void Lockstep::collective(Cause cause, int layer, const CollectiveTime& time, std::span<const double> link_bytes) {
+  meet(layer);
+  pending_ += time.time.value();
+  tell(PhaseFinished{now(), time.time, cause, layer, -1, time.busiest, {}});
+  if (!link_bytes.empty()) tell(BytesMoved{now(), cause, layer, time.time, link_bytes});
+}
+
+void Lockstep::advance_clock() {
+  if (pending_ == 0) return;
+  clock_.advance(Seconds{pending_});
+  pending_ = 0;
+}
+
+}  // namespace moesim

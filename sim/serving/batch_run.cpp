@@ -1,0 +1,181 @@
+#include "sim/serving/batch_run.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "sim/serving/expert_traffic.hpp"
+#include "sim/serving/rank_times.hpp"
+
+namespace moesim {
+namespace {
+
+/// bf16 activations: what all-reduce and reduce-scatter carry.
+constexpr double kActivationBytes = 2;
+/// An all-gathered token brings its k expert ids (int32) and k weights (fp32).
+constexpr double kRouteBytes = 8;
+
+class BatchRun {
+public:
+  BatchRun(const Scenario& scenario, const Deployment& plan, Clock& clock, const Sink& sink)
+      : scenario_{scenario},
+        plan_{plan},
+        clock_{clock},
+        group_{plan.layout.ranks, clock, sink},
+        dispatch_time_{plan.topology, scenario.cluster.gpu.dispatch},
+        combine_time_{plan.topology, scenario.cluster.gpu.combine} {
+    if (!scenario.model.moe) return;
+    traffic_.emplace(scenario, plan);
+    const MoeSpec& moe = *scenario.model.moe;
+    experts_ = plan.kernels->experts(
+        {scenario.model.hidden, moe.expert_hidden / plan.layout.spec.expert_tp, scenario.precision.experts});
+    expert_seconds_.resize(static_cast<std::size_t>(plan.layout.ranks));
+  }
+
+  void run() {
+    for (int step = 0; step < scenario_.workload.steps; ++step) run_step(step);
+  }
+
+private:
+  void run_step(int step) {
+    const Seconds start = clock_.now();
+    prepare(step);
+    int moe_layer = 0;
+    for (int layer = 0; layer < scenario_.model.layers; ++layer) {
+      group_.work(Cause::attention, times_.attention);
+      reduce_over_tp(layer);
+      if (scenario_.model.moe_layer[static_cast<std::size_t>(layer)])
+        run_moe(step, layer, moe_layer++);
+      else
+        run_dense(layer);
+      group_.advance_clock();
+    }
+    group_.work(Cause::other, times_.head);
+    group_.meet(-1);
+    group_.advance_clock();
+    group_.tell(StepFinished{clock_.now(), clock_.now() - start, step, batch_.tokens});
+  }
+
+  /// Batches repeat with a short period unless an imbalance is drawn: then times are taken anew each step.
+  void prepare(int step) {
+    if (step > 0 && batch_period(scenario_) == 1 && scenario_.workload.dp_imbalance == 1) return;
+    batch_ = batch_of_step(scenario_, plan_.layout, step);
+    times_ = time_ranks(scenario_, plan_, batch_);
+    const double activations = static_cast<double>(batch_.tokens) * scenario_.model.hidden * kActivationBytes;
+    if (plan_.layout.spec.attention_tp > 1) {
+      const GroupCollective reduce =
+          all_reduce(plan_.topology, plan_.layout.attention_tp_groups.front(), Bytes{activations},
+                     scenario_.communication.all_reduce, scenario_.cluster.gpu.all_reduce);
+      tp_time_ = reduce.time;
+      tp_bytes_ = bytes_on_links(plan_.layout.attention_tp_groups.front(), reduce);
+    }
+    if (plan_.layout.kind == LayoutKind::data_expert_gather) prepare_gather();
+  }
+
+  void prepare_gather() {
+    const double token = plan_.dispatch_payload.value() + kRouteBytes * scenario_.model.moe->top_k;
+    std::int64_t most = 0;
+    for (const std::int64_t tokens : batch_.tokens_of_rank) most = std::max(most, tokens);
+    const bool padded = scenario_.communication.dp_padding == DpPadding::max;
+    const double tokens = static_cast<double>(padded ? most * plan_.layout.ranks : batch_.tokens);
+    const auto& group = plan_.layout.ep_group;
+    const CollectiveParameters& parameters = scenario_.cluster.gpu.all_gather;
+    const GroupCollective gather = all_gather(plan_.topology, group, Bytes{tokens * token}, parameters);
+    const GroupCollective scatter =
+        reduce_scatter(plan_.topology, group, Bytes{tokens * scenario_.model.hidden * kActivationBytes}, parameters);
+    gather_time_ = gather.time;
+    scatter_time_ = scatter.time;
+    gather_bytes_ = bytes_on_links(group, gather);
+    scatter_bytes_ = bytes_on_links(group, scatter);
+  }
+
+  std::vector<double> bytes_on_links(const std::vector<int>& group, const GroupCollective& collective) const {
+    std::vector<double> bytes(plan_.topology.links().size(), 0.0);
+    add_link_bytes(plan_.topology, group, collective.sent_per_gpu, bytes);
+    return bytes;
+  }
+
+  void reduce_over_tp(int layer) {
+    if (plan_.layout.spec.attention_tp > 1)
+      group_.collective(Cause::tp_collective, layer, {tp_time_, {}, -1}, tp_bytes_);
+  }
+
+  void run_dense(int layer) {
+    group_.work(Cause::dense, times_.dense);
+    reduce_over_tp(layer);
+  }
+
+  void run_moe(int step, int layer, int moe_layer) {
+    group_.work(Cause::other, times_.routing);
+    traffic_->draw(step, moe_layer, batch_, loads_);
+    group_.tell(
+        ExpertsLoaded{group_.now(), layer, moe_layer, loads_.rows_per_slot, loads_.expert_loads, batch_.tokens});
+    time_experts();
+    switch (plan_.layout.kind) {
+      case LayoutKind::tensor:
+      case LayoutKind::tensor_expert:
+        group_.work(Cause::dense, times_.shared);
+        group_.work(Cause::experts, expert_seconds_);
+        reduce_over_tp(layer);
+        break;
+      case LayoutKind::data_expert_gather:
+        exchange(layer, {gather_time_, {}, -1}, gather_bytes_, {scatter_time_, {}, -1}, scatter_bytes_);
+        break;
+      case LayoutKind::data_expert_a2a:
+        exchange(layer, dispatch_time_(loads_.dispatch_bytes), loads_.dispatch_bytes,
+                 combine_time_(loads_.combine_bytes), loads_.combine_bytes);
+        break;
+    }
+  }
+
+  /// Tokens out, experts, results back; shared experts run beside the way out when the scenario overlaps them.
+  void exchange(int layer, const CollectiveTime& out, std::span<const double> out_bytes, const CollectiveTime& back,
+                std::span<const double> back_bytes) {
+    if (!scenario_.overlap_shared_experts) group_.work(Cause::dense, times_.shared);
+    group_.collective(Cause::dispatch, layer, out, out_bytes);
+    if (scenario_.overlap_shared_experts) {
+      exposed_.resize(times_.shared.size());
+      bool any = false;
+      for (std::size_t r = 0; r < exposed_.size(); ++r) {
+        exposed_[r] = std::max(0.0, times_.shared[r] - out.time.value());
+        any = any || exposed_[r] > 0;
+      }
+      if (any) group_.work(Cause::dense, exposed_);
+    }
+    group_.work(Cause::experts, expert_seconds_);
+    group_.collective(Cause::combine, layer, back, back_bytes);
+  }
+
+  /// Under expert parallelism every rank has slots of its own; under expert TP all do the same work on a slice.
+  void time_experts() {
+    const std::span<const std::int32_t> rows{loads_.rows_per_slot};
+    const auto slots = static_cast<std::size_t>(plan_.placement.slots_per_rank);
+    if (plan_.placement.ranks == 1) {
+      std::fill(expert_seconds_.begin(), expert_seconds_.end(), (*experts_)(rows).value());
+      return;
+    }
+    for (std::size_t r = 0; r < expert_seconds_.size(); ++r)
+      expert_seconds_[r] = (*experts_)(rows.subspan(r * slots, slots)).value();
+  }
+
+  const Scenario& scenario_;
+  const Deployment& plan_;
+  Clock& clock_;
+  Lockstep group_;
+  FluidTimer dispatch_time_, combine_time_;
+  std::optional<ExpertTraffic> traffic_;
+  std::unique_ptr<ExpertTimes> experts_;
+  StepBatch batch_;
+  RankTimes times_;
+  LayerTraffic loads_;
+  Seconds tp_time_, gather_time_, scatter_time_;
+  std::vector<double> tp_bytes_, gather_bytes_, scatter_bytes_;
+  std::vector<double> expert_seconds_, exposed_;
+};
+
+}  // namespace
+
+Seconds run_batches(const Scenario& scenario, const Deployment& plan, const Sink& sink) {
+  return run_actors({{"lockstep group", [&](Clock& clock) { BatchRun{scenario, plan, clock, sink}.run(); }}});
+}
+
+}  // namespace moesim

@@ -1,0 +1,37 @@
+#pragma once
+// A scenario made concrete: the cluster built, the ranks numbered, the experts placed, every `auto` decided.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/deployment/deployment.hpp"
+#include "models/kernels/kernel_times.hpp"
+#include "sim/scenario/scenario.hpp"
+
+namespace moesim {
+
+struct Deployment {
+  Topology topology;
+  Layout layout;
+  ExpertPopularity popularity{};  ///< no layers for a dense model
+  Placement placement{};          ///< no layers for a dense model; one slot per expert where every rank holds all
+  MemoryFit memory{};
+  std::unique_ptr<KernelTimes> kernels{};
+  Bytes dispatch_payload{}, combine_payload{};  ///< of one token copy
+  AllToAll all_to_all = AllToAll::automatic;
+  CopyRule copies = CopyRule::per_expert;
+  Sampler sampler = Sampler::token;
+  std::map<std::string, std::string> chosen{};  ///< key path -> what its `auto` took
+  std::vector<std::string> notes{};
+};
+
+/// Throws InputError for combinations that contradict each other, NotModelledYet, and never Infeasible: the caller
+/// reads `memory`.
+Deployment plan_deployment(const Scenario& scenario);
+
+/// What the memory fit of a plan was computed from (for remedies).
+MemoryInputs memory_inputs(const Scenario& scenario, const Deployment& plan);
+
+}  // namespace moesim

@@ -1,0 +1,199 @@
+#include "sim/serving/expert_traffic.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "models/units/random.hpp"
+
+namespace moesim {
+namespace {
+
+/// A token takes experts in turn: loads differ by one at most.
+void balanced_loads(std::int64_t assignments, std::span<std::int32_t> loads) {
+  const auto experts = static_cast<std::int64_t>(loads.size());
+  for (std::int64_t e = 0; e < experts; ++e)
+    loads[static_cast<std::size_t>(e)] =
+        static_cast<std::int32_t>(assignments / experts + (e < assignments % experts ? 1 : 0));
+}
+
+/// Chance of at least one copy when the load is `load` times what it was at chance `mean_chance`: as if the copies of a
+/// token came independently, which is exact at the mean load and has its slope there.
+double scaled_chance(double mean_chance, double load, double mean_load) {
+  if (mean_load <= 0) return 0;
+  if (mean_chance >= 1) return std::min(1.0, load / mean_load);
+  return 1 - std::pow(1 - mean_chance, load / mean_load);
+}
+
+}  // namespace
+
+ExpertTraffic::ExpertTraffic(const Scenario& scenario, const Deployment& plan)
+    : scenario_{scenario}, plan_{plan}, dispatches_{plan.layout.kind == LayoutKind::data_expert_a2a} {
+  if (plan.sampler == Sampler::token)
+    tokens_ = make_token_sampler(scenario.routing, scenario.model, plan.popularity, scenario.seed);
+  else
+    prepare_aggregate();
+}
+
+void ExpertTraffic::prepare_aggregate() {
+  const RouterSpec& router = scenario_.model.moe->router;
+  const Placement& placement = plan_.placement;
+  aggregate_.emplace(router, plan_.popularity, scenario_.seed);
+  slots_of_expert_.resize(static_cast<std::size_t>(placement.layers));
+  for (int l = 0; l < placement.layers; ++l) {
+    auto& slots = slots_of_expert_[static_cast<std::size_t>(l)];
+    slots.resize(static_cast<std::size_t>(placement.experts));
+    for (int s = 0; s < placement.slots(); ++s)
+      if (const int expert = placement.layer(l)[static_cast<std::size_t>(s)]; expert >= 0)
+        slots[static_cast<std::size_t>(expert)].push_back(s);
+  }
+  if (!dispatches_) return;
+
+  const auto gpus = static_cast<std::size_t>(plan_.topology.gpus());
+  std::vector<double> share(gpus, 0.0);
+  std::fill_n(share.begin(), plan_.layout.ranks, 1.0 / plan_.layout.ranks);
+  expected_.emplace(plan_.topology, share, plan_.copies);
+  into_rank_.resize(gpus);
+  back_rank_.resize(gpus);
+  if (plan_.copies == CopyRule::per_node) {
+    into_node_.resize(static_cast<std::size_t>(plan_.topology.nodes()));
+    back_node_.resize(into_node_.size());
+  }
+  if (plan_.copies == CopyRule::per_expert) return;
+
+  std::vector<int> rank_of(static_cast<std::size_t>(placement.slots())), node_of(rank_of.size());
+  for (int s = 0; s < placement.slots(); ++s) {
+    rank_of[static_cast<std::size_t>(s)] = s / placement.slots_per_rank;
+    node_of[static_cast<std::size_t>(s)] = plan_.topology.node_of(s / placement.slots_per_rank);
+  }
+  for (int l = 0; l < placement.layers; ++l) {
+    const auto inclusion = plan_.popularity.layer(l);
+    MeanCopies mean;
+    const auto chance = [&](const std::vector<int>& set_of, std::size_t sets) {
+      return distinct_copies(router, inclusion, plan_.popularity.top_k, placement.layer(l), set_of,
+                             static_cast<int>(sets));
+    };
+    mean.rank_chance = chance(rank_of, gpus);
+    if (!into_node_.empty()) mean.node_chance = chance(node_of, into_node_.size());
+    mean.rank_load.assign(gpus, 0.0);
+    mean.node_load.assign(static_cast<std::size_t>(plan_.topology.nodes()), 0.0);
+    const auto& slots = slots_of_expert_[static_cast<std::size_t>(l)];
+    for (std::size_t e = 0; e < slots.size(); ++e)
+      for (const int s : slots[e]) {
+        const double load = inclusion[e] / static_cast<double>(slots[e].size());
+        mean.rank_load[static_cast<std::size_t>(rank_of[static_cast<std::size_t>(s)])] += load;
+        mean.node_load[static_cast<std::size_t>(node_of[static_cast<std::size_t>(s)])] += load;
+      }
+    mean_copies_.push_back(std::move(mean));
+  }
+}
+
+void ExpertTraffic::draw(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
+  out.expert_loads.assign(static_cast<std::size_t>(plan_.placement.experts), 0);
+  out.rows_per_slot.assign(static_cast<std::size_t>(plan_.placement.slots()), 0);
+  if (plan_.sampler == Sampler::token)
+    draw_tokens(step, moe_layer, batch, out);
+  else
+    draw_aggregate(step, moe_layer, batch, out);
+}
+
+void ExpertTraffic::draw_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
+  const auto k = static_cast<std::size_t>(plan_.popularity.top_k);
+  chosen_.resize(static_cast<std::size_t>(batch.tokens) * k);
+  source_of_.resize(static_cast<std::size_t>(batch.tokens));
+  std::size_t token = 0;
+  for (std::size_t rank = 0; rank < batch.tokens_of_rank.size(); ++rank)
+    for (std::int64_t i = 0; i < batch.tokens_of_rank[rank]; ++i, ++token) {
+      const std::span<int> experts{chosen_.data() + token * k, k};
+      tokens_->draw(static_cast<std::uint32_t>(step), moe_layer, static_cast<std::uint32_t>(token), experts);
+      source_of_[token] = static_cast<int>(rank);
+      for (const int expert : experts) ++out.expert_loads[static_cast<std::size_t>(expert)];
+    }
+  if (plan_.placement.ranks == 1) {  // every rank holds (a slice of) every expert
+    const auto expert_of = plan_.placement.layer(moe_layer);
+    for (std::size_t s = 0; s < expert_of.size(); ++s)
+      if (expert_of[s] >= 0) out.rows_per_slot[s] = out.expert_loads[static_cast<std::size_t>(expert_of[s])];
+    return;
+  }
+  const DispatchTraffic dispatch =
+      count_dispatch(chosen_, source_of_, static_cast<int>(k), plan_.placement, moe_layer, plan_.copies,
+                     scenario_.communication.replicas, plan_.dispatch_payload, plan_.topology,
+                     scenario_.seed + static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15u);
+  out.rows_per_slot = dispatch.rows_per_slot;
+  if (!dispatches_) return;
+  const std::size_t links = plan_.topology.links().size();
+  out.dispatch_bytes = link_bytes(flows_of(dispatch, plan_.topology), links);
+  const DispatchTraffic combine = reversed(dispatch, plan_.combine_payload / plan_.dispatch_payload);
+  out.combine_bytes = link_bytes(flows_of(combine, plan_.topology), links);
+}
+
+void ExpertTraffic::draw_loads(int step, int moe_layer, std::int64_t tokens, LayerTraffic& out) const {
+  if (scenario_.routing.kind == RoutingKind::balanced)
+    balanced_loads(tokens * plan_.popularity.top_k, out.expert_loads);
+  else
+    aggregate_->draw(static_cast<std::uint32_t>(step), moe_layer, tokens, out.expert_loads);
+}
+
+void ExpertTraffic::split_over_replicas(int step, int moe_layer, LayerTraffic& out) const {
+  const auto& slots_of = slots_of_expert_[static_cast<std::size_t>(moe_layer)];
+  Random random{scenario_.seed, Purpose::replica, static_cast<std::uint32_t>(step),
+                static_cast<std::uint32_t>(moe_layer)};
+  for (std::size_t e = 0; e < slots_of.size(); ++e) {
+    std::int32_t left = out.expert_loads[e];
+    auto copies = static_cast<double>(slots_of[e].size());
+    for (const int slot : slots_of[e]) {
+      // Each token picks a copy alone: binomial shares, by the normal law that fits loads of this size.
+      std::int32_t rows = left;
+      if (copies > 1) {
+        const double sigma = std::sqrt(left / copies * (1 - 1 / copies));
+        rows = std::clamp(static_cast<std::int32_t>(std::lround(left / copies + sigma * random.normal())), 0, left);
+      }
+      out.rows_per_slot[static_cast<std::size_t>(slot)] = rows;
+      left -= rows;
+      copies -= 1;
+    }
+  }
+}
+
+void ExpertTraffic::draw_aggregate(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
+  draw_loads(step, moe_layer, batch.tokens, out);
+  split_over_replicas(step, moe_layer, out);
+  if (dispatches_) expect_bytes(moe_layer, batch.tokens, out);
+}
+
+void ExpertTraffic::expect_bytes(int moe_layer, std::int64_t tokens, LayerTraffic& out) {
+  const auto per_rank = static_cast<std::size_t>(plan_.placement.slots_per_rank);
+  const auto all = static_cast<double>(tokens);
+  std::fill(into_rank_.begin(), into_rank_.end(), 0.0);
+  std::fill(into_node_.begin(), into_node_.end(), 0.0);
+  for (std::size_t r = 0; r < static_cast<std::size_t>(plan_.placement.ranks); ++r) {
+    double copies = 0;
+    for (std::size_t s = r * per_rank; s < (r + 1) * per_rank; ++s) copies += out.rows_per_slot[s];
+    if (!into_node_.empty())
+      into_node_[static_cast<std::size_t>(plan_.topology.node_of(static_cast<int>(r)))] += copies;
+    into_rank_[r] = copies;
+  }
+  if (plan_.copies != CopyRule::per_expert) {
+    const MeanCopies& mean = mean_copies_[static_cast<std::size_t>(moe_layer)];
+    for (std::size_t r = 0; r < into_rank_.size(); ++r)
+      into_rank_[r] = all * scaled_chance(mean.rank_chance[r], into_rank_[r], all * mean.rank_load[r]);
+    for (std::size_t n = 0; n < into_node_.size(); ++n)
+      into_node_[n] = all * scaled_chance(mean.node_chance[n], into_node_[n], all * mean.node_load[n]);
+  }
+  const double combine = plan_.combine_payload.value();
+  const double dispatch = plan_.dispatch_payload.value();
+  for (std::size_t r = 0; r < into_rank_.size(); ++r) {
+    back_rank_[r] = into_rank_[r] * combine;
+    into_rank_[r] *= dispatch;
+  }
+  for (std::size_t n = 0; n < into_node_.size(); ++n) {
+    back_node_[n] = into_node_[n] * combine;
+    into_node_[n] *= dispatch;
+  }
+  const std::size_t links = plan_.topology.links().size();
+  out.dispatch_bytes.resize(links);
+  out.combine_bytes.resize(links);
+  expected_->dispatch(into_rank_, into_node_, out.dispatch_bytes);
+  expected_->combine(back_rank_, back_node_, out.combine_bytes);
+}
+
+}  // namespace moesim

@@ -1,0 +1,56 @@
+#pragma once
+// Loads and link bytes of one MoE layer in one step, by either sampler.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "models/routing/routing.hpp"
+#include "models/traffic/traffic.hpp"
+#include "sim/serving/batch.hpp"
+#include "sim/serving/deployment_plan.hpp"
+
+namespace moesim {
+
+struct LayerTraffic {
+  std::vector<std::int32_t> expert_loads;   ///< [experts] tokens
+  std::vector<std::int32_t> rows_per_slot;  ///< [slots] tokens
+  std::vector<double> dispatch_bytes;       ///< [links], empty unless the layout dispatches
+  std::vector<double> combine_bytes;        ///< [links]
+};
+
+class ExpertTraffic {
+public:
+  ExpertTraffic(const Scenario& scenario, const Deployment& plan);
+
+  /// Fills `out`, whose vectors keep their size from call to call.
+  void draw(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
+
+private:
+  void draw_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
+  void draw_aggregate(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
+  void draw_loads(int step, int moe_layer, std::int64_t tokens, LayerTraffic& out) const;
+  void split_over_replicas(int step, int moe_layer, LayerTraffic& out) const;
+  void expect_bytes(int moe_layer, std::int64_t tokens, LayerTraffic& out);
+  void prepare_aggregate();
+
+  /// Expected copies of a layer at its mean loads, per rank and per node.
+  struct MeanCopies {
+    std::vector<double> rank_chance, node_chance;  ///< a token has at least one expert there
+    std::vector<double> rank_load, node_load;      ///< mean copies of a token there
+  };
+
+  const Scenario& scenario_;
+  const Deployment& plan_;
+  bool dispatches_;
+  std::unique_ptr<TokenSampler> tokens_;
+  std::optional<AggregateSampler> aggregate_;
+  std::optional<ExpectedLinkBytes> expected_;
+  std::vector<std::vector<std::vector<int>>> slots_of_expert_;  ///< [layer][expert] of replicated placements
+  std::vector<MeanCopies> mean_copies_;                         ///< [layer], dedup rules only
+  std::vector<int> chosen_, source_of_;                         ///< scratch of the token sampler
+  std::vector<double> into_rank_, into_node_, back_rank_, back_node_;
+};
+
+}  // namespace moesim

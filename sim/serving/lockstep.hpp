@@ -1,0 +1,51 @@
+#pragma once
+// Ranks that work alone and meet at collectives: who arrives last, and what it was doing, decides the time.
+
+#include <array>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "models/collectives/collectives.hpp"
+#include "sim/engine/clock.hpp"
+#include "sim/events/events.hpp"
+
+namespace moesim {
+
+using Sink = std::function<void(const Event&)>;
+
+/// The time since the last meeting is charged to the rank that arrives last, split by the causes of its own work.
+class Lockstep {
+public:
+  Lockstep(int ranks, Clock& clock, const Sink& sink);
+
+  /// Work of each rank. seconds [ranks]
+  void work(Cause cause, std::span<const double> seconds);
+  /// The same work on every rank.
+  void work(Cause cause, Seconds each);
+
+  /// All ranks wait for the last one; its work since the last meeting becomes the critical path.
+  void meet(int layer);
+
+  /// A collective of all ranks, who meet first. link_bytes [links], empty when nothing crosses a link.
+  void collective(Cause cause, int layer, const CollectiveTime& time, std::span<const double> link_bytes);
+
+  /// Lets the simulated clock catch up with what was charged: once per layer, since every sleep costs wall time.
+  void advance_clock();
+
+  /// Simulated time including what the clock has not caught up with.
+  Seconds now() const;
+  void tell(const Event& event) const { sink_(event); }
+
+private:
+  static constexpr std::size_t index(Cause cause) { return static_cast<std::size_t>(cause); }
+
+  Clock& clock_;
+  const Sink& sink_;
+  std::array<std::vector<double>, kCauses> worked_;  ///< [cause][rank] seconds since the last meeting
+  std::array<bool, kCauses> used_{};
+  std::vector<double> total_;  ///< [rank]
+  double pending_ = 0;         ///< seconds charged since advance_clock
+};
+
+}  // namespace moesim

@@ -1,0 +1,58 @@
+#include "sim/serving/rank_times.hpp"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace moesim {
+namespace {
+
+struct OneRank {
+  double attention, routing, shared, dense, head;
+};
+
+/// Tokens that a rank's own FFN, router and shared experts see: the DP padding makes idle slots count.
+double padded_tokens(const Scenario& scenario, const StepBatch& batch, const RankBatch& own) {
+  if (scenario.communication.dp_padding == DpPadding::none) return own.tokens();
+  double most = 0;
+  for (const RankBatch& other : batch.of_dp_rank) most = std::max(most, other.tokens());
+  return most;
+}
+
+OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBatch& batch, double tokens,
+                 double finished) {
+  const Architecture& model = scenario.model;
+  const Precision& precision = scenario.precision;
+  const int tp = plan.layout.spec.attention_tp;
+  const auto seconds = [&](const std::vector<Op>& ops) { return total_time(*plan.kernels, ops).value(); };
+  return {seconds(attention_ops(model, precision, batch, tp)),
+          model.moe ? seconds(routing_ops(model, precision, tokens)) : 0,
+          model.moe ? seconds(shared_expert_ops(model, precision, tokens, tp)) : 0,
+          model.dense_layers() > 0 ? seconds(dense_ffn_ops(model, precision, tokens, tp)) : 0,
+          finished > 0 ? seconds(head_ops(model, precision, finished, tp)) : 0};
+}
+
+}  // namespace
+
+RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const StepBatch& batch) {
+  std::map<std::tuple<double, double, double, double, double>, OneRank> known;
+  RankTimes times;
+  for (std::size_t dp = 0; dp < batch.of_dp_rank.size(); ++dp) {
+    const RankBatch& own = batch.of_dp_rank[dp];
+    const double tokens = padded_tokens(scenario, batch, own);
+    const double finished = batch.finished_prompts[dp];
+    const auto key = std::tuple{own.sequences, own.new_tokens, own.context, tokens, finished};
+    auto found = known.find(key);
+    if (found == known.end()) found = known.emplace(key, time_one(scenario, plan, own, tokens, finished)).first;
+    for (int i = 0; i < plan.layout.spec.attention_tp; ++i) {
+      times.attention.push_back(found->second.attention);
+      times.routing.push_back(found->second.routing);
+      times.shared.push_back(found->second.shared);
+      times.dense.push_back(found->second.dense);
+      times.head.push_back(found->second.head);
+    }
+  }
+  return times;
+}
+
+}  // namespace moesim
