@@ -1,9 +1,11 @@
 #pragma once
-// How long a kernel takes on one GPU: the interface that measured profiles fill, and the roofline that stands in for them.
+// How long a kernel takes on one GPU: the interface that measured profiles fill, and the roofline that stands in for
+// them.
 
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "models/hardware/gpu.hpp"
 #include "models/llm/ops.hpp"
@@ -13,7 +15,8 @@ namespace moesim {
 enum class KernelSource { calibrated, published, transferred, roofline };
 std::string_view name_of(KernelSource source);
 
-/// The grouped expert FFN of one layer on one rank: GEMM1 (gate, up) + SwiGLU + GEMM2, weights of active slots read once.
+/// The grouped expert FFN of one layer on one rank: GEMM1 (gate, up) + SwiGLU + GEMM2, weights of active slots read
+/// once.
 struct ExpertShape {
   int hidden = 0;
   int expert_hidden = 0;  ///< on this rank (after expert TP)
@@ -24,7 +27,8 @@ struct ExpertShape {
 class ExpertTimes {
 public:
   virtual ~ExpertTimes() = default;
-  /// rows_per_slot: tokens of each local expert slot.
+  /// rows_per_slot [slots]: tokens of each local expert slot, not negative.
+  /// Returns zero when no slot has a row: nothing is launched.
   virtual Seconds operator()(std::span<const std::int32_t> rows_per_slot) const = 0;
 };
 
@@ -32,12 +36,15 @@ class KernelTimes {
 public:
   virtual ~KernelTimes() = default;
   virtual KernelSource source() const = 0;
+  /// Zero for an op without FLOPs and bytes: an idle rank launches nothing.
   virtual Seconds time(const Op& op) const = 0;
+  /// Throws std::invalid_argument for a shape without width.
   virtual std::unique_ptr<ExpertTimes> experts(const ExpertShape& shape) const = 0;
 };
 
 /// t = launch + max(flops / (eta_f peak), bytes / (eta_b bandwidth)), eta_f from tile quantisation (domain B.5):
 /// tiles = sum_e ceil(m_e/BM) ceil(N/BN) over waves of SMs. No parameter is fitted to the tables it is benched against.
+/// Throws InputError for a GPU without rates or with an efficiency outside (0, 1].
 std::unique_ptr<KernelTimes> make_roofline(const Gpu& gpu);
 
 /// Sum over ops.

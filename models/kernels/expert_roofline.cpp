@@ -1,0 +1,80 @@
+#include "models/kernels/expert_roofline.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+namespace moesim {
+namespace {
+
+/// Bytes of one activation element that enters a GEMM: fp8 kernels quantise their input, block fp8 with one fp32 scale
+/// per 128 elements; weight-only formats keep bf16 (domain B.4).
+double activation_bytes(NumberFormat weights) {
+  switch (weights) {
+    case NumberFormat::fp8_block:
+      return 1 + 4.0 / 128;
+    case NumberFormat::fp8:
+    case NumberFormat::int8:
+      return 1;
+    case NumberFormat::bf16:
+    case NumberFormat::int4_group128:
+      return 2;
+  }
+  return 2;
+}
+
+constexpr double kOutputBytes = 2;  // GEMM outputs are bf16
+
+const ExpertShape& checked(const ExpertShape& shape) {
+  if (shape.hidden <= 0 || shape.expert_hidden <= 0)
+    throw std::invalid_argument{fmt::format("an expert needs widths above zero, got hidden {} and expert_hidden {}",
+                                            shape.hidden, shape.expert_hidden)};
+  return shape;
+}
+
+}  // namespace
+
+GroupedGemm::GroupedGemm(const TileWaves& waves, double columns, double k) : waves_(waves), columns_(columns), k_(k) {
+  for (const int rows_log2 : kTileRowsLog2)
+    for (std::int32_t tiles = 0; tiles < kTabulated; ++tiles)
+      seconds_.push_back(waves.best_columns(rows_log2, tiles, columns, k).value());
+}
+
+Seconds GroupedGemm::compute(const RowTiles& tiles) const {
+  Seconds best{0};
+  for (std::size_t i = 0; i < tiles.size(); ++i) {
+    const Seconds time = tiles[i] < kTabulated ? Seconds{seconds_[i * kTabulated + static_cast<std::size_t>(tiles[i])]}
+                                               : waves_.best_columns(kTileRowsLog2[i], tiles[i], columns_, k_);
+    best = i == 0 ? time : std::min(best, time);
+  }
+  return best;
+}
+
+ExpertRoofline::ExpertRoofline(const ExpertShape& shape, const TileWaves& waves, BytesPerSecond memory, Seconds launch)
+    : gate_up_(waves, 2.0 * checked(shape).expert_hidden, shape.hidden),
+      down_(waves, shape.hidden, shape.expert_hidden),
+      launches_(3 * launch) {
+  const double d = shape.hidden, f = shape.expert_hidden, input = activation_bytes(shape.format);
+  gate_up_weights_ = bytes_of(2 * d * f, shape.format) / memory;
+  down_weights_ = bytes_of(d * f, shape.format) / memory;
+  gate_up_activations_ = Bytes{d * input + 2 * f * kOutputBytes} / memory;
+  activation_ = Bytes{2 * f * kOutputBytes + f * input} / memory;
+  down_activations_ = Bytes{f * input + d * kOutputBytes} / memory;
+}
+
+Seconds ExpertRoofline::operator()(std::span<const std::int32_t> rows_per_slot) const {
+  std::int32_t rows = 0, active = 0;
+  GroupedGemm::RowTiles tiles{};
+  for (const std::int32_t m : rows_per_slot) {
+    rows += m;
+    active += m > 0;
+    for (std::size_t i = 0; i < tiles.size(); ++i) tiles[i] += (m + (1 << kTileRowsLog2[i]) - 1) >> kTileRowsLog2[i];
+  }
+  if (rows == 0) return Seconds{0};
+  return launches_ + rows * activation_ +
+         std::max(gate_up_.compute(tiles), active * gate_up_weights_ + rows * gate_up_activations_) +
+         std::max(down_.compute(tiles), active * down_weights_ + rows * down_activations_);
+}
+
+}  // namespace moesim
