@@ -24,7 +24,7 @@ struct Percentiles {
 
 struct Hotspot {
   enum class Kind { expert, gpu, link } kind = Kind::gpu;
-  std::string id;       ///< "n2g5", "layer 31 expert 91", "n0g3 -> leaf3.0"
+  std::string id;  ///< "n2g5", "layer 31 expert 91", "n0g3 -> leaf3.0"
   std::optional<int> layer;
   double share_of_time = 0;  ///< of the step that this one gates beyond a balanced system
   std::string reason;
@@ -34,17 +34,17 @@ struct Hotspot {
 struct LinkUse {
   std::string name;
   std::string tier;
-  Bytes bytes;           ///< over the run
-  double busy_share = 0; ///< of the run's time at the achieved rate
-  double peak_share = 0; ///< largest share of one collective's time
+  Bytes bytes;            ///< over the run
+  double busy_share = 0;  ///< of the run's time at the achieved rate
+  double peak_share = 0;  ///< largest share of one collective's time
 };
 
 struct GpuUse {
   std::string name;
   std::array<Seconds, kCauses> busy{};
   Seconds wait;
-  std::int64_t tokens = 0;        ///< expert rows
-  double gating_share = 0;        ///< of the critical path that this GPU ended last
+  std::int64_t tokens = 0;  ///< expert rows
+  double gating_share = 0;  ///< of the critical path that this GPU ended last
 };
 
 struct ExpertUse {
@@ -60,9 +60,9 @@ struct StepRow {
 
 struct Summary {
   // what was simulated
-  std::string scenario_name, question, headline;   ///< headline: "deepseek-v3 · 32 x h100-sxm (4 nodes x 8) · ..."
-  std::map<std::string, std::string> chosen;       ///< what each `auto` took: communication.all_to_all -> deepep_low_latency
-  std::vector<std::string> notes;                  ///< why keys are null, what was not modelled
+  std::string scenario_name, question, headline;  ///< headline: "deepseek-v3 · 32 x h100-sxm (4 nodes x 8) · ..."
+  std::map<std::string, std::string> chosen;  ///< what each `auto` took: communication.all_to_all -> deepep_low_latency
+  std::vector<std::string> notes;             ///< why keys are null, what was not modelled
   int gpus = 0, nodes = 0;
   // throughput and latency
   std::optional<double> output_tokens_per_s, input_tokens_per_s;
@@ -72,7 +72,7 @@ struct Summary {
   // where it goes
   MeanMax expert_imbalance, gpu_imbalance;
   std::optional<MeanMax> nic_imbalance;
-  std::array<double, kCauses> critical_path{};     ///< shares, sum 1
+  std::array<double, kCauses> critical_path{};  ///< shares, sum 1
   std::vector<Hotspot> hotspots;
   MemoryFit memory;
   // checks
@@ -82,7 +82,12 @@ struct Summary {
   std::uint64_t seed = 0;
   // cost, SLO
   std::optional<double> usd_per_hour, usd_per_million_output_tokens;
-  struct SloVerdict { std::string name; Seconds limit; std::optional<Seconds> reached; bool met; };
+  struct SloVerdict {
+    std::string name;
+    Seconds limit;
+    std::optional<Seconds> reached;
+    bool met;
+  };
   std::vector<SloVerdict> slo;
   // tables
   std::vector<LinkUse> links;
