@@ -14,16 +14,18 @@ enum class AttentionKind { gqa, mla };  ///< gqa covers MHA (kv_heads = heads) a
 struct AttentionSpec {
   AttentionKind kind = AttentionKind::gqa;
   int heads = 0;
-  int kv_heads = 0;
-  int head_dim = 0;      ///< gqa: of q, k and v
+  int kv_heads = 0;      ///< mla: = heads
+  int head_dim = 0;      ///< gqa: of q, k and v; mla: of q and k, nope + rope
   bool bias = false;     ///< q, k, v and o projections carry a bias
   bool qk_norm = false;  ///< per-head RMSNorm of q and k (Qwen3)
   // mla only
-  int q_lora = 0;   ///< 0: q is projected directly
+  int q_lora = 0;  ///< 0: q is projected directly
   int kv_lora = 0;
   int nope = 0;
   int rope = 0;
   int v_dim = 0;
+
+  bool operator==(const AttentionSpec&) const = default;
 };
 
 enum class RouterScore { softmax, sigmoid };
@@ -38,6 +40,8 @@ struct RouterSpec {
   bool normalise_topk = true;
   double scale = 1.0;
   bool selection_bias = false;  ///< DeepSeek-V3's e_score_correction_bias: E parameters
+
+  bool operator==(const RouterSpec&) const = default;
 };
 
 struct MoeSpec {
@@ -46,10 +50,12 @@ struct MoeSpec {
   int expert_hidden = 0;  ///< f
   int shared_hidden = 0;  ///< width of all shared experts together, 0: none
   RouterSpec router;
+
+  bool operator==(const MoeSpec&) const = default;
 };
 
 struct Architecture {
-  std::string name;        ///< zoo name, or the file's stem
+  std::string name;        ///< zoo name, or the file's stem (of ".../NAME/config.json": NAME)
   std::string model_type;  ///< as in config.json: mixtral, deepseek_v3, qwen3_moe, llama ...
   int hidden = 0;          ///< d
   int layers = 0;          ///< L
@@ -57,19 +63,21 @@ struct Architecture {
   bool tied_embedding = false;
   int max_context = 0;
   AttentionSpec attention;
-  int dense_hidden = 0;          ///< FFN width of dense layers, 0: none
-  std::vector<bool> moe_layer;   ///< [layers]: this layer's FFN is MoE
+  int dense_hidden = 0;         ///< FFN width of dense layers, 0: none
+  std::vector<bool> moe_layer;  ///< [layers]: this layer's FFN is MoE
   std::optional<MoeSpec> moe;
-  int mtp_layers = 0;            ///< multi-token-prediction modules (num_nextn_predict_layers), not run by default
+  int mtp_layers = 0;  ///< multi-token-prediction modules (num_nextn_predict_layers), not run by default
   NumberFormat checkpoint_format = NumberFormat::bf16;  ///< what quantization_config says the weights are stored in
-  std::vector<std::string> defaulted;  ///< "head_dim = 128 (hidden_size / num_attention_heads)": values the class defaults
+  std::vector<std::string>
+      defaulted;  ///< "head_dim = 128 (hidden_size / num_attention_heads)": values the class defaults
 
   int moe_layers() const;
   int dense_layers() const { return layers - moe_layers(); }
 };
 
 /// Read a zoo name ("mixtral-8x7b") or a path to a config.json (a value that has a '/' or ends in ".json").
-/// Throws InputError naming the missing, unknown or contradictory key; NotModelledYet for known model types without a model.
+/// Throws InputError naming the missing, unknown or contradictory key; NotModelledYet for known model types without a
+/// model. Keys that start with '_' are comments. A file of at most 4 MiB, nested at most 64 deep.
 Architecture load_architecture(const std::string& name_or_path);
 
 /// `text` is the JSON, `origin` what to call it in errors and in Architecture::name.
