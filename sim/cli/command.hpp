@@ -16,7 +16,11 @@ struct Globals {
 };
 
 /// --json, --quiet and the two examples of a command's help ("  moesim model mixtral-8x7b").
-void add_common_options(CLI::App& command, Globals& globals, const std::string& first_example, const std::string& second_example);
+void add_common_options(CLI::App& command, Globals& globals, const std::string& first_example,
+                        const std::string& second_example);
+
+/// All commands below, in the order of the help.
+void add_commands(CLI::App& app, Globals& globals);
 
 void add_run_command(CLI::App& app, Globals& globals);
 void add_check_command(CLI::App& app, Globals& globals);

@@ -1,9 +1,9 @@
-#include <fmt/core.h>
-
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <new>
+
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
 
 #include "models/units/error.hpp"
 #include "sim/cli/command.hpp"

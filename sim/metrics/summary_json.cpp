@@ -1,0 +1,169 @@
+#include "sim/metrics/summary_json.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace moesim {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr double kMillisecond = 1e-3;
+
+Json optional(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json milliseconds(Seconds value) {
+  return value.value() / kMillisecond;
+}
+
+Json percentiles(const std::optional<Percentiles>& of) {
+  if (!of) return Json{{"mean", nullptr}, {"p50", nullptr}, {"p90", nullptr}, {"p99", nullptr}};
+  return Json{{"mean", milliseconds(of->mean)},
+              {"p50", milliseconds(of->p50)},
+              {"p90", milliseconds(of->p90)},
+              {"p99", milliseconds(of->p99)}};
+}
+
+Json mean_max(const std::optional<MeanMax>& of) {
+  if (!of) return Json{{"mean", nullptr}, {"max", nullptr}};
+  return Json{{"mean", of->mean}, {"max", of->max}};
+}
+
+Json throughput(const Summary& summary) {
+  const auto per_gpu = [&]() -> Json {
+    return summary.output_tokens_per_s ? Json(*summary.output_tokens_per_s / summary.gpus) : Json(nullptr);
+  };
+  return Json{{"output_tokens_per_s", optional(summary.output_tokens_per_s)},
+              {"output_tokens_per_s_per_gpu", per_gpu()},
+              {"input_tokens_per_s", optional(summary.input_tokens_per_s)},
+              {"total_tokens_per_s", summary.total_tokens_per_s}};
+}
+
+Json hotspots(const Summary& summary) {
+  Json list = Json::array();
+  for (const Hotspot& spot : summary.hotspots)
+    list.push_back({{"kind", name_of(spot.kind)},
+                    {"id", spot.id},
+                    {"layer", spot.layer ? Json(*spot.layer) : Json(nullptr)},
+                    {"share_of_time", spot.share_of_time},
+                    {"reason", spot.reason},
+                    {"remedy", spot.remedy}});
+  return list;
+}
+
+Json memory(const MemoryFit& fit) {
+  Json lines{{"weights", 0.0}, {"kv", 0.0}, {"activations", 0.0}, {"buffers", 0.0}, {"other", 0.0}};
+  Json detail = Json::array();
+  for (const MemoryLine& line : fit.lines) {
+    lines[line.group] = lines[line.group].get<double>() + line.bytes.value();
+    detail.push_back(
+        {{"name", line.name}, {"group", line.group}, {"bytes", line.bytes.value()}, {"formula", line.formula}});
+  }
+  return Json{{"per_gpu_max_bytes", fit.needed.value()},
+              {"capacity_bytes", fit.capacity.value()},
+              {"device_bytes", fit.device.value()},
+              {"fits", fit.fits},
+              {"kv_tokens_capacity_per_gpu", fit.kv_tokens_capacity},
+              {"lines", lines},
+              {"detail", detail}};
+}
+
+Json critical_path(const Summary& summary) {
+  Json shares = Json::object();
+  for (int cause = 0; cause < kCauses; ++cause)
+    shares[std::string{name_of(static_cast<Cause>(cause))}] = summary.critical_path[static_cast<std::size_t>(cause)];
+  return shares;
+}
+
+Json slo(const Summary& summary) {
+  Json list = Json::array();
+  for (const auto& verdict : summary.slo)
+    list.push_back({{"name", verdict.name},
+                    {"limit_ms", milliseconds(verdict.limit)},
+                    {"reached_ms", verdict.reached ? milliseconds(*verdict.reached) : Json(nullptr)},
+                    {"met", verdict.reached ? Json(verdict.met) : Json(nullptr)}});
+  return list;
+}
+
+}  // namespace
+
+std::string_view name_of(Cause cause) {
+  switch (cause) {
+    case Cause::attention:
+      return "attention";
+    case Cause::tp_collective:
+      return "tp_collective";
+    case Cause::dispatch:
+      return "dispatch";
+    case Cause::experts:
+      return "experts";
+    case Cause::combine:
+      return "combine";
+    case Cause::dense:
+      return "dense";
+    case Cause::pipeline:
+      return "pipeline";
+    case Cause::host:
+      return "host";
+    case Cause::other:
+      break;
+  }
+  return "other";
+}
+
+std::string_view name_of(Hotspot::Kind kind) {
+  if (kind == Hotspot::Kind::expert) return "expert";
+  return kind == Hotspot::Kind::gpu ? "gpu" : "link";
+}
+
+std::string summary_json(const Summary& summary) {
+  Json json{
+      {"scenario", summary.scenario_name},
+      {"question", summary.question},
+      {"deployment", summary.headline},
+      {"gpus", summary.gpus},
+      {"nodes", summary.nodes},
+      {"throughput", throughput(summary)},
+      {"latency",
+       {{"ttft_ms", percentiles(summary.ttft)},
+        {"tpot_ms", percentiles(summary.tpot)},
+        {"itl_ms", percentiles(summary.itl)},
+        {"e2e_ms", percentiles(summary.e2e)}}},
+      {"step",
+       {{"count", summary.steps.size()},
+        {"mean_ms", milliseconds(summary.step.mean)},
+        {"p50_ms", milliseconds(summary.step.p50)},
+        {"p90_ms", milliseconds(summary.step.p90)},
+        {"p99_ms", milliseconds(summary.step.p99)}}},
+      {"imbalance",
+       {{"expert", mean_max(summary.expert_imbalance)},
+        {"gpu", mean_max(summary.gpu_imbalance)},
+        {"nic", mean_max(summary.nic_imbalance)}}},
+      {"critical_path", critical_path(summary)},
+      {"hotspots", hotspots(summary)},
+      {"memory", memory(summary.memory)},
+      {"slo", slo(summary)},
+      {"audit", nullptr},
+      {"uncertainty", nullptr},
+      {"invariants",
+       {{"tokens_conserved", summary.tokens_conserved},
+        {"bytes_conserved", summary.bytes_conserved},
+        {"littles_law_error", nullptr}}},
+      {"chosen", summary.chosen},
+      {"provenance",
+       {{"version", summary.version},
+        {"scenario_hash", summary.scenario_hash},
+        {"seed", summary.seed},
+        {"simgrid", summary.simgrid},
+        {"profile", nullptr},
+        {"kernel_source", summary.kernel_source}}},
+      {"cost",
+       {{"usd_per_hour", optional(summary.usd_per_hour)},
+        {"usd_per_million_output_tokens", optional(summary.usd_per_million_output_tokens)}}},
+      {"energy", nullptr},
+      {"notes", summary.notes},
+  };
+  return json.dump(2) + "\n";
+}
+
+}  // namespace moesim

@@ -1,0 +1,61 @@
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include "models/units/error.hpp"
+#include "sim/cli/command.hpp"
+#include "sim/cli/overrides.hpp"
+#include "sim/cli/results.hpp"
+#include "sim/cli/terminal.hpp"
+#include "sim/metrics/summary_json.hpp"
+#include "sim/simulate.hpp"
+
+namespace moesim {
+namespace {
+
+struct RunOptions {
+  std::string scenario, out;
+  std::vector<std::string> set;
+  bool force = false;
+};
+
+void run(const RunOptions& options, const Globals& globals) {
+  const auto start = std::chrono::steady_clock::now();
+  const Scenario scenario = load_scenario(options.scenario, parse_overrides(options.set));
+  const auto folder = choose_result_folder(options.out, scenario.name, options.force);
+  try {
+    const Summary summary = simulate(scenario);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    write_results(folder, scenario, summary, took.count());
+    if (globals.json) {
+      fmt::print("{}", summary_json(summary));
+      return;
+    }
+    const bool colour = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+    fmt::print("{}  results {}\n", terminal_summary(summary, colour), folder.string());
+  } catch (...) {
+    std::error_code ignored;
+    if (options.out.empty()) std::filesystem::remove(folder, ignored);  // the claimed folder, if still empty
+    throw;
+  }
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, Globals& globals) {
+  const auto options = std::make_shared<RunOptions>();
+  CLI::App* command = app.add_subcommand("run", "Simulate a scenario and write its results");
+  command->add_option("scenario", options->scenario, "Scenario file (YAML or JSON)")->required();
+  command->add_option("--set", options->set, "Override one value: --set layout.experts.ep=16 (repeatable)");
+  command->add_option("--out", options->out, "Result folder (default: a fresh numbered folder under out/)");
+  command->add_flag("--force", options->force, "Replace the results in a folder that is not empty");
+  add_common_options(*command, globals, "  moesim run scenarios/quickstart.yaml",
+                     "  moesim run scenarios/quickstart.yaml --set workload.tokens_per_gpu=128 --out out/a --json");
+  command->callback([options, &globals] { run(*options, globals); });
+}
+
+}  // namespace moesim

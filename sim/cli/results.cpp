@@ -1,0 +1,93 @@
+#include "sim/cli/results.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "models/units/error.hpp"
+#include "sim/cli/atomic_file.hpp"
+#include "sim/metrics/summary_json.hpp"
+#include "sim/metrics/tables.hpp"
+
+namespace moesim {
+namespace fs = std::filesystem;
+namespace {
+
+/// The number that a folder name such as "0007-quickstart" starts with, 0 for other names.
+int number_of(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  int number = 0;
+  const auto [end, status] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return status == std::errc{} && end != name.data() + name.size() && *end == '-' ? number : 0;
+}
+
+/// Two runs that start together must not share a numbered folder: creating it claims it.
+fs::path claim_numbered_folder(const std::string& scenario) {
+  std::error_code failure;
+  fs::create_directories("out", failure);
+  if (failure) throw RunError{fmt::format("cannot create the folder out: {}", failure.message())};
+  int number = 0;
+  for (const auto& entry : fs::directory_iterator{"out"}) number = std::max(number, number_of(entry.path()));
+  for (;;) {
+    const fs::path folder = fs::path{"out"} / fmt::format("{:04}-{}", ++number, scenario);
+    if (fs::create_directory(folder, failure)) return folder;
+    if (failure) throw RunError{fmt::format("cannot create {}: {}", folder.string(), failure.message())};
+  }
+}
+
+std::string run_json(double wall_seconds) {
+  const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+  const nlohmann::ordered_json json{
+      {"finished_utc", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now.time_since_epoch().count()))},
+      {"wall_s", wall_seconds}};
+  return json.dump(2) + "\n";
+}
+
+}  // namespace
+
+fs::path choose_result_folder(const fs::path& named, const std::string& scenario, bool force) {
+  if (named.empty()) return claim_numbered_folder(scenario);
+  std::error_code failure;
+  if (!fs::exists(named, failure)) return named;
+  if (!fs::is_directory(named, failure))
+    throw InputError{"--out", fmt::format("'{}', which is a file", named.string()), "a new or empty folder"};
+  if (!fs::is_empty(named, failure) && !force)
+    throw InputError{"--out", fmt::format("'{}', which is not empty", named.string()),
+                     "a new or empty folder, or --force to replace the results in it"};
+  return named;
+}
+
+void write_results(const fs::path& folder, const Scenario& scenario, const Summary& summary, double wall_seconds) {
+  const std::vector<std::pair<std::string, std::string>> files{
+      {"requests.csv", requests_csv()},
+      {"steps.csv", steps_csv(summary)},
+      {"experts.csv", experts_csv(summary)},
+      {"gpus.csv", gpus_csv(summary)},
+      {"links.csv", links_csv(summary)},
+      {"scenario.resolved.yaml", resolved_yaml(scenario)},
+      {"run.json", run_json(wall_seconds)},
+      {"summary.json", summary_json(summary)},  // last: a folder with a summary is complete
+  };
+  std::error_code failure;
+  fs::create_directories(folder, failure);
+  if (failure) throw RunError{fmt::format("cannot create {}: {}", folder.string(), failure.message())};
+  fs::remove(folder / "summary.json", failure);  // while files are being replaced the folder is not a result
+  std::size_t written = 0;
+  try {
+    for (; written < files.size(); ++written)
+      write_file_atomically(folder / files[written].first, files[written].second);
+  } catch (...) {
+    for (std::size_t i = 0; i < written; ++i) fs::remove(folder / files[i].first, failure);
+    if (fs::is_empty(folder, failure)) fs::remove(folder, failure);
+    throw;
+  }
+}
+
+}  // namespace moesim

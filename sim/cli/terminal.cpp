@@ -1,0 +1,99 @@
+#include "sim/cli/terminal.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "models/units/text.hpp"
+#include "sim/metrics/summary_json.hpp"
+
+namespace moesim {
+namespace {
+
+std::string verdict(bool good, bool colour, const char* yes, const char* no) {
+  const char* word = good ? yes : no;
+  return colour ? fmt::format("\x1b[{}m{}\x1b[0m", good ? 32 : 31, word) : word;
+}
+
+std::string throughput_line(const Summary& summary) {
+  const bool decode = summary.output_tokens_per_s.has_value();
+  const double rate = decode ? *summary.output_tokens_per_s : summary.total_tokens_per_s;
+  return fmt::format("step {}     {} {} tok/s per GPU, {} tok/s", human(summary.step.mean), decode ? "output" : "input",
+                     with_commas(static_cast<long long>(rate / summary.gpus)),
+                     with_commas(static_cast<long long>(rate)));
+}
+
+std::string memory_line(const Summary& summary, bool colour) {
+  constexpr double kGiB = 1073741824.0;
+  const MemoryFit& fit = summary.memory;
+  return fmt::format("memory {:.1f} of {:.1f} GiB usable   {}     room for {} KV tokens per GPU",
+                     fit.needed.value() / kGiB, fit.capacity.value() / kGiB,
+                     verdict(fit.fits, colour, "ok", "does not fit"), with_commas(fit.kv_tokens_capacity));
+}
+
+std::string critical_path_line(const Summary& summary) {
+  std::vector<int> order(kCauses);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+    return summary.critical_path[static_cast<std::size_t>(a)] > summary.critical_path[static_cast<std::size_t>(b)];
+  });
+  std::string text = "where the step goes    ";
+  for (const int cause : order) {
+    const double share = summary.critical_path[static_cast<std::size_t>(cause)];
+    constexpr double kVisible = 0.005;
+    if (share < kVisible) continue;
+    std::string name{name_of(static_cast<Cause>(cause))};
+    std::replace(name.begin(), name.end(), '_', ' ');
+    text += fmt::format("{} {:.0f} %   ", name, 100 * share);
+  }
+  return text;
+}
+
+std::string imbalance_line(const Summary& summary) {
+  std::string text = fmt::format("max/mean load          expert {:.2f}   GPU {:.2f}", summary.expert_imbalance.mean,
+                                 summary.gpu_imbalance.mean);
+  if (summary.nic_imbalance) text += fmt::format("   NIC {:.2f}", summary.nic_imbalance->mean);
+  return text;
+}
+
+std::string hotspot_lines(const Summary& summary) {
+  if (summary.hotspots.empty()) return "  hotspots               none above 0.1 % of the step\n";
+  std::string text;
+  constexpr std::size_t kShown = 3;
+  for (std::size_t i = 0; i < std::min(kShown, summary.hotspots.size()); ++i) {
+    const Hotspot& spot = summary.hotspots[i];
+    text += fmt::format("  {}  {} {} {}: costs {:.1f} % of the step; {}\n", i == 0 ? "hotspots " : "         ", i + 1,
+                        name_of(spot.kind), spot.id, 100 * spot.share_of_time, spot.reason);
+    text += fmt::format("               -> {}\n", spot.remedy);
+  }
+  return text;
+}
+
+std::string slo_lines(const Summary& summary, bool colour) {
+  std::string text;
+  for (const auto& item : summary.slo) {
+    if (!item.reached) continue;
+    text += fmt::format("  {} p99 {} <= {}   {}\n", item.name, human(*item.reached), human(item.limit),
+                        verdict(item.met, colour, "ok", "missed"));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string terminal_summary(const Summary& summary, bool colour) {
+  std::string text = summary.headline + "\n";
+  text += fmt::format("kernels {}: estimates, no measured profile     audit none yet\n\n", summary.kernel_source);
+  text += "  " + throughput_line(summary) + "\n";
+  text += "  " + memory_line(summary, colour) + "\n";
+  text += slo_lines(summary, colour);
+  text += "  " + critical_path_line(summary) + "\n";
+  text += "  " + imbalance_line(summary) + "\n";
+  text += hotspot_lines(summary);
+  for (const auto& [key, value] : summary.chosen) text += fmt::format("  auto   {} = {}\n", key, value);
+  return text;
+}
+
+}  // namespace moesim

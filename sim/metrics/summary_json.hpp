@@ -1,0 +1,16 @@
+#pragma once
+// summary.json: scenarios/schema/summary.schema.json says what every key means.
+
+#include <string>
+
+#include "sim/metrics/summary.hpp"
+
+namespace moesim {
+
+/// Deterministic: the same summary gives the same bytes. Undefined values are null, with a line in notes.
+std::string summary_json(const Summary& summary);
+
+std::string_view name_of(Cause cause);
+std::string_view name_of(Hotspot::Kind kind);
+
+}  // namespace moesim

@@ -1,0 +1,137 @@
+#include "sim/simulate.hpp"
+
+#include <fmt/format.h>
+
+#include "models/units/error.hpp"
+#include "models/units/text.hpp"
+#include "sim/metrics/recorder.hpp"
+#include "sim/serving/batch_run.hpp"
+#include "sim/serving/deployment_plan.hpp"
+
+namespace moesim {
+namespace {
+
+void require_fit(const Scenario& scenario, const Deployment& plan) {
+  const MemoryFit& fit = plan.memory;
+  if (fit.fits) return;
+  throw Infeasible{fmt::format("{} does not fit: '{}' takes a GPU to {} of {} usable ({} x memory_fraction {})",
+                               scenario.model.name, fit.breaking_line, human(fit.needed), human(fit.capacity),
+                               human(fit.device), scenario.memory_fraction),
+                   memory_remedies(memory_inputs(scenario, plan), fit)};
+}
+
+RunShape shape_of(const Scenario& scenario, const Deployment& plan) {
+  RunShape shape{plan.topology, plan.placement, plan.layout.ranks, scenario.model.layers, plan.popularity.top_k, {}};
+  for (int layer = 0; layer < scenario.model.layers; ++layer)
+    if (scenario.model.moe_layer[static_cast<std::size_t>(layer)]) shape.layer_of_moe.push_back(layer);
+  return shape;
+}
+
+std::string headline(const Scenario& scenario, const Deployment& plan) {
+  const ClusterSpec& cluster = scenario.cluster;
+  std::string text =
+      fmt::format("{} · {} x {} ({} {} x {}) · {}", scenario.model.name, cluster.gpus(), cluster.gpu.name,
+                  cluster.nodes, cluster.nodes == 1 ? "node" : "nodes", cluster.gpus_per_node, describe(plan.layout));
+  if (plan.placement.ranks > 1)
+    text += fmt::format(", {} slots ({})", plan.placement.slots(), name_of(scenario.placement.policy));
+  const WorkloadSpec& work = scenario.workload;
+  return text + fmt::format(" · {}, {} tokens/GPU, {} {}", name_of(work.phase), work.tokens_per_gpu,
+                            work.phase == Phase::decode ? "context" : "prompt", work.context);
+}
+
+std::int64_t all_tokens(const Summary& summary) {
+  std::int64_t tokens = 0;
+  for (const StepRow& row : summary.steps) tokens += row.tokens;
+  return tokens;
+}
+
+void add_throughput(const Scenario& scenario, Summary& summary) {
+  const double seconds = summary.step.mean.value() * static_cast<double>(summary.steps.size());
+  const double rate = seconds > 0 ? static_cast<double>(all_tokens(summary)) / seconds : 0;
+  summary.total_tokens_per_s = rate;
+  if (scenario.workload.phase == Phase::decode) {
+    summary.output_tokens_per_s = rate;
+    summary.input_tokens_per_s = 0;
+    summary.tpot = summary.itl = summary.step;  // every sequence yields one token a step
+    summary.notes.push_back("latency.ttft_ms and e2e_ms are null: a decode batch has no arrivals");
+  } else {
+    summary.input_tokens_per_s = rate;
+    summary.notes.push_back(
+        "throughput.output_tokens_per_s and latency are null: a prefill batch yields no output stream");
+  }
+}
+
+void add_cost(const Scenario& scenario, Summary& summary) {
+  const double per_hour = scenario.cluster.price_usd_per_gpu_hour * scenario.cluster.gpus();
+  if (per_hour <= 0) {
+    summary.notes.push_back("cost is null: no price is known for this GPU (cluster.price)");
+    return;
+  }
+  summary.usd_per_hour = per_hour;
+  if (summary.output_tokens_per_s)
+    summary.usd_per_million_output_tokens = per_hour / 3600 / *summary.output_tokens_per_s * 1e6;
+}
+
+void add_slo(const Scenario& scenario, Summary& summary) {
+  if (scenario.slo.tpot) {
+    std::optional<Seconds> reached;
+    if (summary.tpot) reached = summary.tpot->p99;
+    summary.slo.push_back({"tpot", *scenario.slo.tpot, reached, reached && *reached <= *scenario.slo.tpot});
+  }
+  if (scenario.slo.ttft) {
+    summary.slo.push_back({"ttft", *scenario.slo.ttft, std::nullopt, false});
+    summary.notes.push_back("slo.ttft is not judged: a batch has no arrivals");
+  }
+}
+
+void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summary) {
+  auto& notes = summary.notes;
+  notes.insert(notes.end(), plan.notes.begin(), plan.notes.end());
+  for (const std::string& value : scenario.model.defaulted) notes.push_back("model default: " + value);
+  notes.push_back("kernel times are roofline estimates, not measurements: expect errors of tens of percent");
+  notes.push_back("not modelled: host time per step, CUDA-graph padding, scheduler, SM share of communication kernels");
+  if (scenario.model.mtp_layers > 0) notes.push_back("the MTP module is neither held in memory nor run");
+  if (plan.sampler == Sampler::aggregate && scenario.workload.dp_imbalance > 1)
+    notes.push_back("aggregate sampler: dispatch bytes by source take the mean share of each data-parallel rank");
+  if (!summary.nic_imbalance) notes.push_back("imbalance.nic is null: no expert traffic crosses a NIC");
+  notes.push_back("audit is null: the flow-level audit of collectives does not exist yet");
+  notes.push_back("uncertainty is null: roofline kernel times carry none");
+  notes.push_back("energy is null: power is not modelled yet");
+  notes.push_back("invariants.littles_law_error is null and requests.csv has no rows: a batch has no requests");
+}
+
+}  // namespace
+
+MemoryFit check_memory(const Scenario& scenario) {
+  return plan_deployment(scenario).memory;
+}
+
+Summary simulate(const Scenario& scenario) {
+  const Deployment plan = plan_deployment(scenario);
+  require_fit(scenario, plan);
+
+  Recorder recorder{shape_of(scenario, plan)};
+  run_batches(scenario, plan, [&](const Event& event) { recorder(event); });
+
+  Summary summary;
+  summary.scenario_name = scenario.name;
+  summary.question = scenario.question;
+  summary.headline = headline(scenario, plan);
+  summary.chosen = plan.chosen;
+  summary.gpus = plan.layout.ranks;
+  summary.nodes = scenario.cluster.nodes;
+  summary.memory = plan.memory;
+  recorder.summarise(summary);
+  add_throughput(scenario, summary);
+  add_cost(scenario, summary);
+  add_slo(scenario, summary);
+  add_notes(scenario, plan, summary);
+  summary.version = MOESIM_VERSION;
+  summary.scenario_hash = scenario_hash(scenario);
+  summary.seed = scenario.seed;
+  summary.simgrid = simgrid_version();
+  summary.kernel_source = name_of(plan.kernels->source());
+  return summary;
+}
+
+}  // namespace moesim

@@ -1,0 +1,16 @@
+#pragma once
+// A question in, an answer out.
+
+#include "sim/metrics/summary.hpp"
+#include "sim/scenario/scenario.hpp"
+
+namespace moesim {
+
+/// Builds the deployment, runs it on the simulated clock and sums up. One call per process.
+/// Throws InputError, NotModelledYet, Infeasible (the model does not fit: names the line and three remedies), RunError.
+Summary simulate(const Scenario& scenario);
+
+/// The memory fit alone, as simulate would judge it.
+MemoryFit check_memory(const Scenario& scenario);
+
+}  // namespace moesim
