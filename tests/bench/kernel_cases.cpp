@@ -1,0 +1,176 @@
+#include "tests/bench/kernel_cases.hpp"
+
+#include <charconv>
+#include <numeric>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "tests/bench/expert_histogram.hpp"
+
+namespace moesim::bench {
+namespace {
+
+std::optional<NumberFormat> format_of(std::string_view dtype) {
+  if (dtype == "bfloat16") return NumberFormat::bf16;
+  if (dtype == "fp8_block") return NumberFormat::fp8_block;
+  if (dtype == "fp8") return NumberFormat::fp8;
+  if (dtype == "int4_wo") return NumberFormat::int4_group128;
+  return std::nullopt;
+}
+
+LeftOut not_modelled(std::string_view dtype) {
+  return {fmt::format("number format {} is not modelled", dtype)};
+}
+
+std::string_view size_class(double tokens) {
+  return tokens <= 64 ? "1-64" : tokens <= 1024 ? "65-1024" : "over 1024";
+}
+
+Seconds measured(const KernelRow& row) {
+  return Seconds{row.number("latency") * 1e-3};
+}
+
+/// Rows per local expert, or nothing for a distribution we cannot draw.
+std::optional<std::vector<std::int32_t>> rows_of(const Routing& routing, std::string_view distribution) {
+  if (distribution == "balanced" || distribution == "uniform") return balanced_rows(routing);
+  constexpr std::string_view kPowerLaw = "power_law_";
+  if (!distribution.starts_with(kPowerLaw)) return std::nullopt;
+  distribution.remove_prefix(kPowerLaw.size());
+  double alpha = 0;
+  std::from_chars(distribution.data(), distribution.data() + distribution.size(), alpha);
+  if (alpha <= 0 || alpha == 1) return std::nullopt;
+  return power_law_rows(routing, alpha, static_cast<std::uint32_t>(routing.tokens));
+}
+
+Op attention(const AttentionCore& core, double flops_per_pair, double bytes) {
+  const double pairs = core.sequences * core.new_tokens * (core.context + (core.new_tokens + 1) / 2) * core.heads;
+  return {"attention core", OpClass::attention_core, Flops{flops_per_pair * pairs}, Bytes{bytes}, core};
+}
+
+std::string_view kv_format(const KernelRow& row) {
+  return row.text("kv_cache_dtype");
+}
+
+double kv_bytes(const KernelRow& row) {
+  return kv_format(row) == "fp8" ? 1 : 2;
+}
+
+/// Windowed layers and fp8 attention are not modelled yet.
+std::optional<LeftOut> unsupported_attention(const KernelRow& row, std::string_view dtype_column) {
+  if (row.number_or("window_size", 0) > 0) return LeftOut{"sliding window is not modelled"};
+  if (row.text(dtype_column) != "bfloat16")
+    return LeftOut{fmt::format("attention in {} is not modelled", row.text(dtype_column))};
+  if (kv_format(row) != "bfloat16" && kv_format(row) != "fp8") return not_modelled(kv_format(row));
+  return std::nullopt;
+}
+
+AttentionCore core_of(const KernelRow& row, Phase phase) {
+  AttentionCore core{.phase = phase, .sequences = row.number("batch_size"), .heads = row.number("num_heads")};
+  core.new_tokens = phase == Phase::decode ? 1 : row.number("isl");
+  core.context = phase == Phase::decode ? row.number("isl") + row.number("step") - 1 : row.number("step");
+  return core;
+}
+
+}  // namespace
+
+KernelCases::KernelCases(const Gpu& gpu) : times_(make_roofline(gpu)) {}
+
+Seconds KernelCases::experts(const ExpertShape& shape, std::span<const std::int32_t> rows) {
+  auto& prepared = experts_[{shape.hidden, shape.expert_hidden, shape.format}];
+  if (!prepared) prepared = times_->experts(shape);
+  return (*prepared)(rows);
+}
+
+Outcome KernelCases::fused_moe(const KernelRow& row) {
+  return moe(row, true);
+}
+Outcome KernelCases::grouped_gemms(const KernelRow& row) {
+  return moe(row, false);
+}
+
+Outcome KernelCases::moe(const KernelRow& row, bool whole_block) {
+  const auto format = format_of(row.text("moe_dtype"));
+  if (!format) return not_modelled(row.text("moe_dtype"));
+  if (row.text("kernel_source").ends_with("_nongated")) return LeftOut{"experts with two matrices are not modelled"};
+
+  const Routing routing{static_cast<int>(row.number("num_tokens")), static_cast<int>(row.number("num_experts")),
+                        static_cast<int>(row.number("topk")), static_cast<int>(row.number("moe_ep_size"))};
+  const auto rows = rows_of(routing, row.text("distribution"));
+  if (!rows) return LeftOut{fmt::format("distribution {} cannot be drawn", row.text("distribution"))};
+
+  const double d = row.number("hidden_size"), received = std::accumulate(rows->begin(), rows->end(), 0.0);
+  Seconds predicted = experts({.hidden = static_cast<int>(d),
+                               .expert_hidden = static_cast<int>(row.number("inter_size") / row.number("moe_tp_size")),
+                               .format = *format},
+                              *rows);
+  if (whole_block)
+    for (const double bytes :
+         {routing.tokens * routing.experts * 8.0, received * d * 4, received * d * 2 + routing.tokens * d * 2})
+      predicted += times_->time({"around", OpClass::dispatch_local, Flops{0}, Bytes{bytes}, Streaming{}});
+  return Compared{fmt::format("{} {} {}, tokens {}", row.text("moe_dtype"), row.text("distribution"),
+                              routing.ep == 1 ? "ep1" : "ep>1", size_class(routing.tokens)),
+                  predicted, measured(row)};
+}
+
+Outcome KernelCases::gemm(const KernelRow& row) const {
+  const auto format = format_of(row.text("gemm_dtype"));
+  if (!format) return not_modelled(row.text("gemm_dtype"));
+  const double m = row.number("m"), n = row.number("n"), k = row.number("k");
+  const double input = *format == NumberFormat::bf16 ? 2 : 1;
+  const Op op{"gemm", OpClass::dense_ffn, Flops{2 * m * n * k},
+              bytes_of(n * k, *format) + Bytes{m * k * input + m * n * 2}, Gemm{m, n, k, *format}};
+  return Compared{fmt::format("{}, m {}", row.text("gemm_dtype"), size_class(m)), times_->time(op), measured(row)};
+}
+
+Outcome KernelCases::decode_attention(const KernelRow& row) const {
+  if (auto reason = unsupported_attention(row, "attn_dtype")) return *reason;
+  AttentionCore core = core_of(row, Phase::decode);
+  core.kv_heads = row.number("num_key_value_heads");
+  core.head_dim = row.number("head_dim");
+  const double keys = core.sequences * (core.context + 1);
+  const double bytes =
+      keys * 2 * core.kv_heads * core.head_dim * kv_bytes(row) + core.sequences * core.heads * core.head_dim * 4;
+  return Compared{fmt::format("{} KV, {}", kv_format(row), keys < 65536 ? "under 64 k keys" : "64 k keys and more"),
+                  times_->time(attention(core, 4 * core.head_dim, bytes)), measured(row)};
+}
+
+Outcome KernelCases::prefill_attention(const KernelRow& row) const {
+  if (auto reason = unsupported_attention(row, "attn_dtype")) return *reason;
+  AttentionCore core = core_of(row, Phase::prefill);
+  core.kv_heads = row.number("num_key_value_heads");
+  core.head_dim = row.number("head_dim");
+  const double tokens = core.sequences * core.new_tokens;
+  const double bytes = tokens * core.head_dim * (4 * core.heads + 2 * core.kv_heads * (2 + kv_bytes(row)));
+  return Compared{fmt::format("{} KV, {}", kv_format(row),
+                              core.new_tokens < 1024 ? "prompts under 1 k" : "prompts of 1 k and more"),
+                  times_->time(attention(core, 4 * core.head_dim, bytes)), measured(row)};
+}
+
+// DeepSeek's MLA (V2, V3, Kimi K2): latent 512 + rope 64; naive heads of 128 + 64 (queries, keys) and 128 (values).
+Outcome KernelCases::decode_mla(const KernelRow& row) const {
+  if (auto reason = unsupported_attention(row, "mla_dtype")) return *reason;
+  AttentionCore core = core_of(row, Phase::decode);
+  core.kind = AttentionKind::mla;
+  core.kv_heads = 1;
+  core.head_dim = 576;
+  core.absorbed = true;
+  const double keys = core.sequences * (core.context + 1);
+  const double bytes = keys * 576 * kv_bytes(row) + core.sequences * core.heads * (576 + 512) * 2;
+  return Compared{fmt::format("{} KV, {}", kv_format(row), keys < 65536 ? "under 64 k keys" : "64 k keys and more"),
+                  times_->time(attention(core, 2 * (576 + 512), bytes)), measured(row)};
+}
+
+Outcome KernelCases::prefill_mla(const KernelRow& row) const {
+  if (auto reason = unsupported_attention(row, "mla_dtype")) return *reason;
+  AttentionCore core = core_of(row, Phase::prefill);
+  core.kind = AttentionKind::mla;
+  core.kv_heads = core.heads;
+  core.head_dim = 192;
+  const double bytes = core.sequences * core.new_tokens * core.heads * (2 * 192 + 2 * 128) * 2;
+  return Compared{fmt::format("{} KV, {}", kv_format(row),
+                              core.new_tokens < 1024 ? "prompts under 1 k" : "prompts of 1 k and more"),
+                  times_->time(attention(core, 2 * (192 + 128), bytes)), measured(row)};
+}
+
+}  // namespace moesim::bench
