@@ -2,7 +2,7 @@
 // How long a collective takes: the fluid bound F0, exact max-min sharing, closed forms with latency.
 
 #include <span>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/hardware/topology.hpp"
@@ -11,14 +11,22 @@
 namespace moesim {
 
 struct CollectiveTime {
-  Seconds time;          ///< latency + transfer
+  Seconds time;  ///< latency + transfer
   Seconds latency;
-  LinkId busiest = -1;   ///< the link that decides, -1: none
+  LinkId busiest = -1;  ///< the link that decides, -1: none
 };
 
-/// F0: max over links of bytes / (capacity * efficiency of its tier), plus latency (inter if any NIC link carries bytes).
-/// A lower bound of max-min fair sharing, equal to it for a synchronous start in all but constructed cases.
-CollectiveTime fluid_time(std::span<const double> link_bytes, const Topology& topology, const CollectiveParameters& parameters);
+/// What each link achieves: capacity * nvlink_efficiency (tier nvlink) or nic_efficiency (tiers nic and spine, whose
+/// packets carry the same headers).
+std::vector<BytesPerSecond> achieved_bandwidths(const Topology& topology, const CollectiveParameters& parameters);
+
+/// F0: max over links of bytes / achieved bandwidth, plus latency (inter if any NIC link carries bytes).
+/// A lower bound of max-min fair sharing; equal to it for a synchronous start in nearly all cases (the referee test
+/// counts). No bytes on any link (one rank, or nobody has tokens): zero time, zero latency.
+///
+/// link_bytes [links] : bytes
+CollectiveTime fluid_time(std::span<const double> link_bytes, const Topology& topology,
+                          const CollectiveParameters& parameters);
 
 /// The same for repeated use: per-link inverse bandwidths folded once.
 class FluidTimer {
@@ -28,41 +36,66 @@ public:
 
 private:
   std::vector<double> seconds_per_byte_;
-  std::vector<char> is_nic_;
+  std::vector<LinkId> nic_links_;
   Seconds intra_, inter_;
 };
 
 /// Exact max-min fair sharing by progressive filling: finish time of every flow, all starting at 0, no latency.
-/// The reference of the tests. Source: Bertsekas & Gallager, Data Networks, 2nd ed., section 6.5.2.
+/// The reference of the tests. Flows without bytes or links finish at 0.
+///
+/// capacity [links]
+/// Throws std::invalid_argument for a flow over a link without capacity.
+/// Source: Bertsekas & Gallager, Data Networks, 2nd ed., section 6.5.2.
 std::vector<Seconds> max_min_finish(std::span<const Flow> flows, std::span<const BytesPerSecond> capacity);
 
-/// Rates of max-min fair sharing for flows over links, all active.
-std::vector<BytesPerSecond> max_min_rates(const std::vector<std::vector<LinkId>>& routes, std::span<const BytesPerSecond> capacity);
+/// Rates of max-min fair sharing for flows over links, all active. A route without links is not limited: infinite rate.
+std::vector<BytesPerSecond> max_min_rates(const std::vector<std::vector<LinkId>>& routes,
+                                          std::span<const BytesPerSecond> capacity);
 
+/// automatic: the fastest that the group can do.
+///   ring          one ring in the group's order, reduce-scatter then all-gather
+///   one_shot      every GPU sends its whole message to every other: least latency, inside a node
+///   nvls          the NVSwitch reduces and multicasts: M up and M down per GPU, inside a node
+///   hierarchical  reduce-scatter inside the nodes, a ring over each rail, all-gather inside the nodes
 enum class AllReduceAlgorithm { automatic, ring, one_shot, nvls, hierarchical };
 std::string_view name_of(AllReduceAlgorithm algorithm);
 
 struct GroupCollective {
   Seconds time;
-  Bytes sent_per_gpu;    ///< bytes one GPU sends
+  Bytes sent_per_gpu;  ///< bytes one GPU sends
   AllReduceAlgorithm algorithm = AllReduceAlgorithm::ring;
 };
 
 /// Ring closed forms over p ranks at bandwidth B: all-reduce 2(p-1)/p M/B + 2(p-1) a; all-gather and reduce-scatter
 /// (p-1)/p M/B + (p-1) a with M the gathered size; uniform all-to-all (p-1)/p M/B.
+/// Throw std::invalid_argument for ranks < 1.
 Seconds ring_all_reduce(int ranks, Bytes message, BytesPerSecond bandwidth, Seconds hop_latency);
 Seconds ring_all_gather(int ranks, Bytes gathered, BytesPerSecond bandwidth, Seconds hop_latency);
 Seconds ring_reduce_scatter(int ranks, Bytes reduced, BytesPerSecond bandwidth, Seconds hop_latency);
 Seconds uniform_all_to_all(int ranks, Bytes per_rank_buffer, BytesPerSecond bandwidth);
 
-/// Collectives of a group of ranks on the topology: measured latency floor and achieved bandwidth of the GPU's catalogue
-/// entry; inside a node over NVLink, across nodes hierarchical (reduce-scatter inside, ring over each rail, all-gather inside).
-GroupCollective all_reduce(const Topology& topology, std::span<const int> group, Bytes message, AllReduceAlgorithm algorithm,
+/// Collectives of a group of ranks on the topology: the fluid time of what each phase puts on the links, plus the
+/// measured latency of the operation once (see one_shot in group_collectives.cpp for its smaller share). A group of one
+/// takes no time.
+///
+/// The efficiency is that of *bus bandwidth*, 2(p-1)/p M/t (all-reduce) or (p-1)/p M/t, as nccl-tests print it:
+/// whichever algorithm the measured library took, the fastest one here then reproduces the measurement at the
+/// catalogue's node size. Throws InputError when the group cannot do the algorithm: one_shot and nvls across nodes,
+/// hierarchical inside one node or with nodes that hold different rails; std::invalid_argument for an empty group, a
+/// repeated or unknown GPU.
+GroupCollective all_reduce(const Topology& topology, std::span<const int> group, Bytes message,
+                           AllReduceAlgorithm algorithm, const CollectiveParameters& parameters);
+/// Inside a node a ring; across nodes a ring over each rail, then inside the nodes (a flat ring where nodes hold
+/// different rails).
+GroupCollective all_gather(const Topology& topology, std::span<const int> group, Bytes gathered,
                            const CollectiveParameters& parameters);
-GroupCollective all_gather(const Topology& topology, std::span<const int> group, Bytes gathered, const CollectiveParameters& parameters);
-GroupCollective reduce_scatter(const Topology& topology, std::span<const int> group, Bytes reduced, const CollectiveParameters& parameters);
+GroupCollective reduce_scatter(const Topology& topology, std::span<const int> group, Bytes reduced,
+                               const CollectiveParameters& parameters);
 
-/// What a group collective puts on each link (for the link table).
-void add_link_bytes(const Topology& topology, std::span<const int> group, Bytes sent_per_gpu, std::span<double> link_bytes);
+/// What a group collective puts on each link (for the link table): what each GPU sends, shared between the node's ring
+/// and the rail's ring as the algorithm does. Exact for every algorithm; automatic stands for hierarchical where the
+/// group can do it, else for a ring.
+void add_link_bytes(const Topology& topology, std::span<const int> group, Bytes sent_per_gpu,
+                    std::span<double> link_bytes, AllReduceAlgorithm algorithm = AllReduceAlgorithm::automatic);
 
 }  // namespace moesim

@@ -1,0 +1,57 @@
+#include <algorithm>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "models/collectives/collectives.hpp"
+
+namespace moesim {
+
+std::vector<BytesPerSecond> achieved_bandwidths(const Topology& topology, const CollectiveParameters& parameters) {
+  std::vector<BytesPerSecond> bandwidth;
+  bandwidth.reserve(topology.links().size());
+  for (const Link& link : topology.links())
+    bandwidth.push_back(link.capacity *
+                        (link.tier == Tier::nvlink ? parameters.nvlink_efficiency : parameters.nic_efficiency));
+  return bandwidth;
+}
+
+FluidTimer::FluidTimer(const Topology& topology, const CollectiveParameters& parameters)
+    : intra_{parameters.latency_intra}, inter_{parameters.latency_inter} {
+  for (BytesPerSecond bandwidth : achieved_bandwidths(topology, parameters))
+    seconds_per_byte_.push_back(1 / bandwidth.value());
+  const auto links = topology.links();
+  for (std::size_t link = 0; link < links.size(); ++link)
+    if (links[link].tier == Tier::nic) nic_links_.push_back(static_cast<LinkId>(link));
+}
+
+CollectiveTime FluidTimer::operator()(std::span<const double> link_bytes) const {
+  const std::size_t links = seconds_per_byte_.size();
+  if (link_bytes.size() != links)
+    throw std::invalid_argument{fmt::format("bytes of {} links, expected {}", link_bytes.size(), links)};
+
+  // Four maxima at once: one running maximum would wait for each comparison.
+  double most[4] = {0, 0, 0, 0};
+  std::size_t i = 0;
+  for (; i + 4 <= links; i += 4)
+    for (std::size_t j = 0; j < 4; ++j) most[j] = std::max(most[j], link_bytes[i + j] * seconds_per_byte_[i + j]);
+  for (; i < links; ++i) most[0] = std::max(most[0], link_bytes[i] * seconds_per_byte_[i]);
+  const double longest = std::max(std::max(most[0], most[1]), std::max(most[2], most[3]));
+  if (longest == 0) return {};
+
+  LinkId busiest = 0;
+  while (link_bytes[static_cast<std::size_t>(busiest)] * seconds_per_byte_[static_cast<std::size_t>(busiest)] !=
+         longest)
+    ++busiest;
+  const bool crosses_nics = std::any_of(nic_links_.begin(), nic_links_.end(),
+                                        [&](LinkId link) { return link_bytes[static_cast<std::size_t>(link)] > 0; });
+  const Seconds latency = crosses_nics ? inter_ : intra_;
+  return {.time = latency + Seconds{longest}, .latency = latency, .busiest = busiest};
+}
+
+CollectiveTime fluid_time(std::span<const double> link_bytes, const Topology& topology,
+                          const CollectiveParameters& parameters) {
+  return FluidTimer{topology, parameters}(link_bytes);
+}
+
+}  // namespace moesim

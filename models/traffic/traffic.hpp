@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "models/hardware/topology.hpp"
@@ -15,11 +16,15 @@ namespace moesim {
 /// How often a token travels when several of its experts live together.
 ///   per_expert  once per expert copy (DeepEP low latency)
 ///   per_rank    once per distinct rank
-///   per_node    once per distinct remote node over the sender's rail, then NVLink to each distinct rank there (DeepEP normal)
+///   per_node    once per distinct remote node over the sender's rail, then NVLink to each distinct rank there (DeepEP
+///   normal)
 enum class CopyRule { per_expert, per_rank, per_node };
 std::string_view name_of(CopyRule rule);
 
-/// Bytes of one token copy on the wire, scales included: fp8 block d + 4 d/128, bf16 2 d.
+/// Bytes of one token copy on the wire, scales included: bf16 2 d; fp8 and fp8_block d + 4 ceil(d/128), because on the
+/// wire fp8 always carries one fp32 scale per 128 values; int8 d + 4, one fp32 scale per token.
+/// Source: DeepEP's use_fp8 dispatch (7,168 + 224 B); vLLM's per-token int8 dispatch.
+/// Throws NotModelledYet for int4_group128, std::invalid_argument for hidden < 1.
 Bytes payload(int hidden, NumberFormat format);
 
 /// bytes[src * ranks + dst].
@@ -38,43 +43,78 @@ struct Flow {
   std::vector<LinkId> links;
 };
 
-/// Token-exact traffic of one dispatch: every token's copies under the rule.
+/// Token-exact traffic of one dispatch: every token's copies under the rule. Rank r is GPU r of the topology.
 struct DispatchTraffic {
-  TrafficMatrix direct;     ///< bytes that go src -> dst along Topology::route, own-rank copies on the diagonal
-  TrafficMatrix to_node;    ///< per_node only: src -> its same-rail relay in another node (NIC), at [src][relay]
-  TrafficMatrix forwarded;  ///< per_node only: relay -> dst inside a node (NVLink)
+  TrafficMatrix direct;   ///< bytes that go src -> dst along Topology::route, own-rank copies on the diagonal
+  TrafficMatrix to_node;  ///< per_node only: src -> its same-rail relay in another node (NIC), at [src][relay]
+  TrafficMatrix
+      forwarded;  ///< per_node only: relay -> dst inside a node (NVLink); copies for the relay itself on the diagonal
   std::vector<std::int32_t> rows_per_slot;  ///< tokens that reach each slot (sums to k * tokens)
-  double copies = 0;        ///< wire copies of all tokens, local ones included (mean D = copies / tokens)
+  double copies = 0;  ///< D * tokens, local copies included: experts, distinct ranks or (per_node) distinct nodes
 };
 
-/// chosen [tokens * top_k] experts; source_of [tokens] ranks; placement of this layer; replica choice by hash of the token.
-DispatchTraffic count_dispatch(std::span<const int> chosen, std::span<const int> source_of, int top_k, const Placement& placement,
-                               int layer, CopyRule rule, ReplicaChoice replicas, Bytes payload, const Topology& topology,
-                               std::uint64_t seed);
+/// Counts the copies of every token.
+///
+/// chosen [tokens * top_k] : experts; source_of [tokens] : ranks
+/// Replicas: uniform_random by a hash of (seed, token, layer, expert); static_nearest on the source's rank, else in its
+/// node, else anywhere, by the same hash among equals.
+/// Throws std::invalid_argument when the sizes do not match or an index is out of range; InputError when a chosen
+/// expert has no slot, when the placement has more ranks than the topology has GPUs, or when per_node meets a node that
+/// is only partly in the group (its relays would be missing).
+DispatchTraffic count_dispatch(std::span<const int> chosen, std::span<const int> source_of, int top_k,
+                               const Placement& placement, int layer, CopyRule rule, ReplicaChoice replicas,
+                               Bytes payload, const Topology& topology, std::uint64_t seed);
 
-/// Combine is dispatch backwards, with its own payload.
+/// Combine is dispatch backwards, with its own payload: every matrix transposed and scaled by combine / dispatch
+/// payload.
 DispatchTraffic reversed(const DispatchTraffic& dispatch, double payload_ratio);
 
-/// Flows of a dispatch (zero-byte and same-rank pairs left out).
+/// Flows of a dispatch, one per pair, ordered by (src, dst); zero-byte and same-rank pairs left out.
 std::vector<Flow> flows_of(const DispatchTraffic& traffic, const Topology& topology);
 
 /// Bytes on each link of the topology.
 std::vector<double> link_bytes(std::span<const Flow> flows, std::size_t links);
 
+/// The same straight from matrices, for repeated use: which pairs cross each link, laid out once per topology.
+class RouteLoads {
+public:
+  /// Pairs among the first `ranks` GPUs.
+  RouteLoads(const Topology& topology, int ranks);
+
+  /// Adds the matrix to out [links]; the diagonal touches no link.
+  void add(const TrafficMatrix& traffic, std::span<double> out) const;
+  /// Bytes on each link of a dispatch: its three matrices.
+  std::vector<double> operator()(const DispatchTraffic& traffic) const;
+
+private:
+  int ranks_;
+  std::vector<std::size_t> first_;   ///< [links + 1] into pair_
+  std::vector<std::uint32_t> pair_;  ///< src * ranks + dst, by link
+};
+
 /// Expected link bytes as a linear function of what each rank receives, for sources that send in proportion to
-/// their tokens: compressed once, applied per layer in O(ranks + links).
+/// their tokens: compressed once, applied per layer in O(ranks + links) on regular fabrics.
+///
+/// Exact: built from Topology::route of every pair, each link's row then written as coefficients of shared sums (a
+/// rank, a node, a rail, all but a node ...); what fits no shared sum, such as ECMP uplinks, stays a list of nodes and
+/// ranks. Under static_nearest replicas sources do not send in proportion, and this map does not apply.
 class ExpectedLinkBytes {
 public:
-  /// source_share [ranks] sums to 1. rule per_expert and per_rank: input is bytes into each rank. per_node: see apply_nodes.
+  /// source_share [ranks] >= 0 and sums to 1: the ranks are the topology's first GPUs. per_expert and per_rank: the
+  /// input is bytes into each rank. per_node: bytes into ranks and into nodes. Throws std::invalid_argument for shares
+  /// that do not sum to 1; InputError as count_dispatch.
   ExpectedLinkBytes(const Topology& topology, std::span<const double> source_share, CopyRule rule);
   ~ExpectedLinkBytes();
   ExpectedLinkBytes(ExpectedLinkBytes&&) noexcept;
 
-  /// into_rank [ranks]: bytes that each rank receives from all sources, its own included; into_node [nodes]: per_node only,
-  /// bytes that each node receives once per distinct token (else empty). out [links].
+  /// into_rank [ranks]: bytes that each rank receives from all sources, its own included; into_node [nodes]: per_node
+  /// only, bytes that each node receives once per distinct token, its own tokens included (else empty). out [links],
+  /// overwritten. Throws std::invalid_argument when a size does not match.
   void dispatch(std::span<const double> into_rank, std::span<const double> into_node, std::span<double> out) const;
   /// The same backwards: bytes flow from the ranks to the sources.
   void combine(std::span<const double> from_rank, std::span<const double> from_node, std::span<double> out) const;
+
+  std::size_t terms() const;  ///< stored coefficients of one dispatch: the cost of applying it
 
 private:
   struct State;

@@ -14,7 +14,23 @@ class Clock {
 public:
   virtual ~Clock() = default;
   virtual Seconds now() const = 0;
-  virtual void advance(Seconds by) = 0;  ///< sleep; other actors run meanwhile
+  /// Sleeps; other actors run meanwhile. Throws std::invalid_argument when `by` is negative or not a number.
+  virtual void advance(Seconds by) = 0;
+};
+
+/// A door that actors wait at until one of them opens it, once and for all.
+class Gate {
+public:
+  explicit Gate(std::string name) : name_{std::move(name)} {}
+
+  void wait();  ///< returns at the date of open(), at once when it is open already
+  void open();
+  const std::string& name() const { return name_; }
+
+private:
+  std::string name_;
+  bool is_open_ = false;
+  std::vector<int> waiting_;  ///< actors of the run, by index
 };
 
 struct Actor {

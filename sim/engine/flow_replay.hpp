@@ -16,9 +16,14 @@ struct FlowReplay {
 
 /// Replays the flows, all starting at 0, on a SimGrid platform with one plain link per topology link: one actor per
 /// GPU, one mailbox per pair, in a forked process. Latencies are 0 (CM02 would weight sharing by them); collectives add
-/// theirs outside. `quantum`: completions closer than this are merged; at most makespan / 1000.
-/// `efficiency` scales every capacity of a tier alike, as F0 does.
-/// Throws RunError when the forked process fails.
-FlowReplay replay_flows(const Topology& topology, std::span<const Flow> flows, Seconds quantum);
+/// theirs outside. Flows without bytes, or from a GPU to itself, finish at 0.
+///
+/// quantum : completions closer than this are merged; taken as at most a thousandth of the fluid bound, so that merging
+///   stays below what it measures, and at least a picosecond
+/// efficiency : scales the capacity of every link of a tier, as in F0; only its efficiencies are read
+/// Throws RunError when the forked process fails, or when two flows of a pair take different links;
+/// std::invalid_argument for a flow whose GPUs or links the topology lacks.
+FlowReplay replay_flows(const Topology& topology, std::span<const Flow> flows, Seconds quantum,
+                        const CollectiveParameters& efficiency = {});
 
 }  // namespace moesim
