@@ -84,10 +84,11 @@ public:
   }
 
   bool parse_error(std::size_t position, const std::string& token, const nlohmann::json::exception& error) override {
-    const std::size_t last = std::min(position, text_.size());
-    const bool at_end = last == text_.size() && token.find_first_not_of(" \t\r\n") == std::string::npos;
-    refuse(last > 0 && !at_end ? last - 1 : last, at_end ? "the end of the file" : shown(token),
-           expected_by(error.what()));
+    constexpr int kNumberOverflow = 406;
+    if (position > text_.size()) refuse(text_.size(), "the end of the file", expected_by(error.what()));
+    const std::size_t at = position > 0 ? position - 1 : 0;
+    if (error.id == kNumberOverflow) refuse(at, shown(token), "a number that a double can hold");
+    refuse(at, shown(text_.substr(at, text_.find_first_of(",}] \t\r\n", at + 1) - at)), expected_by(error.what()));
   }
 
 private:
