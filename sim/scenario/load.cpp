@@ -1,0 +1,155 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "models/units/error.hpp"
+#include "models/units/resources.hpp"
+#include "sim/scenario/build.hpp"
+#include "sim/scenario/document.hpp"
+
+namespace moesim {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::uintmax_t kLargestFile = 1u << 20;
+constexpr std::int64_t kMostGpus = 65536;
+
+Architecture read_model(const Settings& settings, const fs::path& folder) {
+  const std::string& name = settings.text("model");
+  if (is_config_path(name)) return load_architecture(existing_file(settings, "model", folder).string());
+  const std::vector<std::string> zoo = resource_names(Resource::zoo);
+  if (std::find(zoo.begin(), zoo.end(), name) == zoo.end())
+    throw InputError{settings.where("model"), settings.at("model").text,
+                     "a name of `moesim list models`, or a path to a config.json", nearest(name, zoo)};
+  return load_architecture(name);
+}
+
+Precision read_precision(const Settings& settings) {
+  return {.weights = settings.choice<NumberFormat>("precision.weights"),
+          .experts = settings.choice<NumberFormat>("precision.experts"),
+          .embedding = settings.choice<NumberFormat>("precision.embedding"),
+          .kv = settings.choice<NumberFormat>("precision.kv"),
+          .dispatch = settings.choice<NumberFormat>("precision.dispatch"),
+          .combine = settings.choice<NumberFormat>("precision.combine")};
+}
+
+ClusterSpec read_cluster(const Settings& settings, Gpu gpu) {
+  if (settings.integer("cluster.nodes") * settings.integer("cluster.gpus_per_node") > kMostGpus)
+    throw InputError{settings.where("cluster.nodes"), settings.at("cluster.nodes").text,
+                     fmt::format("at most {} GPUs in all", kMostGpus)};
+  ClusterSpec cluster;
+  cluster.gpu = std::move(gpu);
+  cluster.nodes = settings.count("cluster.nodes");
+  cluster.gpus_per_node = settings.count("cluster.gpus_per_node");
+  cluster.fabric.kind = settings.choice<FabricKind>("cluster.fabric.kind");
+  cluster.fabric.nic = BytesPerSecond{settings.number("cluster.fabric.nic")};
+  cluster.fabric.oversubscription = settings.number("cluster.fabric.oversubscription");
+  cluster.fabric.switch_ports = settings.count("cluster.fabric.switch_ports");
+  cluster.rails = settings.choice<RailPolicy>("communication.rails");
+  cluster.spread = settings.choice<SpreadPolicy>("communication.spread");
+  cluster.price_usd_per_gpu_hour = settings.number("cluster.price");
+  return cluster;
+}
+
+LayoutSpec read_layout(const Settings& settings) {
+  return {.attention_tp = settings.count("layout.attention.tp"),
+          .attention_dp = settings.count("layout.attention.dp"),
+          .expert_ep = settings.count("layout.experts.ep"),
+          .expert_tp = settings.count("layout.experts.tp"),
+          .pp = settings.count("layout.pp")};
+}
+
+PlacementSpec read_placement(const Settings& settings, const fs::path& folder) {
+  PlacementSpec placement;
+  placement.policy = settings.choice<PlacementPolicy>("placement.policy");
+  placement.redundant = settings.count("placement.redundant");
+  if (settings.has("placement.file")) placement.file = existing_file(settings, "placement.file", folder).string();
+  return placement;
+}
+
+RoutingSpec read_routing(const Settings& settings, const fs::path& folder) {
+  RoutingSpec routing;
+  routing.kind = settings.choice<RoutingKind>("routing.kind");
+  routing.sampler = settings.choice<Sampler>("routing.sampler");
+  if (settings.has("routing.exponent")) routing.exponent = settings.number("routing.exponent");
+  if (settings.has("routing.concentration")) routing.concentration = settings.number("routing.concentration");
+  if (settings.has("routing.file")) routing.file = existing_file(settings, "routing.file", folder).string();
+  if (settings.has("routing.where")) routing.where = std::get<Columns>(settings.at("routing.where").value);
+  return routing;
+}
+
+WorkloadSpec read_workload(const Settings& settings) {
+  return {.phase = settings.choice<Phase>("workload.phase"),
+          .tokens_per_gpu = settings.number("workload.tokens_per_gpu"),
+          .context = static_cast<double>(settings.integer("workload.context")),
+          .steps = settings.count("workload.steps"),
+          .dp_imbalance = settings.number("workload.dp_imbalance")};
+}
+
+CommunicationSpec read_communication(const Settings& settings) {
+  CommunicationSpec communication;
+  communication.all_to_all = settings.choice<AllToAll>("communication.all_to_all");
+  if (settings.at("communication.copies").text != "auto")
+    communication.copies = settings.choice<CopyRule>("communication.copies");
+  communication.all_reduce = settings.choice<AllReduceAlgorithm>("communication.all_reduce");
+  communication.dp_padding = settings.choice<DpPadding>("communication.dp_padding");
+  communication.replicas = settings.choice<ReplicaChoice>("communication.replicas");
+  return communication;
+}
+
+Slo read_slo(const Settings& settings) {
+  Slo slo;
+  if (settings.has("slo.ttft")) slo.ttft = Seconds{settings.number("slo.ttft")};
+  if (settings.has("slo.tpot")) slo.tpot = Seconds{settings.number("slo.tpot")};
+  return slo;
+}
+
+Scenario build(Settings& settings, const fs::path& folder) {
+  Scenario scenario;
+  if (settings.has("question")) scenario.question = settings.text("question");
+  scenario.model = read_model(settings, folder);
+  fill_precision_defaults(settings, scenario.model);
+  scenario.precision = read_precision(settings);
+  Gpu gpu = find_gpu(settings.text("cluster.gpu"), settings.where("cluster.gpu"));
+  fill_cluster_defaults(settings, gpu);
+  scenario.cluster = read_cluster(settings, std::move(gpu));
+  fill_layout_defaults(settings, scenario.model);
+  scenario.layout = read_layout(settings);
+  scenario.placement = read_placement(settings, folder);
+  scenario.routing = read_routing(settings, folder);
+  scenario.workload = read_workload(settings);
+  scenario.communication = read_communication(settings);
+  scenario.overlap_shared_experts = settings.flag("overlap.shared_experts");
+  scenario.kernels = settings.choice<KernelChoice>("kernels.profile");
+  scenario.memory_fraction = settings.number("memory_fraction");
+  scenario.slo = read_slo(settings);
+  scenario.seed = static_cast<std::uint64_t>(settings.integer("seed"));
+  check_together(scenario, settings);
+  scenario.resolved = resolve(settings, folder);
+  return scenario;
+}
+
+}  // namespace
+
+Override split_override(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw InputError{"--set " + text, "no path and value", "path=value, as layout.experts.ep=64"};
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+Scenario parse_scenario(const std::string& text, const std::string& origin, const fs::path& folder,
+                        const std::vector<Override>& overrides) {
+  Document document{text, origin};
+  apply_overrides(document, overrides);
+  Settings settings{document, origin};
+  Scenario scenario = build(settings, folder);
+  scenario.name = fs::path{origin}.stem().string();
+  return scenario;
+}
+
+Scenario load_scenario(const fs::path& file, const std::vector<Override>& overrides) {
+  return parse_scenario(read_text_file(file, kLargestFile), file.string(), file.parent_path(), overrides);
+}
+
+}  // namespace moesim

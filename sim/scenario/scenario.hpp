@@ -1,5 +1,5 @@
 #pragma once
-// A question, validated: everything a simulation needs to know. yaml-cpp stays inside load.cpp.
+// A question, validated: everything a simulation needs to know. yaml-cpp stays inside document.cpp.
 
 #include <cstdint>
 #include <filesystem>
@@ -27,7 +27,7 @@ struct WorkloadSpec {
   double tokens_per_gpu = 0;  ///< new tokens of one step per GPU of the layout; decode: sequences per GPU
   double context = 0;         ///< decode: KV entries per sequence at the first step; prefill: prompt length
   int steps = 100;
-  double dp_imbalance = 1;    ///< max / mean tokens over attention-DP ranks in every step
+  double dp_imbalance = 1;  ///< max / mean tokens over attention-DP ranks in every step
 };
 
 struct CommunicationSpec {
@@ -46,13 +46,14 @@ struct Slo {
 
 /// A value with where it came from, for --resolved: "input", "default", "--set", "catalogue" ...
 struct ResolvedValue {
-  std::string path;    ///< "cluster.fabric.nic"
-  std::string value;   ///< as it would be written in YAML
+  std::string path;   ///< "cluster.fabric.nic"
+  std::string value;  ///< as it would be written in YAML, files as absolute paths; "" when the key is not set
   std::string origin;
+  std::string identity;  ///< what the scenario's hash sees: the value, of a file its content
 };
 
 struct Scenario {
-  std::string name;       ///< file stem
+  std::string name;  ///< file stem
   std::string question;
   Architecture model;
   Precision precision;
@@ -70,8 +71,11 @@ struct Scenario {
   std::vector<ResolvedValue> resolved;  ///< every key of the contract, in schema order
 };
 
-/// `--set path=value`.
+/// `--set path=value`. An empty value takes the key out of the file; a value that starts with {, [ or a quote is YAML.
 using Override = std::pair<std::string, std::string>;
+
+/// "layout.experts.ep=64" as an Override. Throws InputError without '='.
+Override split_override(const std::string& text);
 
 /// Read a YAML or JSON scenario. Paths inside are relative to the file.
 /// Throws InputError ("file:line:column: key: got ..., expected ...; did you mean ...?") and NotModelledYet.
@@ -81,13 +85,13 @@ Scenario load_scenario(const std::filesystem::path& file, const std::vector<Over
 Scenario parse_scenario(const std::string& text, const std::string& origin, const std::filesystem::path& folder,
                         const std::vector<Override>& overrides = {});
 
-/// Every key with its value, as YAML that loads to the same scenario, origins as comments.
+/// Every key with its value, as YAML that loads to the same scenario from any folder, origins as comments.
 std::string resolved_yaml(const Scenario& scenario);
 
 /// JSON Schema (draft-07) of the scenario file, generated from the parser's own table of keys.
 std::string scenario_schema();
 
-/// Stable hash (16 hex digits) of the resolved scenario.
+/// Stable hash (16 hex digits) of the resolved values. Files count by content, so it is the same wherever they lie.
 std::string scenario_hash(const Scenario& scenario);
 
 }  // namespace moesim

@@ -1,0 +1,181 @@
+#include "sim/scenario/choices.hpp"
+
+#include "models/collectives/collectives.hpp"
+#include "models/hardware/cluster.hpp"
+#include "models/layout/layout.hpp"
+#include "models/llm/number_format.hpp"
+#include "models/llm/ops.hpp"
+#include "models/placement/placement.hpp"
+#include "models/routing/routing.hpp"
+#include "models/traffic/traffic.hpp"
+#include "sim/scenario/scenario.hpp"
+
+namespace moesim {
+namespace {
+
+template <class Enum>
+constexpr Choice now(std::string_view name, Enum value, std::string_view doc) {
+  return {name, static_cast<int>(value), doc, {}};
+}
+constexpr Choice later(std::string_view name, std::string_view doc, std::string_view instead) {
+  return {name, kLater, doc, instead};
+}
+
+}  // namespace
+
+std::vector<Choice> weight_format_choices() {
+  return {now("bf16", NumberFormat::bf16, "16 bits"),
+          now("fp8_block", NumberFormat::fp8_block, "8 bits, one fp32 scale per 128 x 128 block"),
+          now("fp8", NumberFormat::fp8_block, "short for fp8_block"),
+          now("fp8_per_tensor", NumberFormat::fp8, "8 bits, scales per tensor or channel not counted"),
+          now("int8", NumberFormat::int8, "8 bits"),
+          now("int4_group128", NumberFormat::int4_group128, "4 bits, one fp16 scale per 128"),
+          later("int4_group32", "4 bits, one scale per 32", "int4_group128"),
+          later("int3_group128", "3 bits", "int4_group128"),
+          later("int2_group128", "2 bits", "int4_group128"),
+          later("mxfp8", "8 bits, one e8m0 scale per 32", "fp8_block"),
+          later("mxfp4", "4 bits, one e8m0 scale per 32", "int4_group128"),
+          later("nvfp4", "4 bits, one fp8 scale per 16", "int4_group128")};
+}
+
+std::vector<Choice> stored_format_choices() {
+  return {now("bf16", NumberFormat::bf16, "16 bits"), now("fp8", NumberFormat::fp8, "8 bits, scales not counted"),
+          now("int8", NumberFormat::int8, "8 bits"), later("mxfp8", "8 bits, one e8m0 scale per 32", "fp8"),
+          later("nvfp4", "4 bits, one fp8 scale per 16", "fp8")};
+}
+
+std::vector<Choice> dispatch_format_choices() {
+  return {now("bf16", NumberFormat::bf16, "2 bytes per value"),
+          now("fp8_block", NumberFormat::fp8_block, "1 byte per value, one fp32 scale per 128"),
+          now("fp8", NumberFormat::fp8_block, "short for fp8_block"),
+          later("mxfp8", "one e8m0 scale per 32", "fp8_block"), later("nvfp4", "4 bits", "fp8_block")};
+}
+
+std::vector<Choice> combine_format_choices() {
+  return {now("bf16", NumberFormat::bf16, "2 bytes per value"),
+          now("fp8_block", NumberFormat::fp8_block, "1 byte per value, one fp32 scale per 128"),
+          now("fp8", NumberFormat::fp8_block, "short for fp8_block"), later("logfmt10", "10 bits per value", "bf16"),
+          later("nvfp4", "4 bits", "fp8_block")};
+}
+
+std::vector<Choice> fabric_choices() {
+  return {now("single_node", FabricKind::single_node, "GPUs on the NVSwitches of one node, no network"),
+          now("rail-optimised", FabricKind::rail_optimised,
+              "GPU i of every node on rail i: one leaf per rail and pod, leaves joined by spines"),
+          later("fat-tree", "all NICs of a node on one leaf, three tiers", "rail-optimised"),
+          later("rail-only", "rails without spines", "rail-optimised"),
+          later("nvlink-domain", "a rack of NVSwitches (NVL72)", "single_node"),
+          later("dragonfly", "groups of routers, all to all", "rail-optimised"),
+          later("torus", "neighbours in a grid", "rail-optimised"),
+          later("file", "a topology from a file", "rail-optimised")};
+}
+
+std::vector<Choice> placement_choices() {
+  return {
+      now("linear", PlacementPolicy::linear, "experts in order, an equal block per rank"),
+      now("round_robin", PlacementPolicy::round_robin, "expert e on rank e modulo ranks"),
+      now("lpt", PlacementPolicy::lpt, "heaviest expert first, to the least loaded rank that has a free slot"),
+      now("eplb", PlacementPolicy::eplb,
+          "replicas of hot experts: eplb_hierarchical when the expert groups divide over the nodes, else eplb_global"),
+      now("eplb_global", PlacementPolicy::eplb_global, "replicas anywhere"),
+      now("eplb_hierarchical", PlacementPolicy::eplb_hierarchical, "expert groups to nodes first, then GPUs"),
+      now("file", PlacementPolicy::file, "as a file says: layer,rank,experts"),
+      later("random", "a seeded shuffle", "round_robin"),
+      later("affinity", "experts that follow each other on one rank", "eplb"),
+      later("exact", "branch and bound", "eplb")};
+}
+
+std::vector<Choice> routing_choices() {
+  return {now("uniform", RoutingKind::uniform, "every expert equally likely, tokens independent"),
+          now("balanced", RoutingKind::balanced, "every expert gets the same number of tokens"),
+          now("zipf", RoutingKind::zipf, "the i-th popular expert ~ i^-exponent, popularity shuffled per layer"),
+          now("dirichlet", RoutingKind::dirichlet, "shares of a layer ~ Dir(concentration, ...)"),
+          now("histogram", RoutingKind::histogram, "measured counts: a file of layer,expert,count"),
+          now("trace", RoutingKind::trace, "recorded tokens: a file of seq,pos,layer,e0,e1,..."),
+          later("lognormal", "lognormal shares", "zipf"),
+          later("power_law", "loads by a bounded power law", "zipf"),
+          later("mixture", "a histogram per domain, one domain per request", "histogram"),
+          later("markov", "experts that depend on the layer before", "trace"),
+          later("logits", "random logits through the router", "zipf"),
+          later("expert_choice", "experts choose their tokens", "balanced")};
+}
+
+std::vector<Choice> sampler_choices() {
+  return {now("auto", Sampler::automatic, "token for traces and few tokens, aggregate for long runs"),
+          now("token", Sampler::token, "every token draws its experts"),
+          now("aggregate", Sampler::aggregate, "the loads of a layer at once, with the same mean and covariance")};
+}
+
+std::vector<Choice> workload_choices() {
+  return {now("batch", 0, "the same batch in every step"), later("poisson", "requests arrive at a rate", "batch"),
+          later("gamma", "bursty arrivals", "batch"), later("closed_loop", "a fixed number of users", "batch"),
+          later("trace", "recorded requests", "batch")};
+}
+
+std::vector<Choice> phase_choices() {
+  return {now("decode", Phase::decode, "one new token per sequence and step"),
+          now("prefill", Phase::prefill, "whole prompts"),
+          later("mixed", "decode and prefill chunks together", "decode")};
+}
+
+std::vector<Choice> all_to_all_choices() {
+  return {now("auto", AllToAll::automatic, "by layout and phase; the results say which"),
+          now("deepep_low_latency", AllToAll::deepep_low_latency, "a copy per chosen expert, straight to its GPU"),
+          now("deepep_normal", AllToAll::deepep_normal, "a copy per node over the own rail, then NVLink"),
+          now("allgather_reducescatter", AllToAll::allgather_reducescatter, "all tokens to all ranks, and back"),
+          later("one_sided", "a copy per rank, written into its memory", "deepep_low_latency"),
+          later("hierarchical", "through a leader of each node", "deepep_normal")};
+}
+
+std::vector<Choice> copy_rule_choices() {
+  return {now("auto", kAuto, "what the all-to-all implies"),
+          now("per_expert", CopyRule::per_expert, "once per chosen expert"),
+          now("per_rank", CopyRule::per_rank, "once per distinct rank"),
+          now("per_node", CopyRule::per_node, "once per distinct node, then NVLink to each distinct rank")};
+}
+
+std::vector<Choice> all_reduce_choices() {
+  return {now("auto", AllReduceAlgorithm::automatic, "the fastest for the size; the results say which"),
+          now("ring", AllReduceAlgorithm::ring, "2 (p-1)/p of the message per rank"),
+          now("one_shot", AllReduceAlgorithm::one_shot, "everyone reads everyone: small messages, one node"),
+          now("nvls", AllReduceAlgorithm::nvls, "reduced inside the NVSwitch, one node"),
+          now("hierarchical", AllReduceAlgorithm::hierarchical, "reduce-scatter in nodes, ring over rails, all-gather"),
+          later("tree", "a double binary tree", "hierarchical")};
+}
+
+std::vector<Choice> rail_choices() {
+  return {now("forward", RailPolicy::forward, "the sender's rail, then NVLink in the receiver's node"),
+          now("pxn", RailPolicy::pxn, "NVLink in the sender's node, then the receiver's rail"),
+          now("spine", RailPolicy::spine, "own leaf, spine, the receiver's leaf")};
+}
+
+std::vector<Choice> spread_choices() {
+  return {now("ecmp", SpreadPolicy::ecmp, "a hash of the flow picks the uplink"),
+          now("spray", SpreadPolicy::spray, "packets over all uplinks evenly")};
+}
+
+std::vector<Choice> replica_choices() {
+  return {now("uniform_random", ReplicaChoice::uniform_random, "a copy at random per token"),
+          now("static_nearest", ReplicaChoice::static_nearest, "own GPU, else own node, else by the source rank"),
+          later("round_robin", "copies in turn", "uniform_random"),
+          later("least_loaded", "the copy with the fewest tokens", "uniform_random")};
+}
+
+std::vector<Choice> padding_choices() {
+  return {now("none", DpPadding::none, "each rank its own tokens"),
+          now("max", DpPadding::max, "every rank padded to the largest"),
+          later("sum", "every rank padded to the sum", "max")};
+}
+
+std::vector<Choice> engine_choices() {
+  return {now("auto", 0, "the profile's own"), later("vllm", "kernels of vLLM", "auto"),
+          later("sglang", "kernels of SGLang", "auto"), later("trtllm", "kernels of TensorRT-LLM", "auto")};
+}
+
+std::vector<Choice> fallback_choices() {
+  return {now("roofline", KernelChoice::roofline, "what the profile lacks comes from the roofline, and is marked"),
+          later("transfer", "scaled from another GPU's profile", "roofline"),
+          later("error", "what the profile lacks is an error", "roofline")};
+}
+
+}  // namespace moesim

@@ -1,0 +1,142 @@
+#include "sim/scenario/choices.hpp"
+#include "sim/scenario/key_parts.hpp"
+
+namespace moesim {
+namespace {
+
+constexpr double kMostGpus = 65536;
+
+using T = KeyType;
+
+}  // namespace
+
+std::vector<Key> model_keys() {
+  return {
+      {.path = "question", .type = T::text, .doc = "What the scenario asks, in one sentence"},
+      {.path = "model",
+       .type = T::model,
+       .doc = "A name of `moesim list models`, or a path to a Hugging Face config.json (has a / or ends in .json)",
+       .required = true},
+      {.path = "precision.weights",
+       .type = T::choice,
+       .doc = "Attention, dense FFN and shared experts",
+       .standard_note = "the checkpoint's format",
+       .choices = weight_format_choices()},
+      {.path = "precision.experts",
+       .type = T::choice,
+       .doc = "Routed experts",
+       .standard_note = "the checkpoint's format",
+       .choices = weight_format_choices()},
+      {.path = "precision.kv",
+       .type = T::choice,
+       .doc = "KV cache",
+       .standard = "bf16",
+       .choices = stored_format_choices()},
+      {.path = "precision.dispatch",
+       .type = T::choice,
+       .doc = "Tokens on their way to the experts",
+       .standard_note = "fp8_block when precision.experts is fp8_block, else bf16",
+       .choices = dispatch_format_choices()},
+      {.path = "precision.combine",
+       .type = T::choice,
+       .doc = "Expert outputs on their way back",
+       .standard = "bf16",
+       .choices = combine_format_choices()},
+      {.path = "precision.embedding",
+       .type = T::choice,
+       .doc = "Embedding and LM head",
+       .standard = "bf16",
+       .choices = stored_format_choices()},
+  };
+}
+
+std::vector<Key> cluster_keys() {
+  return {
+      {.path = "cluster.gpu", .type = T::text, .doc = "A name of `moesim list gpus`", .required = true},
+      {.path = "cluster.nodes", .type = T::integer, .doc = "Nodes", .standard = "1", .least = 1, .most = kMostGpus},
+      {.path = "cluster.gpus_per_node",
+       .type = T::integer,
+       .doc = "GPUs of a node",
+       .standard_note = "the GPU's catalogue entry",
+       .least = 1,
+       .most = 1024},
+      {.path = "cluster.price",
+       .type = T::price,
+       .doc = "Price of one GPU for one hour",
+       .standard_note = "the GPU's catalogue entry (an assumption)"},
+      {.path = "cluster.fabric.kind",
+       .type = T::choice,
+       .doc = "The network between nodes",
+       .standard_note = "single_node for one node, else rail-optimised",
+       .choices = fabric_choices()},
+      {.path = "cluster.fabric.nic",
+       .type = T::bandwidth,
+       .doc = "NIC of each GPU, per direction; idle on a single node",
+       .standard_note = "the GPU's catalogue entry",
+       .above_least = true},
+      {.path = "cluster.fabric.oversubscription",
+       .type = T::number,
+       .doc = "Capacity below the leaves over capacity above them; without effect on a single node",
+       .standard = "1",
+       .least = 1,
+       .most = 1000},
+      {.path = "cluster.fabric.switch_ports",
+       .type = T::integer,
+       .doc = "Ports of a leaf or spine switch, each as fast as a NIC; without effect on a single node",
+       .standard = "64",
+       .least = 2,
+       .most = 1024},
+  };
+}
+
+std::vector<Key> layout_keys() {
+  return {
+      {.path = "layout.attention.tp",
+       .type = T::integer,
+       .doc = "Ranks that split the heads of one token",
+       .standard_note = "ranks / layout.attention.dp; 1 for a MoE model, all ranks for a dense one",
+       .least = 1,
+       .most = kMostGpus},
+      {.path = "layout.attention.dp",
+       .type = T::integer,
+       .doc = "Groups that each attend to their own sequences",
+       .standard_note = "ranks / layout.attention.tp",
+       .least = 1,
+       .most = kMostGpus},
+      {.path = "layout.experts.ep",
+       .type = T::integer,
+       .doc = "Ranks over which whole experts are spread",
+       .standard_note = "ranks / layout.experts.tp; all ranks for a MoE model, 1 for a dense one",
+       .least = 1,
+       .most = kMostGpus},
+      {.path = "layout.experts.tp",
+       .type = T::integer,
+       .doc = "Ranks that split the width of one expert",
+       .standard_note = "ranks / layout.experts.ep",
+       .least = 1,
+       .most = kMostGpus},
+      {.path = "layout.pp",
+       .type = T::integer,
+       .doc = "Pipeline stages; ranks = GPUs / pp",
+       .standard = "1",
+       .least = 1,
+       .most = kMostGpus},
+      {.path = "placement.policy",
+       .type = T::choice,
+       .doc = "Which slot holds which expert",
+       .standard = "linear",
+       .choices = placement_choices()},
+      {.path = "placement.redundant",
+       .type = T::integer,
+       .doc = "Slots beyond one per expert, over all ranks",
+       .standard = "0",
+       .least = 0,
+       .most = kMostGpus},
+      {.path = "placement.file",
+       .type = T::file,
+       .doc = "CSV of layer,rank,experts (space separated), may be .gz",
+       .only_with = {"placement.policy", {"file"}, true}},
+  };
+}
+
+}  // namespace moesim

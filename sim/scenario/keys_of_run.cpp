@@ -1,0 +1,175 @@
+#include "sim/scenario/choices.hpp"
+#include "sim/scenario/key_parts.hpp"
+
+namespace moesim {
+namespace {
+
+constexpr double kMostSteps = 10'000'000, kMostTokens = 10'000'000, kMostImbalance = 65536;
+/// The largest integer that every reader of JSON holds exactly, 2^53 - 1.
+constexpr double kMostSeed = 9007199254740991.0;
+
+using T = KeyType;
+
+}  // namespace
+
+std::vector<Key> routing_keys() {
+  return {
+      {.path = "routing.kind",
+       .type = T::choice,
+       .doc = "How tokens choose experts",
+       .standard = "uniform",
+       .choices = routing_choices()},
+      {.path = "routing.exponent",
+       .type = T::number,
+       .doc = "The i-th popular expert ~ i^-exponent",
+       .least = 0,
+       .most = 10,
+       .only_with = {"routing.kind", {"zipf"}, true}},
+      {.path = "routing.concentration",
+       .type = T::number,
+       .doc = "Small: few hot experts; large: even",
+       .least = 0,
+       .most = 1e6,
+       .above_least = true,
+       .only_with = {"routing.kind", {"dirichlet"}, true}},
+      {.path = "routing.file",
+       .type = T::file,
+       .doc = "CSV of layer,expert,count (histogram) or seq,pos,layer,e0,e1,... (trace), may be .gz",
+       .only_with = {"routing.kind", {"histogram", "trace"}, true}},
+      {.path = "routing.where",
+       .type = T::columns,
+       .doc = "Keep only the rows of the file whose column has this value, as {domain: law}",
+       .only_with = {"routing.kind", {"histogram"}, false}},
+      {.path = "routing.sampler",
+       .type = T::choice,
+       .doc = "How loads are drawn from the routing",
+       .standard = "auto",
+       .choices = sampler_choices()},
+  };
+}
+
+std::vector<Key> workload_keys() {
+  return {
+      {.path = "workload.kind",
+       .type = T::choice,
+       .doc = "Where requests come from",
+       .standard = "batch",
+       .choices = workload_choices()},
+      {.path = "workload.phase",
+       .type = T::choice,
+       .doc = "What a step does",
+       .standard = "decode",
+       .choices = phase_choices()},
+      {.path = "workload.tokens_per_gpu",
+       .type = T::number,
+       .doc = "New tokens of one step per GPU of the layout, so that layouts compare at the same global batch. "
+              "Decode: sequences per GPU. Prefill: chunk tokens per GPU",
+       .required = true,
+       .most = kMostTokens,
+       .above_least = true},
+      {.path = "workload.context",
+       .type = T::integer,
+       .doc = "Decode: tokens in the KV cache per sequence at the first step. Prefill: prompt length",
+       .standard = "4096",
+       .least = 1,
+       .most = kMostTokens},
+      {.path = "workload.steps",
+       .type = T::integer,
+       .doc = "Steps to simulate",
+       .standard = "100",
+       .least = 1,
+       .most = kMostSteps},
+      {.path = "workload.dp_imbalance",
+       .type = T::number,
+       .doc = "Tokens of the fullest attention-DP rank over the mean, in every step",
+       .standard = "1",
+       .least = 1,
+       .most = kMostImbalance},
+  };
+}
+
+std::vector<Key> communication_keys() {
+  return {
+      {.path = "communication.all_to_all",
+       .type = T::choice,
+       .doc = "How tokens reach the experts' ranks",
+       .standard = "auto",
+       .choices = all_to_all_choices()},
+      {.path = "communication.copies",
+       .type = T::choice,
+       .doc = "How often a token travels",
+       .standard = "auto",
+       .choices = copy_rule_choices()},
+      {.path = "communication.all_reduce",
+       .type = T::choice,
+       .doc = "Algorithm of tensor-parallel sums",
+       .standard = "auto",
+       .choices = all_reduce_choices()},
+      {.path = "communication.rails",
+       .type = T::choice,
+       .doc = "Between GPUs of different rails on different nodes",
+       .standard = "forward",
+       .choices = rail_choices()},
+      {.path = "communication.spread",
+       .type = T::choice,
+       .doc = "How flows choose among equal uplinks",
+       .standard = "ecmp",
+       .choices = spread_choices()},
+      {.path = "communication.replicas",
+       .type = T::choice,
+       .doc = "Which copy of an expert serves a token",
+       .standard = "uniform_random",
+       .choices = replica_choices()},
+      {.path = "communication.dp_padding",
+       .type = T::choice,
+       .doc = "Whether attention-DP ranks pad their batches",
+       .standard = "none",
+       .choices = padding_choices()},
+  };
+}
+
+std::vector<Key> run_keys() {
+  return {
+      {.path = "overlap.shared_experts",
+       .type = T::boolean,
+       .doc = "Shared experts run beside dispatch",
+       .standard = "true"},
+      {.path = "overlap.two_batch",
+       .type = T::boolean,
+       .doc = "Two half batches hide each other's communication",
+       .standard = "false",
+       .choices = {{"false"}, {"true", kLater, "computes one half while the other travels", "false"}}},
+      {.path = "kernels.profile",
+       .type = T::choice,
+       .doc = "Where kernel times come from",
+       .standard = "roofline",
+       .choices = {{"roofline", 0, "tile-quantised roofline from the catalogue's peaks"}},
+       .others_instead = "roofline"},
+      {.path = "kernels.engine",
+       .type = T::choice,
+       .doc = "Whose kernels, where a profile has several",
+       .standard = "auto",
+       .choices = engine_choices()},
+      {.path = "kernels.fallback",
+       .type = T::choice,
+       .doc = "When the profile lacks a kernel",
+       .standard = "roofline",
+       .choices = fallback_choices()},
+      {.path = "memory_fraction",
+       .type = T::number,
+       .doc = "Share of the device memory that the engine may use",
+       .standard = "0.9",
+       .most = 1,
+       .above_least = true},
+      {.path = "slo.ttft", .type = T::seconds, .doc = "Limit on the time to the first token", .above_least = true},
+      {.path = "slo.tpot", .type = T::seconds, .doc = "Limit on the time per output token", .above_least = true},
+      {.path = "seed",
+       .type = T::integer,
+       .doc = "Of all random numbers",
+       .standard = "1",
+       .least = 0,
+       .most = kMostSeed},
+  };
+}
+
+}  // namespace moesim
