@@ -66,7 +66,7 @@ private:
           all_reduce(plan_.topology, plan_.layout.attention_tp_groups.front(), Bytes{activations},
                      scenario_.communication.all_reduce, scenario_.cluster.gpu.all_reduce);
       tp_time_ = reduce.time;
-      tp_bytes_ = bytes_on_links(plan_.layout.attention_tp_groups.front(), reduce);
+      tp_bytes_ = bytes_on_links(plan_.layout.attention_tp_groups.front(), reduce, reduce.algorithm);
     }
     if (plan_.layout.kind == LayoutKind::data_expert_gather) prepare_gather();
   }
@@ -88,9 +88,10 @@ private:
     scatter_bytes_ = bytes_on_links(group, scatter);
   }
 
-  std::vector<double> bytes_on_links(const std::vector<int>& group, const GroupCollective& collective) const {
+  std::vector<double> bytes_on_links(const std::vector<int>& group, const GroupCollective& collective,
+                                     AllReduceAlgorithm algorithm = AllReduceAlgorithm::automatic) const {
     std::vector<double> bytes(plan_.topology.links().size(), 0.0);
-    add_link_bytes(plan_.topology, group, collective.sent_per_gpu, bytes);
+    add_link_bytes(plan_.topology, group, collective.sent_per_gpu, bytes, algorithm);
     return bytes;
   }
 
