@@ -1,0 +1,172 @@
+// What a model is made of: parameters, bytes, KV cache, and the work of every operation.
+
+#include "sim/cli/command_model.hpp"
+
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "models/llm/parameters.hpp"
+#include "models/units/text.hpp"
+#include "sim/cli/command.hpp"
+
+namespace moesim {
+namespace {
+
+void add_phase(const Architecture& model, const Precision& precision, const RankBatch& batch,
+               std::vector<OpRow>& rows) {
+  const auto add = [&](const char* part, int layers, const std::vector<Op>& ops) {
+    for (const Op& op : ops)
+      if (layers > 0) rows.push_back({batch.phase, part, layers, op});
+  };
+  const double tokens = batch.tokens();
+  add("attention", model.layers, attention_ops(model, precision, batch, 1));
+  add("dense_ffn", model.dense_layers(), dense_ffn_ops(model, precision, tokens, 1));
+  if (model.moe) {
+    // Rows dealt out evenly: a single token lands on k experts.
+    const auto experts = static_cast<std::size_t>(model.moe->experts);
+    const auto all_rows = static_cast<std::size_t>(tokens) * static_cast<std::size_t>(model.moe->top_k);
+    std::vector<int> slots(experts, static_cast<int>(all_rows / experts));
+    for (std::size_t i = 0; i < all_rows % experts; ++i) ++slots[i];
+    add("routing", model.moe_layers(), routing_ops(model, precision, tokens));
+    add("experts", model.moe_layers(), expert_ops(model, precision, slots, 1));
+    add("shared_experts", model.moe_layers(), shared_expert_ops(model, precision, tokens, 1));
+  }
+  add("head", 1, head_ops(model, precision, batch.sequences, 1));
+}
+
+// --------------------------------------------------------------------------------------------------------------
+
+std::string human_flops(Flops flops) {
+  constexpr std::array kUnits{"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP"};
+  double value = flops.value();
+  std::size_t unit = 0;
+  for (; value >= 1000 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
+  return fmt::format("{:.4g} {}", value, kUnits[unit]);
+}
+
+std::string shape_text(const Architecture& model) {
+  const AttentionSpec& a = model.attention;
+  std::string text =
+      fmt::format("  layers      {} ({} MoE, {} dense), hidden {}, vocabulary {}{}, context {}\n", model.layers,
+                  model.moe_layers(), model.dense_layers(), with_commas(model.hidden), with_commas(model.vocab),
+                  model.tied_embedding ? " (tied)" : "", with_commas(model.max_context));
+  if (a.kind == AttentionKind::mla) {
+    text += fmt::format("  attention   latent (MLA): {} heads of {} + {}, values of {}, latent {}, query latent {}\n",
+                        a.heads, a.nope, a.rope, a.v_dim, a.kv_lora, a.q_lora > 0 ? std::to_string(a.q_lora) : "none");
+  } else {
+    text += fmt::format("  attention   grouped: {} heads of {}, {} KV heads{}{}\n", a.heads, a.head_dim, a.kv_heads,
+                        a.qk_norm ? ", q and k norms" : "", a.bias ? ", biases" : "");
+  }
+  if (model.dense_hidden > 0) text += fmt::format("  dense FFN   width {}\n", with_commas(model.dense_hidden));
+  if (!model.moe) return text;
+  const RouterSpec& r = model.moe->router;
+  text += fmt::format("  experts     {} of width {}, {} per token, {} router\n", model.moe->experts,
+                      with_commas(model.moe->expert_hidden), model.moe->top_k,
+                      r.score == RouterScore::sigmoid ? "sigmoid" : "softmax");
+  if (model.moe->shared_hidden > 0)
+    text += fmt::format("              and shared experts of width {}\n", with_commas(model.moe->shared_hidden));
+  if (r.groups > 1) text += fmt::format("              from {} of {} groups\n", r.kept_groups, r.groups);
+  return text;
+}
+
+std::string parameters_text(const ParameterCounts& counts) {
+  std::string text = "\nparameters\n";
+  const auto line = [&](const char* name, std::int64_t count, const char* remark) {
+    text += fmt::format("  {:<36}{:>20}{}{}\n", name, with_commas(count), *remark == '\0' ? "" : "   ", remark);
+  };
+  line("total", counts.total, "");
+  line("active per token, everything", counts.active, "");
+  line("active, without input embedding", counts.active_without_embedding, "what FLOPs use");
+  line("active, without embedding and head", counts.active_without_embedding_head, "");
+  if (counts.per_expert > 0) line("one expert of one layer", counts.per_expert, "");
+  if (counts.mtp > 0) line("MTP modules, not in the total", counts.mtp, "");
+  return text;
+}
+
+std::string weights_text(const Architecture& model) {
+  const ParameterCounts counts = count_parameters(model);
+  std::string text = fmt::format("\n{:<18}{:>20}", "weights", "parameters");
+  for (NumberFormat format : kShownFormats) text += fmt::format("{:>16}", name_of(format));
+  text += "\n";
+  for (TensorClass tensor : kTensorClasses) {
+    if (counts[tensor] == 0) continue;
+    text += fmt::format("  {:<16}{:>20}", name_of(tensor), with_commas(counts[tensor]));
+    for (NumberFormat format : kShownFormats)
+      text += fmt::format("{:>16}", human(weight_bytes(model, precision_of(format))[static_cast<std::size_t>(tensor)]));
+    text += "\n";
+  }
+  text += fmt::format("  {:<16}{:>20}", "total", with_commas(counts.total));
+  for (NumberFormat format : kShownFormats)
+    text += fmt::format("{:>16}", human(total_weight_bytes(model, precision_of(format))));
+  return text + fmt::format("\n\nKV cache            {} per token in bf16\n",
+                            human(kv_bytes_per_token(model, NumberFormat::bf16)));
+}
+
+std::string ops_text(const std::vector<OpRow>& rows, Phase phase, const char* what, NumberFormat format) {
+  std::string text = fmt::format("\n{} in {}, one GPU\n  {:<26}{:>7}{:>18}{:>16}\n", what, name_of(format), "operation",
+                                 "layers", "FLOPs per layer", "HBM per layer");
+  for (const OpRow& row : rows)
+    if (row.phase == phase)
+      text += fmt::format("  {:<26}{:>7}{:>18}{:>16}\n", row.op.name, row.layers, human_flops(row.op.flops),
+                          human(row.op.bytes));
+  const Work sum = total_of(rows, phase);
+  return text + fmt::format("  {:<33}{:>18}{:>16}\n", "all layers", human_flops(sum.flops), human(sum.bytes));
+}
+
+std::string model_text(const Architecture& model, NumberFormat format) {
+  const std::vector<OpRow> rows = all_ops(model, precision_of(format));
+  std::string text =
+      fmt::format("{} ({}), stored in {}\n", model.name, model.model_type, name_of(model.checkpoint_format)) +
+      shape_text(model) + parameters_text(count_parameters(model)) + weights_text(model) +
+      ops_text(rows, Phase::decode, "one decode token at context 4,096", format) +
+      ops_text(rows, Phase::prefill, "a prefill of 4,096 tokens", format);
+  if (!model.defaulted.empty()) text += "\nnot in the file, taken as the model class does\n";
+  for (const std::string& line : model.defaulted) text += "  " + line + "\n";
+  return text;
+}
+
+}  // namespace
+
+std::vector<OpRow> all_ops(const Architecture& model, const Precision& precision) {
+  std::vector<OpRow> rows;
+  add_phase(model, precision, {Phase::decode, 1, 1, kShownTokens}, rows);
+  add_phase(model, precision, {Phase::prefill, 1, kShownTokens, 0}, rows);
+  return rows;
+}
+
+Work total_of(const std::vector<OpRow>& rows, Phase phase) {
+  Work sum;
+  for (const OpRow& row : rows) {
+    if (row.phase != phase) continue;
+    sum.flops += static_cast<double>(row.layers) * row.op.flops;
+    sum.bytes += static_cast<double>(row.layers) * row.op.bytes;
+  }
+  return sum;
+}
+
+void add_model_command(CLI::App& app, Globals& globals) {
+  struct Options {
+    std::string model, precision;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("model", "Parameters, bytes and work of a model");
+  add_common_options(*command, globals, "  moesim model mixtral-8x7b",
+                     "  moesim model configs/DeepSeek-V3/config.json --precision fp8_block --json");
+  command->add_option("model", options->model, "A zoo name, or a path to a Hugging Face config.json")->required();
+  command->add_option("--precision", options->precision,
+                      "Format of the linear layers in the operations (default: as the checkpoint is stored)");
+  command->callback([options, &globals] {
+    const Architecture model = load_architecture(options->model);
+    const NumberFormat format =
+        options->precision.empty() ? model.checkpoint_format : parse_number_format(options->precision, "--precision");
+    if (globals.json) {
+      fmt::print("{}\n", model_json(model, format));
+    } else {
+      fmt::print("{}", model_text(model, format));
+    }
+  });
+}
+
+}  // namespace moesim

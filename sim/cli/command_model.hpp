@@ -1,0 +1,38 @@
+#pragma once
+// Internal to the command `model`: what both its outputs show.
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "models/llm/ops.hpp"
+
+namespace moesim {
+
+inline constexpr double kShownTokens = 4096;  ///< context of the decode token, and length of the prefill
+inline constexpr std::array kShownFormats{NumberFormat::bf16, NumberFormat::fp8_block, NumberFormat::int4_group128};
+
+struct OpRow {
+  Phase phase = Phase::decode;
+  const char* part = "";
+  int layers = 0;  ///< how many layers run it; the head once
+  Op op;
+};
+
+struct Work {
+  Flops flops;
+  Bytes bytes;
+};
+
+/// Every operation of one token at context kShownTokens, and of a prefill of kShownTokens from nothing, on one GPU that
+/// holds the whole model.
+std::vector<OpRow> all_ops(const Architecture& model, const Precision& precision);
+
+/// Sum over the rows of a phase and their layers.
+Work total_of(const std::vector<OpRow>& rows, Phase phase);
+
+/// The document of `moesim model --json` (scenarios/schema/model.schema.json), operations with linear layers in
+/// `format`.
+std::string model_json(const Architecture& model, NumberFormat format);
+
+}  // namespace moesim

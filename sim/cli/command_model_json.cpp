@@ -1,0 +1,143 @@
+// The JSON document of `moesim model --json`.
+
+#include <cmath>
+#include <cstdint>
+
+#include <nlohmann/json.hpp>
+
+#include "models/llm/parameters.hpp"
+#include "sim/cli/command_model.hpp"
+
+namespace moesim {
+namespace {
+
+using nlohmann::ordered_json;
+
+// --------------------------------------------------------------------------------------------------------------
+
+/// Whole amounts as JSON integers, so that they read back exactly everywhere.
+ordered_json amount(double value) {
+  constexpr double kExact = 9007199254740992;  // 2^53
+  if (value == std::floor(value) && std::abs(value) < kExact) return static_cast<std::int64_t>(value);
+  return value;
+}
+
+ordered_json attention_json(const AttentionSpec& a) {
+  const bool mla = a.kind == AttentionKind::mla;
+  ordered_json json{{"kind", mla ? "mla" : "gqa"},
+                    {"heads", a.heads},
+                    {"kv_heads", a.kv_heads},
+                    {"head_dim", a.head_dim},
+                    {"bias", a.bias},
+                    {"qk_norm", a.qk_norm},
+                    {"latent", nullptr}};
+  if (mla)
+    json["latent"] = {
+        {"q_lora", a.q_lora}, {"kv_lora", a.kv_lora}, {"nope", a.nope}, {"rope", a.rope}, {"v_dim", a.v_dim}};
+  return json;
+}
+
+const char* name_of_group_score(GroupScore score) {
+  if (score == GroupScore::none) return "none";
+  return score == GroupScore::max ? "max" : "top2_sum";
+}
+
+ordered_json moe_json(const MoeSpec& moe) {
+  const RouterSpec& r = moe.router;
+  return {{"experts", moe.experts},
+          {"top_k", moe.top_k},
+          {"expert_hidden", moe.expert_hidden},
+          {"shared_hidden", moe.shared_hidden},
+          {"router",
+           {{"score", r.score == RouterScore::softmax ? "softmax" : "sigmoid"},
+            {"groups", r.groups},
+            {"kept_groups", r.kept_groups},
+            {"group_score", name_of_group_score(r.group_score)},
+            {"normalise_topk", r.normalise_topk},
+            {"scale", amount(r.scale)},
+            {"selection_bias", r.selection_bias}}}};
+}
+
+ordered_json architecture_json(const Architecture& model) {
+  std::vector<int> dense;
+  for (int i = 0; i < model.layers; ++i)
+    if (!model.moe_layer[static_cast<std::size_t>(i)]) dense.push_back(i);
+  return {{"hidden", model.hidden},
+          {"layers", model.layers},
+          {"moe_layers", model.moe_layers()},
+          {"dense_layer_indices", dense},
+          {"vocab", model.vocab},
+          {"tied_embedding", model.tied_embedding},
+          {"max_context", model.max_context},
+          {"attention", attention_json(model.attention)},
+          {"dense_hidden", model.dense_hidden},
+          {"moe", model.moe ? moe_json(*model.moe) : ordered_json(nullptr)},
+          {"mtp_layers", model.mtp_layers},
+          {"checkpoint_format", name_of(model.checkpoint_format)}};
+}
+
+ordered_json parameters_json(const ParameterCounts& counts) {
+  ordered_json by_class;
+  for (TensorClass tensor : kTensorClasses) by_class[std::string{name_of(tensor)}] = counts[tensor];
+  return {{"total", counts.total},
+          {"active", counts.active},
+          {"active_without_input_embedding", counts.active_without_embedding},
+          {"active_without_embedding_and_head", counts.active_without_embedding_head},
+          {"per_expert", counts.per_expert},
+          {"attention_per_layer", counts.attention_per_layer},
+          {"mtp", counts.mtp},
+          {"by_class", by_class}};
+}
+
+ordered_json weight_bytes_json(const Architecture& model) {
+  ordered_json json;
+  for (NumberFormat format : kShownFormats) {
+    const auto bytes = weight_bytes(model, precision_of(format));
+    ordered_json by_class;
+    for (TensorClass tensor : kTensorClasses)
+      by_class[std::string{name_of(tensor)}] = amount(bytes[static_cast<std::size_t>(tensor)].value());
+    json[std::string{name_of(format)}] = {{"by_class", by_class},
+                                          {"total", amount(total_weight_bytes(model, precision_of(format)).value())}};
+  }
+  return json;
+}
+
+const char* name_of_shape(const Op& op) {
+  constexpr std::array kNames{"streaming", "gemm", "attention_core"};
+  return kNames[op.shape.index()];
+}
+
+}  // namespace
+
+std::string model_json(const Architecture& model, NumberFormat format) {
+  const std::vector<OpRow> rows = all_ops(model, precision_of(format));
+  ordered_json ops = ordered_json::array();
+  for (const OpRow& row : rows)
+    ops.push_back({{"phase", name_of(row.phase)},
+                   {"part", row.part},
+                   {"name", row.op.name},
+                   {"class", name_of(row.op.kind)},
+                   {"shape", name_of_shape(row.op)},
+                   {"layers", row.layers},
+                   {"flops", amount(row.op.flops.value())},
+                   {"bytes", amount(row.op.bytes.value())}});
+  ordered_json work;
+  for (Phase phase : {Phase::decode, Phase::prefill}) {
+    const Work sum = total_of(rows, phase);
+    work[std::string{name_of(phase)}] = {{"flops", amount(sum.flops.value())}, {"bytes", amount(sum.bytes.value())}};
+  }
+  const ordered_json document{{"name", model.name},
+                              {"model_type", model.model_type},
+                              {"architecture", architecture_json(model)},
+                              {"parameters", parameters_json(count_parameters(model))},
+                              {"weight_bytes", weight_bytes_json(model)},
+                              {"kv_bytes_per_token", amount(kv_bytes_per_token(model, NumberFormat::bf16).value())},
+                              {"ops_precision", name_of(format)},
+                              {"ops_tokens", amount(kShownTokens)},
+                              {"ops", ops},
+                              {"work", work},
+                              {"defaulted", model.defaulted}};
+  return document.dump(2, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+}  // namespace moesim
