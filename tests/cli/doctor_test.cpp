@@ -1,0 +1,57 @@
+#include <cstdlib>
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "sim/engine/clock.hpp"
+#include "tests/catch_compat.hpp"
+#include "tests/cli/json_schema.hpp"
+#include "tests/cli/run_command.hpp"
+
+using namespace moesim::testing;
+using Catch::Matchers::Contains;
+
+TEST_CASE("doctor --json prints one document that its schema accepts", "[cli]") {
+  const CommandResult result = run_command({"doctor", "--json"});
+  INFO(result.err);
+  REQUIRE(result.exit == 0);
+  CHECK(result.err.empty());
+  const auto document = nlohmann::json::parse(result.out);
+  CHECK(schema_violations(document, "doctor") == "");
+  CHECK(document["libraries"]["simgrid"] == moesim::simgrid_version());
+  CHECK(document["executable"] == std::filesystem::weakly_canonical(MOESIM_BINARY).string());
+  CHECK(document["data"]["zoo"]["files"] >= 1);
+}
+
+TEST_CASE("The doctor schema refuses a key too many, one too few, and a null library", "[cli]") {
+  const auto document = nlohmann::json::parse(run_command({"doctor", "--json"}).out);
+  auto more = document, fewer = document, null = document;
+  more["surprise"] = 1;
+  fewer.erase("data");
+  null["libraries"]["fmt"] = nullptr;
+  CHECK_THAT(schema_violations(more, "doctor"), Contains("surprise"));
+  CHECK_THAT(schema_violations(fewer, "doctor"), Contains("data"));
+  CHECK_THAT(schema_violations(null, "doctor"), Contains("[libraries][fmt]"));
+}
+
+TEST_CASE("doctor tells people the version of SimGrid and why a part is off", "[cli]") {
+  const CommandResult result = run_command({"doctor"});
+  CHECK(result.exit == 0);
+  CHECK_THAT(result.out, Contains(moesim::simgrid_version()));
+  CHECK_THAT(result.out, Contains("cuda_calibration") && Contains("off") && Contains("no problem found"));
+}
+
+TEST_CASE("doctor exits 77 and names a data folder that is empty", "[cli]") {
+  std::string folder = (std::filesystem::temp_directory_path() / "moesim_doctor_XXXXXX").string();
+  REQUIRE(::mkdtemp(folder.data()) != nullptr);
+  std::filesystem::create_directory(folder + "/zoo");
+  const CommandResult text = run_command({"doctor"}, {.environment = {{"MOESIM_DATA", folder}}});
+  const CommandResult json = run_command({"doctor", "--json"}, {.environment = {{"MOESIM_DATA", folder}}});
+  std::filesystem::remove_all(folder);
+  CHECK(text.exit == 77);
+  CHECK_THAT(text.out, Contains("zoo is empty"));
+  CHECK(json.exit == 77);
+  const auto document = nlohmann::json::parse(json.out);
+  CHECK(schema_violations(document, "doctor") == "");
+  CHECK(document["problems"].size() == 1);
+}

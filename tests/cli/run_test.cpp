@@ -1,0 +1,186 @@
+// `moesim run` as a user meets it: results, refusals, exit codes.
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "tests/catch_compat.hpp"
+#include "tests/cli/json_schema.hpp"
+#include "tests/cli/run_command.hpp"
+
+using namespace moesim::testing;
+using Catch::Matchers::Contains;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::string kScenarios = std::string{MOESIM_TEST_SOURCE_DIR} + "/scenarios/";
+
+/// A folder of its own for a test, gone afterwards.
+struct Scratch {
+  fs::path folder = fs::temp_directory_path() / ("moesim_run_" + std::to_string(::getpid()));
+  Scratch() { fs::create_directories(folder); }
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+  }
+  std::string path(const std::string& name) const { return (folder / name).string(); }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream{folder / name} << text;
+    return path(name);
+  }
+};
+
+std::string read(const fs::path& file) {
+  std::ostringstream text;
+  text << std::ifstream{file}.rdbuf();
+  return text.str();
+}
+
+constexpr auto kSmall =
+    "model: mixtral-8x7b\ncluster: {gpu: h100-sxm}\nworkload: {phase: decode, tokens_per_gpu: 16, "
+    "context: 1024, steps: 3}\n";
+
+}  // namespace
+
+TEST_CASE("Every shipped scenario runs, and its summary obeys the schema and its invariants", "[cli]") {
+  const std::string name = GENERATE("quickstart", "deepseek_v3_decode_ep32", "deepseek_v3_decode_ep144",
+                                    "deepseek_v3_prefill_ep32", "qwen3_235b_tp8", "qwen3_235b_ep8");
+  INFO(name);
+  const Scratch scratch;
+  const CommandResult result = run_command(
+      {"run", kScenarios + name + ".yaml", "--set", "workload.steps=2", "--out", scratch.path("r"), "--json"});
+  INFO(result.err);
+  REQUIRE(result.exit == 0);
+  const auto summary = nlohmann::json::parse(result.out);
+  CHECK(schema_violations(summary, "summary") == "");
+  CHECK(result.out == read(scratch.folder / "r/summary.json"));
+  CHECK(summary["invariants"]["tokens_conserved"] == true);
+  CHECK(summary["invariants"]["bytes_conserved"] == true);
+  CHECK(summary["provenance"]["kernel_source"] == "roofline");
+  double shares = 0;
+  for (const auto& share : summary["critical_path"]) shares += share.get<double>();
+  CHECK(shares == Approx(1).epsilon(1e-9));
+  CHECK(summary["throughput"]["total_tokens_per_s"] > 0);
+}
+
+TEST_CASE("The same scenario twice gives identical files but run.json", "[cli]") {
+  const Scratch scratch;
+  for (const char* folder : {"a", "b"})
+    REQUIRE(run_command({"run", kScenarios + "quickstart.yaml", "--out", scratch.path(folder)}).exit == 0);
+  int files = 0;
+  for (const auto& entry : fs::directory_iterator{scratch.folder / "a"}) {
+    const fs::path name = entry.path().filename();
+    ++files;
+    INFO(name.string());
+    if (name != "run.json") CHECK(read(entry.path()) == read(scratch.folder / "b" / name));
+  }
+  CHECK(files == 8);
+}
+
+TEST_CASE("The resolved scenario of a run gives the same answer", "[cli]") {
+  const Scratch scratch;
+  const std::string scenario = scratch.write("s.yaml", kSmall);
+  REQUIRE(run_command({"run", scenario, "--out", scratch.path("a")}).exit == 0);
+  fs::copy_file(scratch.folder / "a/scenario.resolved.yaml", scratch.folder / "resolved/s.yaml",
+                (fs::create_directory(scratch.folder / "resolved"), fs::copy_options::none));
+  REQUIRE(run_command({"run", scratch.path("resolved/s.yaml"), "--out", scratch.path("b")}).exit == 0);
+  CHECK(read(scratch.folder / "a/summary.json") == read(scratch.folder / "b/summary.json"));
+}
+
+TEST_CASE("A model that does not fit exits 4, names the line and gives three remedies", "[cli]") {
+  const Scratch scratch;
+  const CommandResult result = run_command(
+      {"run", kScenarios + "quickstart.yaml", "--set", "workload.tokens_per_gpu=4000", "--out", scratch.path("r")});
+  CHECK(result.exit == 4);
+  CHECK_THAT(result.err, Contains("does not fit: 'KV cache'"));
+  std::size_t remedies = 0;
+  for (std::size_t at = result.err.find("remedy:"); at != std::string::npos; at = result.err.find("remedy:", at + 1))
+    ++remedies;
+  CHECK(remedies == 3);
+  CHECK(!fs::exists(scratch.folder / "r"));
+}
+
+TEST_CASE("A named folder that is in use is refused without --force", "[cli]") {
+  const Scratch scratch;
+  const std::string scenario = scratch.write("s.yaml", kSmall);
+  fs::create_directory(scratch.folder / "r");
+  scratch.write("r/mine.txt", "precious");
+  const CommandResult refused = run_command({"run", scenario, "--out", scratch.path("r")});
+  CHECK(refused.exit == 2);
+  CHECK_THAT(refused.err, Contains("which is not empty"));
+  CHECK(run_command({"run", scenario, "--out", scratch.path("r"), "--force"}).exit == 0);
+  CHECK(read(scratch.folder / "r/mine.txt") == "precious");
+}
+
+TEST_CASE("Without --out every run gets a numbered folder of its own", "[cli]") {
+  const Scratch scratch;
+  const std::string scenario = scratch.write("s.yaml", kSmall);
+  for (int i = 0; i < 2; ++i) REQUIRE(run_command({"run", scenario}, {.folder = scratch.folder.string()}).exit == 0);
+  CHECK(fs::exists(scratch.folder / "out/0001-s/summary.json"));
+  CHECK(fs::exists(scratch.folder / "out/0002-s/summary.json"));
+}
+
+TEST_CASE("A refused scenario leaves no folder behind", "[cli]") {
+  const Scratch scratch;
+  const std::string scenario = scratch.write("s.yaml", std::string{kSmall} + "layout: {attention: {tp: 3, dp: 1}}\n");
+  const CommandResult result = run_command({"run", scenario}, {.folder = scratch.folder.string()});
+  CHECK(result.exit == 2);
+  CHECK(!result.err.empty());
+  CHECK((!fs::exists(scratch.folder / "out") || fs::is_empty(scratch.folder / "out")));
+}
+
+TEST_CASE("Wrong scenarios are refused with the place, exit 2, and one line", "[cli]") {
+  const Scratch scratch;
+  struct Case {
+    std::string text, message;
+  };
+  const auto [text, message] = GENERATE_COPY(values<Case>({
+      {"modle: mixtral-8x7b\n", "did you mean model"},
+      {std::string{kSmall} + "model: mixtral-8x7b\n", "4:1"},
+      {std::string{kSmall} + "slo: {tpot: 50}\n", "a unit, as '50 ms'"},
+      {std::string{kSmall} + "layout: {pp: 4}\n", "not modelled yet"},
+      {std::string{kSmall} + "overlap: {two_batch: true}\n", "not modelled yet"},
+      {std::string{kSmall} + "layout: {attention: {dp: 64}, experts: {ep: 64}}\n", "8 GPUs"},
+      {std::string{kSmall} +
+           "communication: {copies: per_rank}\nlayout: {attention: {tp: 8, dp: 1}, experts: {tp: 8, ep: 1}}\n",
+       "has no dispatch"},
+  }));
+  INFO(text);
+  const CommandResult result = run_command({"run", scratch.write("s.yaml", text), "--out", scratch.path("r")});
+  CHECK(result.exit == 2);
+  CHECK(result.out.empty());
+  CHECK_THAT(result.err, Contains(message));
+}
+
+TEST_CASE("A disk that takes nothing is exit 1 and leaves nothing", "[cli]") {
+  if (::geteuid() == 0 && !fs::exists("/proc/self")) return;
+  const Scratch scratch;
+  const std::string scenario = scratch.write("s.yaml", kSmall);
+  const CommandResult result = run_command({"run", scenario, "--out", "/proc/moesim-results"});
+  CHECK(result.exit == 1);
+  CHECK_THAT(result.err, Contains("/proc/moesim-results"));
+}
+
+TEST_CASE("More GPUs, a faster link or fewer tokens never slow a balanced step", "[cli]") {
+  // Monotony through the whole program (oracle L37), routing balanced so that no draw differs.
+  const Scratch scratch;
+  const std::string scenario = scratch.write(
+      "s.yaml",
+      "model: mixtral-8x7b\ncluster: {gpu: h100-sxm, nodes: 2, fabric: {nic: 400 Gb/s}}\nrouting: {kind: balanced}\n"
+      "layout: {attention: {dp: 16}, experts: {ep: 16}}\nplacement: {policy: eplb, redundant: 8}\n"
+      "workload: {phase: decode, tokens_per_gpu: 64, context: 1024, steps: 2}\n");
+  const auto step = [&](const std::string& name, const std::string& set) {
+    const CommandResult result = run_command({"run", scenario, "--set", set, "--out", scratch.path(name), "--json"});
+    INFO(result.err);
+    REQUIRE(result.exit == 0);
+    return nlohmann::json::parse(result.out)["step"]["mean_ms"].get<double>();
+  };
+  const double base = step("base", "seed=1");
+  CHECK(step("slow", "cluster.fabric.nic=100 Gb/s") > base);
+  CHECK(step("fast", "cluster.fabric.nic=800 Gb/s") <= base);
+  CHECK(step("less", "workload.tokens_per_gpu=32") < base);
+}
