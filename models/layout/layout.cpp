@@ -1,0 +1,184 @@
+#include "models/layout/layout.hpp"
+
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "models/units/error.hpp"
+
+namespace moesim {
+namespace {
+
+/// A product of degrees can overflow int long before it meets a cluster.
+long long product(int a, int b) {
+  return static_cast<long long>(a) * b;
+}
+
+void check_degree(const char* key, int degree) {
+  if (degree < 1) throw InputError{key, std::to_string(degree), "a whole number, 1 or more"};
+}
+
+void check_degrees(const LayoutSpec& spec) {
+  check_degree("layout.attention.tp", spec.attention_tp);
+  check_degree("layout.attention.dp", spec.attention_dp);
+  check_degree("layout.experts.ep", spec.expert_ep);
+  check_degree("layout.experts.tp", spec.expert_tp);
+  check_degree("layout.pp", spec.pp);
+}
+
+void check_divides(const char* key, int degree, const char* what, int count) {
+  if (count % degree != 0)
+    throw InputError{key, std::to_string(degree), fmt::format("a divisor of the {} {}", count, what)};
+}
+
+void check_gpus(const LayoutSpec& spec, int gpus) {
+  const long long ranks = product(spec.attention_tp, spec.attention_dp);
+  if (ranks > gpus)
+    throw InputError{"layout",
+                     fmt::format("attention tp {} x dp {} = {} ranks", spec.attention_tp, spec.attention_dp, ranks),
+                     fmt::format("at most {}: the cluster has {} GPUs", gpus, gpus)};
+}
+
+void check_attention(const LayoutSpec& spec, const Architecture& model) {
+  const int tp = spec.attention_tp;
+  check_divides("layout.attention.tp", tp, "attention heads", model.attention.heads);
+  const int kv = model.attention.kv_heads;
+  if (model.attention.kind == AttentionKind::gqa && kv % tp != 0 && tp % kv != 0)
+    throw InputError{"layout.attention.tp", std::to_string(tp),
+                     fmt::format("a divisor or a multiple of the {} KV heads", kv)};
+  if (model.dense_layers() > 0) check_divides("layout.attention.tp", tp, "columns of a dense FFN", model.dense_hidden);
+}
+
+LayoutKind dense_kind(const LayoutSpec& spec) {
+  if (spec.attention_dp > 1)
+    throw NotModelledYet{"layout.attention.dp", fmt::format("data parallelism {} of a dense model", spec.attention_dp),
+                         "1: its replicas are independent of each other"};
+  if (spec.expert_ep > 1)
+    throw InputError{"layout.experts.ep", std::to_string(spec.expert_ep), "1: the model has no experts"};
+  if (spec.expert_tp != 1 && spec.expert_tp != spec.attention_tp)
+    throw InputError{"layout.experts.tp", std::to_string(spec.expert_tp),
+                     fmt::format("1 or attention.tp = {}: the model has no experts", spec.attention_tp)};
+  return LayoutKind::tensor;
+}
+
+void check_same_ranks(const LayoutSpec& spec) {
+  const long long attention = product(spec.attention_tp, spec.attention_dp);
+  const long long experts = product(spec.expert_ep, spec.expert_tp);
+  if (attention != experts)
+    throw InputError{"layout",
+                     fmt::format("attention tp {} x dp {} = {} ranks", spec.attention_tp, spec.attention_dp, attention),
+                     fmt::format("as many as experts ep {} x tp {} = {}", spec.expert_ep, spec.expert_tp, experts)};
+}
+
+/// The layouts of domain C that this version refuses, each by its name.
+void refuse_unmodelled(const LayoutSpec& spec) {
+  const bool dp = spec.attention_dp > 1, tp = spec.attention_tp > 1, ep = spec.expert_ep > 1, etp = spec.expert_tp > 1;
+  if (dp && tp && etp && ep && spec.attention_tp == spec.expert_tp)
+    throw NotModelledYet{"layout", "layout L6 (tensor parallel in a node, expert parallel across nodes)",
+                         "attention tp or dp alone with experts ep alone"};
+  if (dp && tp && ep && !etp)
+    throw NotModelledYet{"layout", "layout L5 (attention tp and dp together with expert parallelism)",
+                         "attention tp alone (L2) or dp alone (L3, L4)"};
+  if (etp && (ep || dp))
+    throw NotModelledYet{"layout", "layout L7 (experts split over tensor-parallel ranks beside ep or attention dp)",
+                         "experts tp 1 with ep, or attention tp = experts tp with ep 1 and dp 1"};
+}
+
+LayoutKind moe_kind(const LayoutSpec& spec, AllToAll all_to_all) {
+  check_same_ranks(spec);
+  refuse_unmodelled(spec);
+  if (spec.attention_dp > 1)
+    return all_to_all == AllToAll::allgather_reducescatter ? LayoutKind::data_expert_gather
+                                                           : LayoutKind::data_expert_a2a;
+  return spec.expert_ep > 1 ? LayoutKind::tensor_expert : LayoutKind::tensor;
+}
+
+void check_experts(const LayoutSpec& spec, const MoeSpec& moe, std::optional<int> redundant) {
+  check_divides("layout.experts.tp", spec.expert_tp, "columns of an expert", moe.expert_hidden);
+  check_divides("layout.attention.tp", spec.attention_tp, "columns of the shared experts", moe.shared_hidden);
+  if (!redundant) return;
+  const long long slots = static_cast<long long>(moe.experts) + *redundant;
+  if (slots % spec.expert_ep != 0)
+    throw InputError{"layout.experts.ep", std::to_string(spec.expert_ep),
+                     fmt::format("a divisor of {} experts + {} redundant = {} slots", moe.experts, *redundant, slots)};
+}
+
+void check_all_to_all(LayoutKind kind, AllToAll all_to_all) {
+  const bool dispatches = kind == LayoutKind::data_expert_a2a || kind == LayoutKind::data_expert_gather;
+  if (!dispatches && all_to_all != AllToAll::automatic)
+    throw InputError{"communication.all_to_all", std::string{name_of(all_to_all)},
+                     "auto: with attention dp 1 every rank holds every token and nothing is dispatched"};
+}
+
+/// 0..ranks-1 cut into runs of `size`.
+std::vector<std::vector<int>> consecutive_groups(int ranks, int size) {
+  std::vector<std::vector<int>> groups(ranks / size, std::vector<int>(size));
+  int next = 0;
+  for (auto& group : groups)
+    for (int& rank : group) rank = next++;
+  return groups;
+}
+
+}  // namespace
+
+std::string_view name_of(LayoutKind kind) {
+  switch (kind) {
+    case LayoutKind::tensor:
+      return "tensor";
+    case LayoutKind::tensor_expert:
+      return "tensor_expert";
+    case LayoutKind::data_expert_gather:
+      return "data_expert_gather";
+    case LayoutKind::data_expert_a2a:
+      return "data_expert_a2a";
+  }
+  return "";
+}
+
+std::string_view name_of(AllToAll choice) {
+  switch (choice) {
+    case AllToAll::automatic:
+      return "auto";
+    case AllToAll::deepep_low_latency:
+      return "deepep_low_latency";
+    case AllToAll::deepep_normal:
+      return "deepep_normal";
+    case AllToAll::allgather_reducescatter:
+      return "allgather_reducescatter";
+  }
+  return "";
+}
+
+std::string describe(const Layout& layout) {
+  const LayoutSpec& spec = layout.spec;
+  const std::string experts =
+      layout.ep_group.empty() ? "" : fmt::format(", experts ep{} x tp{}", spec.expert_ep, spec.expert_tp);
+  return fmt::format("attention tp{} x dp{}{} on {} rank{}", spec.attention_tp, spec.attention_dp, experts,
+                     layout.ranks, layout.ranks == 1 ? "" : "s");
+}
+
+Layout make_layout(const LayoutSpec& spec, const Architecture& model, int gpus, AllToAll all_to_all,
+                   std::optional<int> redundant) {
+  check_degrees(spec);
+  if (spec.pp > 1) throw NotModelledYet{"layout.pp", fmt::format("layout L8 (pipeline parallelism {})", spec.pp), "1"};
+  check_gpus(spec, gpus);
+  const LayoutKind kind = model.moe ? moe_kind(spec, all_to_all) : dense_kind(spec);
+  check_attention(spec, model);
+  if (model.moe) check_experts(spec, *model.moe, redundant);
+  check_all_to_all(kind, all_to_all);
+
+  Layout layout;
+  layout.spec = spec;
+  if (!model.moe) layout.spec.expert_tp = spec.attention_tp;
+  layout.kind = kind;
+  layout.ranks = spec.attention_tp * spec.attention_dp;
+  layout.attention_tp_groups = consecutive_groups(layout.ranks, spec.attention_tp);
+  layout.expert_tp_groups = consecutive_groups(layout.ranks, layout.spec.expert_tp);
+  if (model.moe) {
+    layout.ep_group.resize(layout.ranks);
+    std::iota(layout.ep_group.begin(), layout.ep_group.end(), 0);
+  }
+  return layout;
+}
+
+}  // namespace moesim

@@ -1,7 +1,9 @@
 #pragma once
 // Which rank is what: tensor, data and expert parallel groups (domain C, layouts L1 to L4).
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/llm/architecture.hpp"
@@ -9,6 +11,7 @@
 namespace moesim {
 
 /// As the scenario states it. attention.tp * attention.dp = experts.ep * experts.tp = ranks (pp = 1).
+/// A dense model has no experts: expert_ep = 1, and expert_tp is 1 or repeats attention_tp, which splits its FFN.
 struct LayoutSpec {
   int attention_tp = 1;
   int attention_dp = 1;
@@ -20,29 +23,38 @@ struct LayoutSpec {
 enum class AllToAll { automatic, deepep_low_latency, deepep_normal, allgather_reducescatter };
 
 enum class LayoutKind {
-  tensor,             ///< L1: TP attention, TP experts, two all-reduces per layer
-  tensor_expert,      ///< L2: TP attention, whole experts spread over the same ranks, no dispatch, two all-reduces
-  data_expert_gather, ///< L3: DP attention + EP, all-gather and reduce-scatter
-  data_expert_a2a,    ///< L4: DP attention + EP, dispatch and combine all-to-all
+  tensor,              ///< L1: TP attention, TP experts, two all-reduces per layer
+  tensor_expert,       ///< L2: TP attention, whole experts spread over the same ranks, no dispatch, two all-reduces
+  data_expert_gather,  ///< L3: DP attention + EP, all-gather and reduce-scatter
+  data_expert_a2a,     ///< L4: DP attention + EP, dispatch and combine all-to-all
 };
 std::string_view name_of(LayoutKind kind);
+std::string_view name_of(AllToAll choice);
 
 struct Layout {
   LayoutSpec spec;
   LayoutKind kind = LayoutKind::tensor;
   int ranks = 1;
   std::vector<std::vector<int>> attention_tp_groups;  ///< consecutive ranks
-  std::vector<std::vector<int>> expert_tp_groups;
-  std::vector<int> ep_group;   ///< every rank that shares the routed experts
+  std::vector<std::vector<int>>
+      expert_tp_groups;       ///< ranks that hold slices of the same experts; one rank each in L2 to L4
+  std::vector<int> ep_group;  ///< every rank that shares the routed experts; empty for a dense model
 
   int dp_rank_of(int rank) const { return rank / spec.attention_tp; }
 };
 
-/// One line of layout arithmetic: "attention tp8 x dp1, experts ep8 x tp1 on 8 ranks".
+/// One line of layout arithmetic: "attention tp8 x dp1, experts ep8 x tp1 on 8 ranks"; without experts for a dense
+/// model.
 std::string describe(const Layout& layout);
 
-/// Throws InputError (a degree that does not divide what it splits: heads, experts, widths; more ranks than GPUs, naming
-/// both numbers) and NotModelledYet for L5 to L8.
-Layout make_layout(const LayoutSpec& spec, const Architecture& model, int gpus, AllToAll all_to_all);
+/// Checks a layout against the model and the cluster, and derives its groups. KV heads may be replicated (tp a multiple
+/// of them). Fewer ranks than GPUs is allowed. Under attention dp > 1, allgather_reducescatter makes L3, all else L4.
+///
+/// redundant: physical expert slots beyond one per expert. Given, experts + redundant must divide over ep; left out,
+/// that check is place()'s, which knows the slots. Throws InputError (a degree that does not divide what it splits:
+/// heads, experts, widths; more ranks than GPUs, naming both numbers; an all-to-all asked of a layout that dispatches
+/// nothing) and NotModelledYet for L5 to L8.
+Layout make_layout(const LayoutSpec& spec, const Architecture& model, int gpus, AllToAll all_to_all,
+                   std::optional<int> redundant = std::nullopt);
 
 }  // namespace moesim
