@@ -18,10 +18,10 @@ enum class SpreadPolicy { ecmp, spray };
 
 struct FabricSpec {
   FabricKind kind = FabricKind::single_node;
-  BytesPerSecond nic;            ///< per GPU and direction
-  double oversubscription = 1;   ///< leaf downlink / uplink capacity, >= 1
-  int switch_ports = 64;         ///< of leaf and spine
-  std::string switch_name;       ///< catalogue part
+  BytesPerSecond nic;           ///< per GPU and direction
+  double oversubscription = 1;  ///< leaf downlink / uplink capacity, >= 1
+  int switch_ports = 64;        ///< of leaf and spine
+  std::string switch_name;      ///< catalogue part
 };
 
 struct ClusterSpec {

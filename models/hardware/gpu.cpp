@@ -1,0 +1,114 @@
+#include "models/hardware/gpu.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "models/hardware/catalogue_json.hpp"
+#include "models/units/error.hpp"
+#include "models/units/resources.hpp"
+#include "models/units/text.hpp"
+
+namespace moesim {
+namespace {
+
+constexpr double kMostUsdPerHour = 1000;
+
+/// Figures of one GPU; each read notes its source.
+class GpuReader {
+public:
+  GpuReader(const nlohmann::json& document, const std::string& origin)
+      : file_{document,
+              origin + ": ",
+              {"name", "memory", "memory_bandwidth", "bf16", "fp8", "sms", "nvlink", "gpus_per_node", "nic",
+               "kernel_launch", "price_usd_per_hour", "memory_efficiency", "compute_efficiency", "collectives"}} {}
+
+  const CatalogueObject& file() const { return file_; }
+  std::vector<std::string> sources() const { return sources_; }
+
+  /// `parse` reads a text with its unit.
+  template <typename Parse>
+  auto quantity(const std::string& key, Parse parse) {
+    const CatalogueObject entry = figure(key);
+    return parse(entry.text("value"), entry.where("value"));
+  }
+  template <typename Parse>
+  auto positive(const std::string& key, Parse parse) {
+    const auto value = quantity(key, parse);
+    if (value.value() <= 0) throw InputError{file_.where(key), to_text(value), "more than zero"};
+    return value;
+  }
+  int count(const std::string& key) { return figure(key).count("value"); }
+  double number(const std::string& key, double least, double most) { return figure(key).number("value", least, most); }
+
+  CollectiveParameters collective(const CatalogueObject& all, const std::string& key) {
+    const CatalogueObject entry =
+        all.object(key, {"latency_intra", "latency_inter", "nvlink_efficiency", "nic_efficiency", "source"});
+    CollectiveParameters parameters;
+    parameters.latency_intra = parse_seconds(entry.text("latency_intra"), entry.where("latency_intra"));
+    parameters.latency_inter = parse_seconds(entry.text("latency_inter"), entry.where("latency_inter"));
+    parameters.nvlink_efficiency = entry.number("nvlink_efficiency", kLeastEfficiency, 1);
+    parameters.nic_efficiency = entry.number("nic_efficiency", kLeastEfficiency, 1);
+    parameters.source = entry.text("source");
+    sources_.push_back(fmt::format("{}: {}", key, parameters.source));
+    return parameters;
+  }
+
+  static constexpr double kLeastEfficiency = 0.01;  // below it a figure is surely in per cent or in another unit
+
+private:
+  CatalogueObject figure(const std::string& key) {
+    const CatalogueObject entry = file_.object(key, {"value", "source"});
+    sources_.push_back(fmt::format("{}: {}", key, entry.text("source")));
+    return entry;
+  }
+
+  CatalogueObject file_;
+  std::vector<std::string> sources_;
+};
+
+}  // namespace
+
+Gpu parse_gpu(const std::string& json, const std::string& origin) {
+  const nlohmann::json document = parse_catalogue_json(json, origin);
+  GpuReader read{document, origin};
+  Gpu gpu;
+  gpu.name = read.file().text("name");
+  gpu.memory = read.positive("memory", parse_bytes);
+  gpu.memory_bandwidth = read.positive("memory_bandwidth", parse_bandwidth);
+  gpu.bf16 = read.positive("bf16", parse_flops_rate);
+  gpu.fp8 = read.quantity("fp8", parse_flops_rate);
+  gpu.sms = read.count("sms");
+  gpu.nvlink = read.positive("nvlink", parse_bandwidth);
+  gpu.gpus_per_node = read.count("gpus_per_node");
+  gpu.nic = read.positive("nic", parse_bandwidth);
+  gpu.kernel_launch = read.quantity("kernel_launch", parse_seconds);
+  gpu.price_usd_per_hour = read.number("price_usd_per_hour", 0, kMostUsdPerHour);
+  gpu.memory_efficiency = read.number("memory_efficiency", GpuReader::kLeastEfficiency, 1);
+  gpu.compute_efficiency = read.number("compute_efficiency", GpuReader::kLeastEfficiency, 1);
+  const CatalogueObject collectives =
+      read.file().object("collectives", {"dispatch", "combine", "all_reduce", "all_gather"});
+  gpu.dispatch = read.collective(collectives, "dispatch");
+  gpu.combine = read.collective(collectives, "combine");
+  gpu.all_reduce = read.collective(collectives, "all_reduce");
+  gpu.all_gather = read.collective(collectives, "all_gather");
+  gpu.sources = read.sources();
+  return gpu;
+}
+
+Gpu find_gpu(const std::string& name, const std::string& where) {
+  const std::vector<std::string> names = gpu_names();
+  if (std::find(names.begin(), names.end(), name) == names.end())
+    throw InputError{where, fmt::format("'{}'", name),
+                     fmt::format("a GPU of the catalogue: {}", fmt::join(names, ", ")), nearest(name, names)};
+  const std::string file = name + ".json";
+  Gpu gpu = parse_gpu(read_text_file(resource_folder(Resource::catalogue) / file), file);
+  if (gpu.name != name) throw InputError{file + ": name", gpu.name, fmt::format("the file's own name, {}", name)};
+  return gpu;
+}
+
+std::vector<std::string> gpu_names() {
+  return resource_names(Resource::catalogue);
+}
+
+}  // namespace moesim

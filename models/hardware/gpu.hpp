@@ -10,9 +10,9 @@ namespace moesim {
 
 /// Latency and achieved share of the nominal bandwidth of one kind of collective on one GPU.
 struct CollectiveParameters {
-  Seconds latency_intra;        ///< per operation, inside a node
-  Seconds latency_inter;        ///< per operation, when NICs take part
-  double nvlink_efficiency = 1; ///< achieved / nominal, 0..1
+  Seconds latency_intra;         ///< per operation, inside a node
+  Seconds latency_inter;         ///< per operation, when NICs take part
+  double nvlink_efficiency = 1;  ///< achieved / nominal, 0..1
   double nic_efficiency = 1;
   std::string source;
 };
@@ -21,16 +21,16 @@ struct Gpu {
   std::string name;  ///< "h100-sxm"
   Bytes memory;      ///< device capacity as the driver reports it
   BytesPerSecond memory_bandwidth;
-  FlopsPerSecond bf16;   ///< dense peak
-  FlopsPerSecond fp8;    ///< dense peak; zero: no fp8 units
+  FlopsPerSecond bf16;  ///< dense peak
+  FlopsPerSecond fp8;   ///< dense peak; zero: no fp8 units
   int sms = 0;
-  BytesPerSecond nvlink; ///< per direction, to the NVSwitch
+  BytesPerSecond nvlink;  ///< per direction, to the NVSwitch
   int gpus_per_node = 8;
-  BytesPerSecond nic;    ///< default NIC, one per GPU, per direction
-  Seconds kernel_launch; ///< floor of one kernel inside a CUDA graph
-  double price_usd_per_hour = 0;  ///< default price, a marked assumption
-  double memory_efficiency = 0.8; ///< achieved / peak HBM bandwidth of the roofline
-  double compute_efficiency = 0.7; ///< achieved / peak of a fully occupied tensor-core tile wave
+  BytesPerSecond nic;               ///< default NIC, one per GPU, per direction
+  Seconds kernel_launch;            ///< floor of one kernel inside a CUDA graph
+  double price_usd_per_hour = 0;    ///< default price, a marked assumption
+  double memory_efficiency = 0.8;   ///< achieved / peak HBM bandwidth of the roofline
+  double compute_efficiency = 0.7;  ///< achieved / peak of a fully occupied tensor-core tile wave
   CollectiveParameters dispatch, combine, all_reduce, all_gather;
   std::vector<std::string> sources;  ///< data sheet or file, with date
 };
@@ -38,5 +38,9 @@ struct Gpu {
 /// Throws InputError with the nearest name.
 Gpu find_gpu(const std::string& name, const std::string& where);
 std::vector<std::string> gpu_names();
+
+/// One catalogue entry. Every key is required, every figure carries its source; `origin` names the file in errors.
+/// Throws InputError for an unknown, duplicate or missing key, a missing source, a value out of range.
+Gpu parse_gpu(const std::string& json, const std::string& origin);
 
 }  // namespace moesim
