@@ -6,46 +6,70 @@
 
 #include "models/hardware/topology.hpp"
 #include "models/layout/layout.hpp"
-#include "models/llm/parameters.hpp"
 #include "models/llm/ops.hpp"
+#include "models/llm/parameters.hpp"
 #include "models/placement/placement.hpp"
 
 namespace moesim {
 
 struct MemoryLine {
-  std::string name;    ///< "attention weights", "expert weights", "KV cache", "activations", "dispatch buffers", ...
-  std::string group;   ///< weights | kv | activations | buffers | other
-  Bytes bytes;         ///< of the fullest rank
-  std::string formula; ///< the arithmetic, with numbers
+  std::string name;     ///< "attention weights", "expert weights", "KV cache", "activations", "dispatch buffers", ...
+  std::string group;    ///< weights | kv | activations | buffers | other
+  Bytes bytes;          ///< of the fullest rank
+  std::string formula;  ///< the arithmetic, with numbers
 };
 
 struct MemoryFit {
   std::vector<MemoryLine> lines;
-  Bytes needed;        ///< sum of the lines
-  Bytes capacity;      ///< device memory * memory fraction
+  Bytes needed;    ///< sum of the lines
+  Bytes capacity;  ///< device memory * memory fraction
   Bytes device;
   bool fits = false;
-  long long kv_tokens_capacity = 0;  ///< tokens of KV cache a rank can hold beside everything else
+  long long kv_tokens_capacity = 0;  ///< tokens of KV cache a rank can hold beside everything else, in whole blocks
   std::string breaking_line;         ///< name of the line that crosses the limit, "" when it fits
 };
 
+/// What one deployment asks of the fullest rank. The references must outlive it.
 struct MemoryInputs {
   const Architecture& model;
   const Precision& precision;
   const Layout& layout;
   const Gpu& gpu;
-  int slots_per_rank = 0;
+  int slots_per_rank = 0;  ///< routed experts of a MoE layer on one rank; 0: experts / ep, rounded up
   double memory_fraction = 0.9;
-  RankBatch batch;                 ///< on one attention-DP rank
+  RankBatch batch;  ///< on one attention-DP rank
   AllToAll all_to_all = AllToAll::automatic;
 };
 
+/// Every line of one rank's memory, in the order weights, other, buffers, activations, KV. MTP modules are not held.
+///
+///   weights      by layout: vocabulary, attention heads, dense and shared width split by attention tp (the MLA latent
+///                projections, norms and router whole); under attention dp all of them whole. Routed experts: slots x
+///                layers.
+///   other        CUDA context and libraries, NCCL, captured CUDA graphs (decode)
+///   buffers      DeepEP's, or the tokens gathered by an all-gather
+///   activations  residual streams and the largest operation; rows of routed experts
+///   KV           whole blocks of 16 tokens (MLA 64) per sequence: context + new tokens
+/// AllToAll::automatic means deepep_low_latency for decode and deepep_normal for prefill.
+/// fits: needed <= gpu.memory * memory_fraction. Nothing is thrown for what does not fit.
 MemoryFit fit_memory(const MemoryInputs& in);
+
+/// Weights of one rank, the first lines of fit_memory.
+std::vector<MemoryLine> weight_lines(const MemoryInputs& in);
+
+/// KV tokens that a cluster holds in total beside one copy of the weights spread evenly over its GPUs:
+/// (gpus (device fraction - other) - weights) / KV bytes per token, rounded down; 0 when the weights do not fit.
+/// A closed form without replication or paging, as capacity estimates quote it.
+long long kv_tokens_in_cluster(const Architecture& model, const Precision& precision, int gpus, Bytes device,
+                               double fraction, Bytes other_per_gpu);
 
 /// DeepEP low-latency buffer, exact (B.6 line 6). V3, 128 tokens, 256 experts: 1,908,410,368 B before alignment.
 Bytes deepep_low_latency_buffer(int hidden, int max_tokens_per_rank, int experts);
 
-/// Three ways out with their numbers ("fp8 experts need 21.3 GiB less", "batch 96 fits", "16 GPUs hold 40.1 GiB each").
+/// Three ways out of a misfit with their numbers, each verified by fit_memory: fewer weight bits, more GPUs, a larger
+/// GPU of the catalogue, a smaller batch, a shorter context; what helps alone before what helps together, in its
+/// mildest form. "precision.weights and precision.experts fp8_block: 41.20 GiB of 72.00 GiB per GPU". Empty when `fit`
+/// fits; fewer than three only when all of them together give no more.
 std::vector<std::string> memory_remedies(const MemoryInputs& in, const MemoryFit& fit);
 
 }  // namespace moesim

@@ -1,0 +1,71 @@
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "models/deployment/deployment.hpp"
+#include "models/deployment/rank_share.hpp"
+#include "models/units/text.hpp"
+
+namespace moesim {
+namespace {
+
+MemoryLine kv_line(const MemoryInputs& in) {
+  const int block = kv_block_tokens(in.model);
+  const double tokens = in.batch.context + in.batch.new_tokens;
+  const double sequences = std::ceil(in.batch.sequences), blocks = std::ceil(tokens / block);
+  const Bytes per_token = kv_bytes_per_token(in.model, in.precision.kv, in.layout.spec.attention_tp);
+  return {"KV cache", "kv", sequences * blocks * block * per_token,
+          fmt::format("{:.0f} sequences x {:.0f} tokens (blocks of {}) x {:.0f} B", sequences, blocks * block, block,
+                      per_token.value())};
+}
+
+void append(std::vector<MemoryLine>& lines, std::vector<MemoryLine> more) {
+  for (MemoryLine& line : more) lines.push_back(std::move(line));
+}
+
+/// The line that crosses the limit when they are summed in order.
+std::string crossing_line(const std::vector<MemoryLine>& lines, Bytes limit) {
+  Bytes sum;
+  for (const MemoryLine& line : lines) {
+    sum += line.bytes;
+    if (sum > limit) return line.name;
+  }
+  return {};
+}
+
+long long whole_blocks(const Architecture& model, Bytes room, Bytes per_token) {
+  const int block = kv_block_tokens(model);
+  if (room <= Bytes{}) return 0;
+  return static_cast<long long>(std::floor(room / per_token / block)) * block;
+}
+
+}  // namespace
+
+MemoryFit fit_memory(const MemoryInputs& in) {
+  MemoryFit fit;
+  append(fit.lines, weight_lines(in));
+  append(fit.lines, other_lines(in));
+  append(fit.lines, buffer_lines(in));
+  append(fit.lines, activation_lines(in));
+  fit.device = in.gpu.memory;
+  fit.capacity = in.memory_fraction * in.gpu.memory;
+  Bytes beside_kv;
+  for (const MemoryLine& line : fit.lines) beside_kv += line.bytes;
+  fit.kv_tokens_capacity = whole_blocks(in.model, fit.capacity - beside_kv,
+                                        kv_bytes_per_token(in.model, in.precision.kv, in.layout.spec.attention_tp));
+  fit.lines.push_back(kv_line(in));
+  fit.needed = beside_kv + fit.lines.back().bytes;
+  fit.breaking_line = crossing_line(fit.lines, fit.capacity);
+  fit.fits = fit.breaking_line.empty();
+  return fit;
+}
+
+long long kv_tokens_in_cluster(const Architecture& model, const Precision& precision, int gpus, Bytes device,
+                               double fraction, Bytes other_per_gpu) {
+  const Bytes room = gpus * (fraction * device - other_per_gpu) - total_weight_bytes(model, precision);
+  if (room <= Bytes{}) return 0;
+  return static_cast<long long>(std::floor(room / kv_bytes_per_token(model, precision.kv)));
+}
+
+}  // namespace moesim

@@ -1,0 +1,148 @@
+#include <cmath>
+#include <regex>
+
+#include "models/deployment/deployment.hpp"
+#include "models/units/random.hpp"
+#include "models/units/text.hpp"
+#include "tests/catch_compat.hpp"
+
+using namespace moesim;
+using Catch::Matchers::Contains;
+
+namespace {
+
+struct Misfit {
+  Architecture model;
+  Precision precision;
+  Gpu gpu;
+  Layout layout;
+  RankBatch batch;
+
+  MemoryInputs inputs() const {
+    return {.model = model,
+            .precision = precision,
+            .layout = layout,
+            .gpu = gpu,
+            .slots_per_rank = 0,
+            .memory_fraction = 0.9,
+            .batch = batch};
+  }
+  MemoryFit fit() const { return fit_memory(inputs()); }
+  std::vector<std::string> remedies() const { return memory_remedies(inputs(), fit()); }
+};
+
+Misfit misfit(const std::string& name, const std::string& gpu, const LayoutSpec& spec, Precision precision,
+              RankBatch batch) {
+  Misfit m;
+  m.model = load_architecture(name);
+  m.precision = precision;
+  m.gpu = find_gpu(gpu, "cluster.gpu");
+  m.layout = make_layout(spec, m.model, 1 << 20, AllToAll::automatic);
+  m.batch = batch;
+  return m;
+}
+
+const Precision kFp8{.weights = NumberFormat::fp8_block, .experts = NumberFormat::fp8_block};
+
+std::string one_with(const std::vector<std::string>& remedies, const std::string& words) {
+  for (const std::string& remedy : remedies)
+    if (remedy.find(words) != std::string::npos) return remedy;
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("What fits needs no remedy", "[deployment]") {
+  CHECK(misfit("mixtral-8x7b", "h100-sxm", {.attention_dp = 8, .expert_ep = 8}, {}, {Phase::decode, 1, 1, 128})
+            .remedies()
+            .empty());
+}
+
+TEST_CASE("Weights that do not fit: fewer bits, more GPUs or a larger GPU", "[deployment]") {
+  const Misfit v3 =
+      misfit("deepseek-v3", "h100-sxm", {.attention_dp = 8, .expert_ep = 8}, kFp8, {Phase::decode, 8, 1, 4096});
+  CHECK_FALSE(v3.fit().fits);
+  const auto remedies = v3.remedies();
+  REQUIRE(remedies.size() == 3);
+
+  // The same numbers by asking again.
+  Misfit smaller = v3;
+  smaller.precision = {.weights = NumberFormat::int4_group128, .experts = NumberFormat::int4_group128};
+  CHECK(remedies[0] == "precision.weights and precision.experts int4_group128: " + human(smaller.fit().needed) +
+                           " of " + human(smaller.fit().capacity) + " per GPU");
+  CHECK(smaller.fit().fits);
+
+  Misfit wider = v3;
+  wider.layout = make_layout({.attention_dp = 16, .expert_ep = 16}, v3.model, 16, AllToAll::automatic);
+  CHECK(remedies[1] == "16 GPUs (attention tp1 x dp16, experts ep16 x tp1 on 16 ranks): " + human(wider.fit().needed) +
+                           " of " + human(wider.fit().capacity) + " per GPU");
+  CHECK(wider.fit().fits);
+
+  Misfit larger = v3;
+  larger.gpu = find_gpu("h200-sxm", "cluster.gpu");
+  CHECK(remedies[2] == "cluster.gpu h200-sxm (" + human(larger.gpu.memory) + "): " + human(larger.fit().needed) +
+                           " of " + human(larger.fit().capacity) + " per GPU");
+  CHECK(larger.fit().fits);
+}
+
+TEST_CASE("A batch remedy names the largest batch that fits", "[deployment]") {
+  Misfit full =
+      misfit("mixtral-8x7b", "b200-sxm", {.attention_dp = 8, .expert_ep = 8}, {}, {Phase::decode, 5000, 1, 4096});
+  CHECK(full.fit().breaking_line == "KV cache");
+  const auto remedies = full.remedies();
+  REQUIRE(remedies.size() == 3);
+  const std::string batch = one_with(remedies, "sequences per GPU");
+  std::smatch found;
+  REQUIRE(std::regex_search(batch, found, std::regex{"(\\d+) instead of 5000 sequences per GPU"}));
+  full.batch.sequences = std::stod(found[1]);
+  CHECK(full.fit().fits);
+  full.batch.sequences += 1;
+  CHECK_FALSE(full.fit().fits);
+}
+
+TEST_CASE("Doubling the ranks past the experts says which redundancy it needs", "[deployment]") {
+  // Mixtral bf16 on one expert per GPU of 8; attention dp 16 needs two copies of every expert
+  const Misfit two =
+      misfit("mixtral-8x7b", "a100-sxm", {.attention_dp = 2, .expert_ep = 2}, {}, {Phase::decode, 1, 1, 1000});
+  CHECK_FALSE(two.fit().fits == true);
+  CHECK_THAT(one_with(two.remedies(), "GPUs ("), Contains("experts ep4 x tp1 on 4 ranks): "));
+  const Misfit v2 =
+      misfit("deepseek-v3", "h100-sxm", {.attention_dp = 256, .expert_ep = 256}, {}, {Phase::decode, 512, 1, 2000});
+  CHECK_FALSE(v2.fit().fits);
+}
+
+TEST_CASE("Whatever does not fit gets three remedies that do", "[deployment]") {
+  const std::vector<std::string> models{"mixtral-8x7b", "deepseek-v3", "deepseek-v2-lite", "qwen3-235b-a22b",
+                                        "qwen3-8b"};
+  const std::regex needed{": ([0-9.]+ [KMGT]iB) of ([0-9.]+ [KMGT]iB) per GPU$"};
+  int misfits = 0;
+  for (std::uint32_t seed = 0; seed < 120; ++seed) {
+    INFO("seed " << seed);
+    Random random{seed, Purpose::test, 6, 0};
+    const std::string name = models[random.below(static_cast<std::uint32_t>(models.size()))];
+    const int ranks = 1 << random.below(5);
+    const bool dense = name == "qwen3-8b", data = !dense && random.below(2) == 0;
+    const int tp = std::min(ranks, 16);
+    const LayoutSpec spec =
+        data ? LayoutSpec{.attention_dp = ranks, .expert_ep = ranks} : LayoutSpec{.attention_tp = tp, .expert_tp = tp};
+    const bool decode = random.below(2) == 0;
+    const double sequences = std::exp2(random.below(13)), tokens = std::exp2(8 + random.below(8));
+    const RankBatch batch{decode ? Phase::decode : Phase::prefill, decode ? sequences : std::exp2(random.below(4)),
+                          decode ? 1 : tokens, decode ? tokens : 0};
+    const std::string gpu = std::vector<std::string>{"a100-sxm", "h100-sxm", "h200-sxm", "b200-sxm"}[random.below(4)];
+    const Misfit m = misfit(name, gpu, spec, random.below(2) == 0 ? Precision{} : kFp8, batch);
+    if (m.fit().fits) continue;
+    ++misfits;
+    INFO(name << " on " << gpu << ", " << describe(m.layout) << ", sequences " << batch.sequences << " new "
+              << batch.new_tokens << " context " << batch.context);
+    const auto remedies = m.remedies();
+    CHECK(remedies.size() == 3);
+    for (const std::string& remedy : remedies) {
+      INFO(remedy);
+      std::smatch numbers;
+      REQUIRE(std::regex_search(remedy, numbers, needed));
+      CHECK(parse_bytes(numbers[1].str(), "needed") <= 1.001 * parse_bytes(numbers[2].str(), "capacity"));
+    }
+  }
+  CHECK(misfits > 20);
+}
