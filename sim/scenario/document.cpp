@@ -110,7 +110,7 @@ private:
       root_ = index;
       return;
     }
-    if (wants_key()) refuse(mark, "a key that is not text", "a name");
+    if (wants_key()) refuse(mark, "a list or map as a key", "a name, and every [ and { closed");
     Open& parent = open_.back();
     YamlNode& holder = nodes_[static_cast<std::size_t>(parent.node)];
     if (holder.kind != YamlNode::Kind::map) return;  // no key of a scenario takes a list: items need only be read

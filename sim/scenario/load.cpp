@@ -131,13 +131,6 @@ Scenario build(Settings& settings, const fs::path& folder) {
 
 }  // namespace
 
-Override split_override(const std::string& text) {
-  const std::size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0)
-    throw InputError{"--set " + text, "no path and value", "path=value, as layout.experts.ep=64"};
-  return {text.substr(0, equals), text.substr(equals + 1)};
-}
-
 Scenario parse_scenario(const std::string& text, const std::string& origin, const fs::path& folder,
                         const std::vector<Override>& overrides) {
   Document document{text, origin};

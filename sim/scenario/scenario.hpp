@@ -74,9 +74,6 @@ struct Scenario {
 /// `--set path=value`. An empty value takes the key out of the file; a value that starts with {, [ or a quote is YAML.
 using Override = std::pair<std::string, std::string>;
 
-/// "layout.experts.ep=64" as an Override. Throws InputError without '='.
-Override split_override(const std::string& text);
-
 /// Read a YAML or JSON scenario. Paths inside are relative to the file.
 /// Throws InputError ("file:line:column: key: got ..., expected ...; did you mean ...?") and NotModelledYet.
 Scenario load_scenario(const std::filesystem::path& file, const std::vector<Override>& overrides = {});

@@ -21,12 +21,20 @@ std::vector<std::string> all_paths() {
   return paths;
 }
 
-/// The nearest name of the same section, else the full path of a key that ends in this name ("tp" under layout).
-std::string near_key(std::string_view section, const std::string& name) {
-  if (std::string near = nearest(name, names_below(section)); !near.empty()) return near;
+/// A key below `prefix` whose last name is this one ("tp" -> "layout.attention.tp").
+std::string key_with_name(std::string_view prefix, const std::string& name) {
   for (const Key& key : scenario_keys())
-    if (key.path.ends_with("." + name) || key.path == name) return std::string{key.path};
+    if (key.path.starts_with(prefix) && (key.path == name || key.path.ends_with("." + name)))
+      return std::string{key.path};
   return {};
+}
+
+/// A key deeper in the section of exactly this name, else the nearest name of the section, else such a key anywhere.
+std::string near_key(const std::string& section, const std::string& name) {
+  if (!section.empty())
+    if (std::string deeper = key_with_name(section + ".", name); !deeper.empty()) return deeper;
+  if (std::string near = nearest(name, names_below(section)); !near.empty()) return near;
+  return key_with_name("", name);
 }
 
 /// "file:1:2" or "--set a.b=1" -> what an error about `path` starts with.

@@ -1,0 +1,75 @@
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "models/layout/layout.hpp"
+#include "sim/cli/command.hpp"
+#include "sim/cli/overrides.hpp"
+#include "sim/scenario/scenario.hpp"
+
+namespace moesim {
+namespace {
+
+struct CheckOptions {
+  std::string scenario;
+  std::vector<std::string> set;
+  bool resolved = false;
+};
+
+std::string layout_line(const Scenario& scenario) {
+  return describe(
+      make_layout(scenario.layout, scenario.model, scenario.cluster.gpus(), scenario.communication.all_to_all));
+}
+
+nlohmann::ordered_json as_json(const Scenario& scenario) {
+  nlohmann::ordered_json resolved = nlohmann::ordered_json::array();
+  for (const ResolvedValue& item : scenario.resolved)
+    resolved.push_back({{"path", item.path},
+                        {"value", item.value.empty() ? nlohmann::ordered_json{} : nlohmann::ordered_json(item.value)},
+                        {"origin", item.origin}});
+  return {{"ok", true},
+          {"scenario", scenario.name},
+          {"question", scenario.question},
+          {"scenario_hash", scenario_hash(scenario)},
+          {"model", scenario.model.name},
+          {"gpu", scenario.cluster.gpu.name},
+          {"nodes", scenario.cluster.nodes},
+          {"gpus", scenario.cluster.gpus()},
+          {"layout", layout_line(scenario)},
+          {"resolved", resolved}};
+}
+
+void print_for_people(const Scenario& scenario) {
+  const WorkloadSpec& workload = scenario.workload;
+  fmt::print("{}: ok, {} on {} x {} ({} node{}), {}, {}, {} tokens/GPU, context {}, {} step{}\n", scenario.name,
+             scenario.model.name, scenario.cluster.gpus(), scenario.cluster.gpu.name, scenario.cluster.nodes,
+             scenario.cluster.nodes == 1 ? "" : "s", layout_line(scenario), name_of(workload.phase),
+             workload.tokens_per_gpu, workload.context, workload.steps, workload.steps == 1 ? "" : "s");
+}
+
+void check(const CheckOptions& options, const Globals& globals) {
+  const Scenario scenario = load_scenario(options.scenario, parse_overrides(options.set));
+  if (globals.json)
+    fmt::print("{}\n", as_json(scenario).dump(2));
+  else if (options.resolved)
+    fmt::print("{}", resolved_yaml(scenario));
+  else
+    print_for_people(scenario);
+}
+
+}  // namespace
+
+void add_check_command(CLI::App& app, Globals& globals) {
+  const auto options = std::make_shared<CheckOptions>();
+  CLI::App* command = app.add_subcommand("check", "Check a scenario without running it");
+  command->add_option("scenario", options->scenario, "Scenario file (YAML or JSON)")->required();
+  command->add_option("--set", options->set, "Override one value: --set layout.experts.ep=16 (repeatable)");
+  command->add_flag("--resolved", options->resolved, "Print every key with its value and where it comes from, as YAML");
+  add_common_options(*command, globals, "  moesim check scenarios/quickstart.yaml",
+                     "  moesim check scenarios/quickstart.yaml --set workload.context=8192 --resolved");
+  command->callback([options, &globals] { check(*options, globals); });
+}
+
+}  // namespace moesim

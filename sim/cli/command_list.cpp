@@ -1,0 +1,114 @@
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "models/hardware/gpu.hpp"
+#include "models/llm/parameters.hpp"
+#include "models/units/resources.hpp"
+#include "models/units/text.hpp"
+#include "sim/cli/command.hpp"
+#include "sim/scenario/keys.hpp"
+
+namespace moesim {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// One row in both forms, so that they cannot drift apart.
+struct Item {
+  Json json;
+  std::string line;
+};
+
+std::vector<Item> list_models() {
+  std::vector<Item> items;
+  for (const std::string& name : resource_names(Resource::zoo)) {
+    const Architecture model = load_architecture(name);
+    const ParameterCounts counts = count_parameters(model);
+    const Json experts = model.moe ? Json(model.moe->experts) : Json{},
+               top_k = model.moe ? Json(model.moe->top_k) : Json{};
+    const std::string moe =
+        model.moe ? fmt::format("{} experts, {} per token", model.moe->experts, model.moe->top_k) : "dense";
+    items.push_back({{{"name", name},
+                      {"model_type", model.model_type},
+                      {"layers", model.layers},
+                      {"experts", experts},
+                      {"experts_per_token", top_k},
+                      {"parameters_total", counts.total},
+                      {"parameters_active", counts.active}},
+                     fmt::format("{:<18} {:>19} parameters, {:>18} active, {} layers, {}", name,
+                                 with_commas(counts.total), with_commas(counts.active), model.layers, moe)});
+  }
+  return items;
+}
+
+std::vector<Item> list_gpus() {
+  std::vector<Item> items;
+  for (const std::string& name : gpu_names()) {
+    const Gpu gpu = find_gpu(name, "gpu");
+    items.push_back(
+        {{{"name", name},
+          {"memory_bytes", gpu.memory.value()},
+          {"memory_bytes_per_s", gpu.memory_bandwidth.value()},
+          {"bf16_flops_per_s", gpu.bf16.value()},
+          {"fp8_flops_per_s", gpu.fp8.value()},
+          {"nvlink_bytes_per_s", gpu.nvlink.value()},
+          {"nic_bytes_per_s", gpu.nic.value()},
+          {"gpus_per_node", gpu.gpus_per_node},
+          {"usd_per_hour", gpu.price_usd_per_hour},
+          {"sources", gpu.sources}},
+         fmt::format("{:<12} {:>10} at {:<9}  bf16 {:>6.4g} TFLOP/s, fp8 {:>6.4g} TFLOP/s, NVLink {}, NIC {}", name,
+                     human(gpu.memory), human(gpu.memory_bandwidth), gpu.bf16.value() / 1e12, gpu.fp8.value() / 1e12,
+                     human(gpu.nvlink), human(gpu.nic))});
+  }
+  return items;
+}
+
+std::vector<Item> list_choices(const std::vector<Choice>& choices) {
+  std::vector<Item> items;
+  for (const Choice& choice : choices) {
+    const bool modelled = choice.instead.empty();
+    items.push_back({{{"name", choice.name},
+                      {"description", choice.doc},
+                      {"modelled", modelled},
+                      {"instead", modelled ? Json{} : Json(choice.instead)}},
+                     fmt::format("{:<18} {}{}", choice.name, choice.doc,
+                                 modelled ? "" : fmt::format(" (not modelled yet; use {})", choice.instead))});
+  }
+  return items;
+}
+
+std::vector<Item> list_items(const std::string& kind) {
+  if (kind == "models") return list_models();
+  if (kind == "gpus") return list_gpus();
+  if (kind == "policies") return list_choices(placement_choices());
+  if (kind == "routing") return list_choices(routing_choices());
+  return list_choices(fabric_choices());
+}
+
+void list(const std::string& kind, const Globals& globals) {
+  const std::vector<Item> items = list_items(kind);
+  if (!globals.json) {
+    for (const Item& item : items) fmt::print("{}\n", item.line);
+    return;
+  }
+  Json rows = Json::array();
+  for (const Item& item : items) rows.push_back(item.json);
+  fmt::print("{}\n", Json{{"kind", kind}, {"items", rows}}.dump(2));
+}
+
+}  // namespace
+
+void add_list_command(CLI::App& app, Globals& globals) {
+  const auto kind = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("list", "List the models, GPUs, placement policies, routing laws or fabrics");
+  command->add_option("kind", *kind, "models, gpus, policies, routing or fabrics")
+      ->required()
+      ->check(CLI::IsMember({"models", "gpus", "policies", "routing", "fabrics"}));
+  add_common_options(*command, globals, "  moesim list models", "  moesim list gpus --json");
+  command->callback([kind, &globals] { list(*kind, globals); });
+}
+
+}  // namespace moesim
