@@ -94,19 +94,18 @@ TEST_CASE("Mixtral's batch sweep on an H200 follows the active experts (L27)", "
   struct Case {
     double active, tokens, expected_ms;
   };
-  const auto [active, tokens, expected_ms] =
-      GENERATE(Case{2, 1, 5.31}, Case{5.46875, 4, 13.46}, Case{7.919823, 16, 19.22}, Case{8, 64, 19.41});
+  const Case of = GENERATE(Case{2, 1, 5.31}, Case{5.46875, 4, 13.46}, Case{7.919823, 16, 19.22}, Case{8, 64, 19.41});
   const auto kernels = make_roofline(ideal(4.8_TBps));
   const auto experts = kernels->experts(kMixtral);
   const auto with_active = [&](int count) {  // rows spread over `count` experts
     Rows rows(8, 0);
-    for (int token = 0; token < 2 * static_cast<int>(tokens); ++token) ++rows[token % count];
-    return (*experts)(rows).value() - 2 * tokens * 188416 / 4.8e12;
+    for (int token = 0; token < 2 * static_cast<int>(of.tokens); ++token) ++rows[token % count];
+    return (*experts)(rows).value() - 2 * of.tokens * 188416 / 4.8e12;
   };
-  const int below = std::min(7, static_cast<int>(active));
-  const double layer = with_active(below) + (active - below) * (with_active(below + 1) - with_active(below));
+  const int below = std::min(7, static_cast<int>(of.active));
+  const double layer = with_active(below) + (of.active - below) * (with_active(below + 1) - with_active(below));
   const double shared = kernels->time(streaming(Bytes{2 * kMixtralSharedParameters})).value();
-  CHECK((shared + 32 * layer) * 1e3 == Approx(expected_ms).epsilon(1e-3));
+  CHECK((shared + 32 * layer) * 1e3 == Approx(of.expected_ms).epsilon(1e-3));
 }
 
 TEST_CASE("DeepSeek-V3's measured decode experts are met within 30 % (domain B.5 anchors)", "[kernels]") {

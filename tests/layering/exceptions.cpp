@@ -30,6 +30,7 @@ bool excepted(std::string_view path, std::string_view violation) {
 
 std::vector<std::string> excepted_paths() {
   std::vector<std::string> paths;
+  paths.reserve(kExceptions.size());
   for (const Exception& exception : kExceptions) paths.emplace_back(exception.path);
   return paths;
 }

@@ -19,8 +19,8 @@ std::size_t characters(std::string_view utf8) {
 /// "double latency", "double total_bytes", "double bytes_sent": an amount with a unit. Members (name_) are no
 /// signature, and a name that says it is a ratio is a plain number.
 bool has_bare_amount(const std::string& line) {
-  static const std::string kWords = "(?:bandwidth|bytes|seconds|latency|flops|time|duration)";
-  static const std::regex amount{R"(\bdouble\s+&?((?:\w+_)?)" + kWords + "|" + kWords + R"(_\w*[^\W_])\b)"};
+  static const std::string words = "(?:bandwidth|bytes|seconds|latency|flops|time|duration)";
+  static const std::regex amount{R"(\bdouble\s+&?((?:\w+_)?)" + words + "|" + words + R"(_\w*[^\W_])\b)"};
   static const std::regex ratio{R"((ratio|share|factor|fraction|efficiency))"};
   for (std::sregex_iterator match{line.begin(), line.end(), amount}, end; match != end; ++match)
     if (const std::string name = (*match)[1]; !std::regex_search(name, ratio)) return true;
