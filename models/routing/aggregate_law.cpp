@@ -33,23 +33,32 @@ AggregateLaw::AggregateLaw(const TokenDesign& design) : shape{design.shape()}, t
   const auto experts = static_cast<std::size_t>(shape.experts), groups = static_cast<std::size_t>(shape.groups);
   const auto size = static_cast<std::size_t>(shape.group_size());
   pi.assign(design.wanted().begin(), design.wanted().end());
-  for (auto* values : {&variance, &own, &shared, &root, &sd, &skew, &wide, &curve, &share})
+  for (auto* values : {&variance, &own, &shared, &root, &with_group, &sd, &skew, &wide, &curve, &share})
     values->assign(experts, 0.0);
   for (std::size_t e = 0; e < experts; ++e) variance[e] = std::max(0.0, pi[e] * (1 - pi[e]));
 
+  // Given how many experts a token takes from each group, the groups are independent: what is left of an expert's
+  // variance after its slope on the group's count is that of draws conditioned on the count.
   const auto covariance = design.group_covariance();
+  const auto slope = design.group_slopes(covariance);
   group_factor = lower_factor(covariance, groups);
-  std::vector<double> weights(experts, 0.0);
+  std::vector<double> weights(experts, 0.0), left(size);
   for (std::size_t g = 0; g < groups; ++g) {
-    const auto c = unconditioned_variances(std::span{variance}.subspan(g * size, size), covariance[g * groups + g]);
+    for (std::size_t i = 0; i < size; ++i) {
+      const std::size_t e = g * size + i;
+      left[i] = std::max(0.0, variance[e] - slope[e] * slope[e] * covariance[g * groups + g]);
+    }
+    const auto c = unconditioned_variances(left);
     const double sum = std::accumulate(c.begin(), c.end(), 0.0);
     for (std::size_t i = 0; i < size; ++i) {
       const std::size_t e = g * size + i;
       if (variance[e] <= 0) continue;
-      weights[e] = c[i];
+      weights[e] = variance[e];
+      const double scale = 1 / std::sqrt(variance[e]);
       root[e] = std::sqrt(c[i]);
-      own[e] = std::sqrt(c[i] / variance[e]);
-      shared[e] = c[i] / sum / std::sqrt(variance[e]);
+      own[e] = root[e] * scale;
+      shared[e] = sum > 0 ? c[i] / sum * scale : 0;
+      with_group[e] = slope[e] * scale;
     }
   }
 

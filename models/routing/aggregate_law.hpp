@@ -9,7 +9,7 @@
 namespace moesim {
 
 /// Standard normals z_e with the correlations of the loads: from independent g_e by
-///   z_e = own_e * g_e + shared_e * (X - S),   S = sum over e's group of root_f * g_f,
+///   z_e = own_e * g_e - shared_e * S + with_group_e * X,   S = sum over e's group of root_f * g_f,
 /// where X is the group's total, normal with the design's exact covariance between groups (0 when there is one group).
 /// Then load = mean + sd * z + ... of the binomial with chance pi_e (Cornish-Fisher), see aggregate_sampler.cpp.
 struct AggregateLaw {
@@ -17,10 +17,10 @@ struct AggregateLaw {
 
   RouterShape shape;
   TokenTables tokens;
-  std::vector<double> pi;                 ///< chance that a token takes the expert
-  std::vector<double> variance;           ///< pi (1 - pi)
-  std::vector<double> own, shared, root;  ///< [experts]
-  std::vector<double> group_factor;       ///< lower triangle L of the groups' covariance L L', [groups * groups]
+  std::vector<double> pi;                             ///< chance that a token takes the expert
+  std::vector<double> variance;                       ///< pi (1 - pi)
+  std::vector<double> own, shared, root, with_group;  ///< [experts]
+  std::vector<double> group_factor;  ///< lower triangle L of the groups' covariance L L', [groups * groups]
   /// load = T pi - skew + z (sqrt(T) sd + wide / sqrt(T) + z (skew + z curve / sqrt(T)))
   std::vector<double> sd, skew, wide, curve;
   std::vector<double> share;     ///< of what rounding leaves over, summing to 1

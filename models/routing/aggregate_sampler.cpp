@@ -55,7 +55,7 @@ void draw_normals(const AggregateLaw& law, FastStream& random, std::span<double>
     if (groups > 1)
       for (std::size_t h = 0; h <= g; ++h) group_total += law.group_factor[g * groups + h] * between[h];
     for (std::size_t e = g * size; e < (g + 1) * size; ++e)
-      z[e] = law.own[e] * z[e] + law.shared[e] * (group_total - sum);
+      z[e] = law.own[e] * z[e] - law.shared[e] * sum + law.with_group[e] * group_total;
   }
 }
 

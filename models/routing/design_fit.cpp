@@ -50,7 +50,7 @@ public:
     if (!move_by({}, 0)) return std::nullopt;
     bool stalled = false;
     for (int i = 0; i < kMostIterations && error_ > kTolerance; ++i) {
-      if (i < kFreshCovariances || stalled) covariance_ = covariance_of_groups(shape_, sums_.in, sums_.out);
+      if (i < kFreshCovariances || stalled) refresh_covariance();
       const auto step = newton_step();
       stalled = !move_by(accelerated(step), 1);
       if (!stalled) continue;
@@ -101,35 +101,47 @@ private:
     for (double& value : log_w) value += shift;
   }
 
-  /// Newton's method with the covariance of the design approximated: within a group that of independent draws
-  /// conditioned on the group's count (Hajek), between groups the exact covariance of the counts.
+  /// Newton's method with the covariance of the design approximated: the slopes on the exact covariance of the groups'
+  /// counts, and within a group that of independent draws conditioned on its count (Hajek).
   std::vector<double> newton_step() const {
     const auto size = static_cast<std::size_t>(shape_.group_size());
     const auto groups = static_cast<std::size_t>(shape_.groups);
-    std::vector<double> step(wanted_.size(), 0.0), v(size), missing(groups, 0.0), own(groups, 0.0);
-    const auto& covariance = covariance_;
+    std::vector<double> step(wanted_.size(), 0.0), left(size), missing(groups, 0.0), own(groups, 0.0);
+    for (std::size_t e = 0; e < step.size(); ++e)
+      if (const double v = variance(e); v > 0) {
+        const double have = sums_.inclusion[e];
+        step[e] = v * (std::log(wanted_[e] / have) - std::log((1 - wanted_[e]) / (1 - have)));
+        missing[e / size] += step[e];
+      }
     for (std::size_t g = 0; g < groups; ++g) {
       for (std::size_t i = 0; i < size; ++i) {
-        const double have = sums_.inclusion[g * size + i];
-        v[i] = is_free_[g * size + i] ? have * (1 - have) : 0;
+        const std::size_t e = g * size + i;
+        left[i] = std::max(0.1 * variance(e), variance(e) - slopes_[e] * slopes_[e] * covariance_[g * groups + g]);
       }
-      const auto c = unconditioned_variances(v, covariance[g * groups + g]);
-      double spread = 0;
+      const auto c = unconditioned_variances(left);
+      double moved = 0, spread = 0;
       for (std::size_t i = 0; i < size; ++i) {
         const std::size_t e = g * size + i;
-        if (!(v[i] > 0)) continue;
-        const double have = sums_.inclusion[e];
-        const double gap = v[i] * (std::log(wanted_[e] / have) - std::log((1 - wanted_[e]) / (1 - have)));
-        missing[g] += gap;
-        spread += c[i];
-        step[e] = gap / c[i];
+        if (!(left[i] > 0)) continue;
+        // In one group the counts are constant, and only what keeps the sum can be missing.
+        const double share = groups > 1 ? slopes_[e] : c[i];
+        spread += share;
+        step[e] = (step[e] - (groups > 1 ? share * missing[g] : 0)) / c[i];
+        moved += share * step[e];
       }
-      if (spread > 0) own[g] = missing[g] / spread;
+      if (spread > 0) own[g] = moved / spread;
     }
-    const auto between = solve_groups(covariance, std::move(missing));
+    const auto between = solve_groups(covariance_, std::move(missing));
     for (std::size_t e = 0; e < step.size(); ++e)
       if (is_free_[e]) step[e] += between[e / size] - own[e / size];
     return step;
+  }
+
+  double variance(std::size_t e) const { return is_free_[e] ? sums_.inclusion[e] * (1 - sums_.inclusion[e]) : 0; }
+
+  void refresh_covariance() {
+    covariance_ = covariance_of_groups(shape_, sums_.in, sums_.out);
+    slopes_ = slopes_on_groups(shape_, odds_, covariance_);
   }
 
   /// Anderson's acceleration: the combination of past steps that would have left the smallest step now
@@ -184,7 +196,7 @@ private:
   RouterShape shape_;
   std::span<const double> wanted_;
   std::vector<Past> pasts_;
-  std::vector<double> last_log_w_, last_step_, covariance_;
+  std::vector<double> last_log_w_, last_step_, covariance_, slopes_;
   std::vector<double> log_w_;
   std::vector<bool> is_free_;
   ExpertOdds odds_;

@@ -5,45 +5,74 @@
 
 namespace moesim {
 
-OddsEvaluation::OddsEvaluation(const RouterShape& shape, const ExpertOdds& odds) {
+namespace {
+
+/// One group's experts in order, and the polynomials of the first 0, 1, ... of them.
+class GroupRecursion {
+public:
+  GroupRecursion(const RouterShape& shape, const ExpertOdds& odds, int g)
+      : degree_{static_cast<std::size_t>(shape.top_k) + 1},
+        size_{static_cast<std::size_t>(shape.group_size())},
+        take_{odds.take.data() + static_cast<std::size_t>(g) * size_},
+        leave_{odds.leave.data() + static_cast<std::size_t>(g) * size_},
+        forward_((size_ + 1) * degree_, 0.0) {
+    forward_[0] = 1;
+    for (std::size_t i = 0; i < size_; ++i) {
+      const double* row = forward_.data() + i * degree_;
+      double* next = forward_.data() + (i + 1) * degree_;
+      next[0] = leave_[i] * row[0];
+      for (std::size_t j = 1; j < degree_; ++j) next[j] = leave_[i] * row[j] + take_[i] * row[j - 1];
+    }
+  }
+
+  std::span<const double> polynomial() const { return {forward_.data() + size_ * degree_, degree_}; }
+
+  /// out [size]: sum over the group's subsets that hold the expert of their chance times value[subset size].
+  void sums_with_each(std::span<const double> value, std::span<double> out) const {
+    // after[j]: weight of all completions when j of the earlier experts are taken.
+    std::vector<double> after{value.begin(), value.end()};
+    for (std::size_t i = size_; i-- > 0;) {
+      const double* row = forward_.data() + i * degree_;
+      double sum = 0;
+      for (std::size_t j = 0; j + 1 < degree_; ++j) {
+        sum += row[j] * after[j + 1];
+        after[j] = leave_[i] * after[j] + take_[i] * after[j + 1];
+      }
+      after[degree_ - 1] *= leave_[i];
+      out[i] = take_[i] * sum;
+    }
+  }
+
+private:
+  std::size_t degree_, size_;
+  const double *take_, *leave_;
+  std::vector<double> forward_;
+};
+
+}  // namespace
+
+OddsEvaluation::OddsEvaluation(const RouterShape& shape, const ExpertOdds& odds, bool with_count) {
   const auto degree = static_cast<std::size_t>(shape.top_k) + 1;
   const auto size = static_cast<std::size_t>(shape.group_size());
-  const auto groups = static_cast<std::size_t>(shape.groups);
-  in.resize(groups * degree);
-  out.resize(groups);
-  inclusion.resize(static_cast<std::size_t>(shape.experts));
-  // forward[g][i][j]: chance of j takes among the first i experts of the group, under independent draws.
-  std::vector<double> forward(groups * (size + 1) * degree, 0.0);
-  for (std::size_t g = 0; g < groups; ++g) {
-    double* row = forward.data() + g * (size + 1) * degree;
-    row[0] = 1;
-    for (std::size_t i = 0; i < size; ++i, row += degree) {
-      const double take = odds.take[g * size + i], leave = odds.leave[g * size + i];
-      double* next = row + degree;
-      next[0] = leave * row[0];
-      for (std::size_t j = 1; j < degree; ++j) next[j] = leave * row[j] + take * row[j - 1];
-    }
-    std::copy_n(row, degree, in.begin() + static_cast<std::ptrdiff_t>(g * degree));
-    out[g] = row[0];
+  std::vector<GroupRecursion> groups;
+  for (int g = 0; g < shape.groups; ++g) {
+    groups.emplace_back(shape, odds, g);
+    const auto polynomial = groups.back().polynomial();
+    in.insert(in.end(), polynomial.begin(), polynomial.end());
+    out.push_back(polynomial[0]);
   }
   const GroupChain chain{shape, in, out};
   total = chain.total();
-  std::vector<double> rest(degree), after(degree);
-  for (std::size_t g = 0; g < groups; ++g) {
+  inclusion.resize(static_cast<std::size_t>(shape.experts));
+  if (with_count) times_count.resize(inclusion.size());
+  std::vector<double> rest(degree), value(degree);
+  for (std::size_t g = 0; g < groups.size(); ++g) {
     chain.rest_of(static_cast<int>(g), rest);
-    // after[j]: weight of all completions when j of this group's earlier experts are taken.
-    std::reverse_copy(rest.begin(), rest.end(), after.begin());
-    for (std::size_t i = size; i-- > 0;) {
-      const double* row = forward.data() + (g * (size + 1) + i) * degree;
-      const double take = odds.take[g * size + i], leave = odds.leave[g * size + i];
-      double sum = 0;
-      for (std::size_t j = 0; j + 1 < degree; ++j) {
-        sum += row[j] * after[j + 1];
-        after[j] = leave * after[j] + take * after[j + 1];
-      }
-      after[degree - 1] *= leave;
-      inclusion[g * size + i] = take * sum / total;
-    }
+    for (std::size_t j = 0; j < degree; ++j) value[j] = rest[degree - 1 - j] / total;
+    groups[g].sums_with_each(value, std::span{inclusion}.subspan(g * size, size));
+    if (!with_count) continue;
+    for (std::size_t j = 0; j < degree; ++j) value[j] *= static_cast<double>(j);
+    groups[g].sums_with_each(value, std::span{times_count}.subspan(g * size, size));
   }
 }
 
@@ -87,58 +116,22 @@ std::vector<double> covariance_of_groups(const RouterShape& shape, std::span<con
   return covariance;
 }
 
-namespace {
-
-/// The lower root c of v = c - kappa c^2 for every v but the one at `upper` (-1: none), which takes the upper root.
-double sum_of_roots(std::span<const double> v, double kappa, std::ptrdiff_t upper, std::span<double> c) {
-  double sum = 0;
-  for (std::size_t e = 0; e < v.size(); ++e) {
-    const double root = std::sqrt(std::max(0.0, 1 - 4 * kappa * v[e]));
-    c[e] = static_cast<std::ptrdiff_t>(e) == upper ? (1 + root) / (2 * kappa) : 2 * v[e] / (1 + root);
-    sum += c[e];
+std::vector<double> slopes_on_groups(const RouterShape& shape, const ExpertOdds& odds,
+                                     std::span<const double> group_covariance) {
+  constexpr double kConstantCount = 1e-12;  // below this variance a group's count is constant but for rounding
+  const auto size = static_cast<std::size_t>(shape.group_size()), groups = static_cast<std::size_t>(shape.groups);
+  std::vector<double> slopes(static_cast<std::size_t>(shape.experts), 0.0);
+  if (groups == 1) return slopes;
+  const OddsEvaluation sums{shape, odds, true};
+  for (std::size_t g = 0; g < groups; ++g) {
+    const double variance = group_covariance[g * groups + g];
+    if (variance < kConstantCount) continue;
+    double mean = 0;
+    for (std::size_t e = g * size; e < (g + 1) * size; ++e) mean += sums.inclusion[e];
+    for (std::size_t e = g * size; e < (g + 1) * size; ++e)
+      slopes[e] = (sums.times_count[e] - sums.inclusion[e] * mean) / variance;
   }
-  return sum;
-}
-
-double kappa_of(double s, double sum_variance) {
-  return (s - sum_variance) / (s * s);
-}
-
-/// The root s of sum c(s) = s by bisection, for the rare shapes on which the direct iteration does not settle: one
-/// expert varies nearly as much as all others together, and may then need the upper root.
-void bisect_sum(std::span<const double> v, double sum_variance, std::span<double> c) {
-  const std::ptrdiff_t largest = std::max_element(v.begin(), v.end()) - v.begin();
-  const double v_max = v[static_cast<std::size_t>(largest)];
-  // From here on every v has real roots.
-  double low = sum_variance < v_max ? 2 * v_max * (1 + std::sqrt(1 - sum_variance / v_max)) : 1e-9 * v_max;
-  const auto gap = [&](double s, std::ptrdiff_t upper) {
-    return sum_of_roots(v, kappa_of(s, sum_variance), upper, c) - s;
-  };
-  const std::ptrdiff_t upper = gap(low, -1) >= 0 ? -1 : largest;
-  const double sign = upper < 0 ? 1 : -1;  // of the gap at `low`
-  double high = std::max(2 * low, v_max);
-  while (sign * gap(high, upper) > 0 && high < 1e7 * v_max) high *= 2;
-  for (int i = 0; i < 200 && high - low > 1e-14 * high; ++i) {
-    const double middle = (low + high) / 2;
-    (sign * gap(middle, upper) > 0 ? low : high) = middle;
-  }
-  gap(high, upper);
-}
-
-}  // namespace
-
-std::vector<double> unconditioned_variances(std::span<const double> v, double sum_variance) {
-  std::vector<double> c{v.begin(), v.end()};
-  double s = 0;
-  for (const double value : v) s += value;
-  if (s <= 0) return c;
-  for (int i = 0; i < 100; ++i) {
-    const double next = sum_of_roots(v, kappa_of(s, sum_variance), -1, c);
-    if (std::abs(next - s) <= 1e-13 * s) return c;
-    s = next;
-  }
-  bisect_sum(v, sum_variance, c);
-  return c;
+  return slopes;
 }
 
 }  // namespace moesim

@@ -27,6 +27,10 @@ std::vector<double> TokenDesign::group_covariance() const {
   return covariance_of_groups(shape_, in_, out_);
 }
 
+std::vector<double> TokenDesign::group_slopes(std::span<const double> group_covariance) const {
+  return slopes_on_groups(shape_, odds_, group_covariance);
+}
+
 double TokenDesign::hit_chance(std::span<const double> mark) const {
   // P(no marked expert) = E[prod over taken (1 - mark)]: the same sums with w_e (1 - mark_e) for the kept groups.
   const auto degree = static_cast<std::size_t>(shape_.top_k) + 1;

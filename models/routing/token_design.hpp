@@ -72,6 +72,9 @@ public:
   std::vector<double> inclusion() const;  ///< what the weights give, [experts]
   /// Covariance of the experts taken from two groups by a token, [groups * groups].
   std::vector<double> group_covariance() const;
+  /// Slope of an expert's chance on the number taken from its group, summing to 1 per group, [experts]; the slopes of a
+  /// group whose number never varies are zero.
+  std::vector<double> group_slopes(std::span<const double> group_covariance) const;
   /// P(token takes at least one marked expert), where a taken expert e is marked with chance mark[e].
   double hit_chance(std::span<const double> mark) const;
 
@@ -91,9 +94,8 @@ private:
 /// groups cannot send every token to popular experts in many groups.
 bool can_realise(const RouterShape& shape, std::span<const double> inclusion);
 
-/// Variances c of independent normals that, once conditioned on their sum (Hajek, Ann. Math. Stat. 35(4), 1964) and
-/// given a sum of variance `sum_variance`, have the variances v: solves v = c - c^2/s + c^2/s^2 * sum_variance, s = sum
-/// c.
-std::vector<double> unconditioned_variances(std::span<const double> v, double sum_variance);
+/// Variances c of independent normals that, conditioned on their sum, have the variances v: v = c - c^2/s, s = sum c
+/// (Hajek, Ann. Math. Stat. 35(4), 1964).
+std::vector<double> unconditioned_variances(std::span<const double> v);
 
 }  // namespace moesim

@@ -189,7 +189,7 @@ TEST_CASE("Conditioned normals get back the variances they were solved for", "[r
     const RouterShape shape{2 + static_cast<int>(random.below(40)), 1 + static_cast<int>(random.below(2)), 1, 1};
     std::vector<double> v;
     for (const double p : random_inclusion(shape, seed, 0.05 + random.uniform())) v.push_back(p * (1 - p));
-    const auto c = unconditioned_variances(v, 0);
+    const auto c = unconditioned_variances(v);
     const double s = std::accumulate(c.begin(), c.end(), 0.0);
     for (std::size_t e = 0; e < v.size(); ++e) CHECK(std::abs((s > 0 ? c[e] - c[e] * c[e] / s : 0) - v[e]) < 1e-7);
   }
