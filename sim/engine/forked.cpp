@@ -1,6 +1,7 @@
 #include "sim/engine/forked.hpp"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <exception>
 
@@ -66,6 +67,7 @@ int wait_for(pid_t child) {
 std::vector<double> run_forked(const std::string& what, const std::function<std::vector<double>()>& work) {
   int ends[2];
   if (::pipe(ends) != 0) throw RunError{fmt::format("{}: no pipe: {}", what, std::strerror(errno))};
+  std::fflush(nullptr);  // what is still buffered would be written twice
   const pid_t child = ::fork();
   if (child < 0) {
     const int why = errno;

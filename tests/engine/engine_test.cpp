@@ -1,1 +1,0 @@
-#include "tests/catch_compat.hpp"
