@@ -63,8 +63,11 @@ private:
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return rows(moe_layer, a) > rows(moe_layer, b); });
     std::vector<int> experts;
-    for (std::size_t i = 0; i < std::min<std::size_t>(2, order.size()); ++i)
-      if (const int expert = shape_.placement.layer(moe_layer)[order[i]]; expert >= 0) experts.push_back(expert);
+    for (const std::size_t slot : order) {
+      const int expert = shape_.placement.layer(moe_layer)[slot];
+      const bool known = expert < 0 || std::find(experts.begin(), experts.end(), expert) != experts.end();
+      if (!known && experts.size() < 2) experts.push_back(expert);
+    }
     return experts;
   }
 

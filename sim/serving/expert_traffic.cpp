@@ -38,13 +38,19 @@ void ExpertTraffic::prepare_aggregate() {
   const RouterSpec& router = scenario_.model.moe->router;
   const Placement& placement = plan_.placement;
   aggregate_.emplace(router, plan_.popularity, scenario_.seed);
-  slots_of_expert_.resize(static_cast<std::size_t>(placement.layers));
   for (int l = 0; l < placement.layers; ++l) {
-    auto& slots = slots_of_expert_[static_cast<std::size_t>(l)];
-    slots.resize(static_cast<std::size_t>(placement.experts));
+    std::vector<std::vector<int>> slots(static_cast<std::size_t>(placement.experts));
     for (int s = 0; s < placement.slots(); ++s)
       if (const int expert = placement.layer(l)[static_cast<std::size_t>(s)]; expert >= 0)
         slots[static_cast<std::size_t>(expert)].push_back(s);
+    ReplicaMap& map = replicas_.emplace_back();
+    for (int e = 0; e < placement.experts; ++e) {
+      auto& own = slots[static_cast<std::size_t>(e)];
+      if (own.size() == 1)
+        map.single.emplace_back(e, own.front());
+      else
+        map.replicated.emplace_back(e, std::move(own));
+    }
   }
   if (!dispatches_) return;
 
@@ -76,13 +82,14 @@ void ExpertTraffic::prepare_aggregate() {
     if (!into_node_.empty()) mean.node_chance = chance(node_of, into_node_.size());
     mean.rank_load.assign(gpus, 0.0);
     mean.node_load.assign(static_cast<std::size_t>(plan_.topology.nodes()), 0.0);
-    const auto& slots = slots_of_expert_[static_cast<std::size_t>(l)];
-    for (std::size_t e = 0; e < slots.size(); ++e)
-      for (const int s : slots[e]) {
-        const double load = inclusion[e] / static_cast<double>(slots[e].size());
-        mean.rank_load[static_cast<std::size_t>(rank_of[static_cast<std::size_t>(s)])] += load;
-        mean.node_load[static_cast<std::size_t>(node_of[static_cast<std::size_t>(s)])] += load;
-      }
+    const std::vector<int> copies = placement.replicas(l);
+    for (std::size_t s = 0; s < rank_of.size(); ++s) {
+      const int expert = placement.layer(l)[s];
+      if (expert < 0) continue;
+      const double load = inclusion[static_cast<std::size_t>(expert)] / copies[static_cast<std::size_t>(expert)];
+      mean.rank_load[static_cast<std::size_t>(rank_of[s])] += load;
+      mean.node_load[static_cast<std::size_t>(node_of[s])] += load;
+    }
     mean_copies_.push_back(std::move(mean));
   }
 }
@@ -134,13 +141,15 @@ void ExpertTraffic::draw_loads(int step, int moe_layer, std::int64_t tokens, Lay
 }
 
 void ExpertTraffic::split_over_replicas(int step, int moe_layer, LayerTraffic& out) const {
-  const auto& slots_of = slots_of_expert_[static_cast<std::size_t>(moe_layer)];
+  const ReplicaMap& map = replicas_[static_cast<std::size_t>(moe_layer)];
+  for (const auto& [expert, slot] : map.single)
+    out.rows_per_slot[static_cast<std::size_t>(slot)] = out.expert_loads[static_cast<std::size_t>(expert)];
   Random random{scenario_.seed, Purpose::replica, static_cast<std::uint32_t>(step),
                 static_cast<std::uint32_t>(moe_layer)};
-  for (std::size_t e = 0; e < slots_of.size(); ++e) {
-    std::int32_t left = out.expert_loads[e];
-    auto copies = static_cast<double>(slots_of[e].size());
-    for (const int slot : slots_of[e]) {
+  for (const auto& [expert, slots] : map.replicated) {
+    std::int32_t left = out.expert_loads[static_cast<std::size_t>(expert)];
+    auto copies = static_cast<double>(slots.size());
+    for (const int slot : slots) {
       // Each token picks a copy alone: binomial shares, by the normal law that fits loads of this size.
       std::int32_t rows = left;
       if (copies > 1) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "models/routing/routing.hpp"
@@ -41,15 +42,21 @@ private:
     std::vector<double> rank_load, node_load;      ///< mean copies of a token there
   };
 
+  /// Slots of the experts of a layer; those with one copy apart, because nearly all have one and the loop is hot.
+  struct ReplicaMap {
+    std::vector<std::pair<int, int>> single;                   ///< (expert, its slot)
+    std::vector<std::pair<int, std::vector<int>>> replicated;  ///< (expert, its slots)
+  };
+
   const Scenario& scenario_;
   const Deployment& plan_;
   bool dispatches_;
   std::unique_ptr<TokenSampler> tokens_;
   std::optional<AggregateSampler> aggregate_;
   std::optional<ExpectedLinkBytes> expected_;
-  std::vector<std::vector<std::vector<int>>> slots_of_expert_;  ///< [layer][expert] of replicated placements
-  std::vector<MeanCopies> mean_copies_;                         ///< [layer], dedup rules only
-  std::vector<int> chosen_, source_of_;                         ///< scratch of the token sampler
+  std::vector<ReplicaMap> replicas_;     ///< [layer]
+  std::vector<MeanCopies> mean_copies_;  ///< [layer], dedup rules only
+  std::vector<int> chosen_, source_of_;  ///< scratch of the token sampler
   std::vector<double> into_rank_, into_node_, back_rank_, back_node_;
 };
 
