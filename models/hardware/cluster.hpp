@@ -2,6 +2,7 @@
 // What the scenario says about the machine.
 
 #include <string>
+#include <string_view>
 
 #include "models/hardware/gpu.hpp"
 
@@ -15,6 +16,11 @@ enum class FabricKind { single_node, rail_optimised };
 enum class RailPolicy { forward, pxn, spine };
 /// How flows choose among equal uplinks: a hash of the flow, or evenly over all.
 enum class SpreadPolicy { ecmp, spray };
+
+/// As written in a scenario: "rail-optimised", "pxn", "spray".
+std::string_view name_of(FabricKind kind);
+std::string_view name_of(RailPolicy policy);
+std::string_view name_of(SpreadPolicy policy);
 
 struct FabricSpec {
   FabricKind kind = FabricKind::single_node;

@@ -65,6 +65,7 @@ TEST_CASE("An unknown GPU is refused with the nearest name", "[hardware]") {
   REQUIRE_THROWS_WITH(find_gpu("h100-sx", "a.yaml:4:16: cluster.gpu"),
                       "a.yaml:4:16: cluster.gpu: got 'h100-sx', expected a GPU of the catalogue: a100-sxm, b200-sxm, "
                       "h100-sxm, h200-sxm, h800-sxm; did you mean h100-sxm?");
+  REQUIRE_THROWS_WITH(find_gpu("b200", "cluster.gpu"), Catch::Matchers::Contains("; did you mean b200-sxm?"));
   REQUIRE_THROWS_AS(find_gpu("../h100-sxm", "cluster.gpu"), InputError);
 }
 
