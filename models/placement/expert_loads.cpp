@@ -51,9 +51,6 @@ bool is_long_form(const Fields& header) {
          column_of(header, "count") < header.size();
 }
 
-// ---- one row per (layer, expert)
-// --------------------------------------------------------------------------------------
-
 struct LongForm {
   std::size_t columns, layer, expert, count;
   std::vector<std::pair<std::size_t, std::string>> wanted;  ///< (column, value) that a row must have
@@ -128,9 +125,6 @@ ExpertLoads read_long(const std::string& file, const std::vector<std::string>& l
   return loads;
 }
 
-// ---- one row per layer
-// ------------------------------------------------------------------------------------------------
-
 void append_layer(ExpertLoads& loads, int layer, std::size_t experts, const std::string& where) {
   if (experts == 0 || experts > kMostExperts)
     throw InputError{where, fmt::format("{} experts", experts), fmt::format("1 to {}", kMostExperts)};
@@ -162,9 +156,6 @@ ExpertLoads read_wide(const std::string& file, const std::vector<std::string>& l
   if (loads.layer_ids.empty()) throw InputError{file, "no rows", "one row per layer"};
   return loads;
 }
-
-// ---- JSON
-// -------------------------------------------------------------------------------------------------------------
 
 ExpertLoads read_json(const std::string& file) {
   const auto document = nlohmann::json::parse(read_text_file(file), nullptr, /*allow_exceptions=*/false);
