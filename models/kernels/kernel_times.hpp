@@ -43,7 +43,8 @@ public:
 };
 
 /// t = launch + max(flops / (eta_f peak), bytes / (eta_b bandwidth)), eta_f from tile quantisation (domain B.5):
-/// tiles = sum_e ceil(m_e/BM) ceil(N/BN) over waves of SMs. No parameter is fitted to the tables it is benched against.
+/// tiles = sum_e ceil(m_e/BM) ceil(N/BN) over waves of SMs. eta_b, eta_0 and launch are the GPU's catalogue entry,
+/// which names their sources; nothing here is fitted to the tables that tests/bench/kernel_accuracy compares with.
 /// Throws InputError for a GPU without rates or with an efficiency outside (0, 1].
 std::unique_ptr<KernelTimes> make_roofline(const Gpu& gpu);
 

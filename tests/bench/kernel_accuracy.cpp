@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <functional>
 
 #include <fmt/core.h>
 
 #include "models/units/error.hpp"
 #include "tests/bench/kernel_cases.hpp"
+#include "tests/shared_data.hpp"
 
 namespace {
 
@@ -144,8 +144,7 @@ void print_anchors(KernelCases& cases) {
 }  // namespace
 
 int main(int count, char** arguments) try {
-  const char* shared = std::getenv("MOESIM_SHARED");
-  const std::filesystem::path root = std::filesystem::path{shared ? shared : "../shared"} / "data/kernels";
+  const auto root = moesim::testing::shared_folder() / "data/kernels";
   for (const auto& [gpu, folder] : {std::pair{"h100-sxm", "h100_sxm"}, std::pair{"b200-sxm", "b200_sxm"}}) {
     if (count > 1 && arguments[1] != std::string_view{gpu}) continue;
     KernelCases cases{find_gpu(gpu, "kernel_accuracy")};

@@ -44,7 +44,10 @@ public:
 
 private:
   Outcome moe(const KernelRow& row, bool whole_block);
+  /// Left out when the row claims more FLOPs per second than the GPU has: what ran was not what the label says.
+  Outcome compared(std::string group, const Op& op, const KernelRow& row, FlopsPerSecond peak) const;
 
+  Gpu gpu_;
   std::unique_ptr<KernelTimes> times_;
   std::map<std::tuple<int, int, NumberFormat>, std::unique_ptr<ExpertTimes>> experts_;
 };

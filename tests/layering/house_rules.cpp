@@ -41,7 +41,8 @@ bool draws_from_std(const std::string& line) {
 /// The rules that hold per line, with the text of the first one a line breaks.
 std::string line_violation(const Source& source, const std::string& line, const std::string& code) {
   const std::string module = module_of(source.path);
-  const bool library = module != "tests" && module != "sim/cli";
+  const bool program = source.path.ends_with(".cu");  // a measuring program of its own, not linked into the library
+  const bool library = module != "tests" && module != "sim/cli" && !program;
   if (characters(line) > kMaxWidth) return fmt::format("width: {} characters, at most {}", characters(line), kMaxWidth);
   if (is_header(source.path) && module != "tests") {
     if (code.starts_with("using namespace")) return "using namespace in a header";

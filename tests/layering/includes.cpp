@@ -62,6 +62,7 @@ const std::vector<Library>& libraries() {
   static const std::vector<Library> all{
       {"boost/", {"models/hardware"}, true},  // Boost.Graph
       {"pugixml", {"models/hardware"}, true},
+      {"cuda", {"models/kernels"}, true},
       {"simgrid/", {"sim/engine"}, true},
       {"xbt/", {"sim/engine"}, true},
       {"yaml-cpp/", {"sim/scenario"}, true},

@@ -104,6 +104,7 @@ TEST_CASE("A planted library outside its home is found", "[layering]") {
         "sim/engine/clock.cpp:1: <simgrid/s4u.hpp> is included by sim/engine/simgrid_compat.hpp alone");
   CHECK(one("models/traffic/a.cpp", "boost/graph/adjacency_list.hpp") ==
         "models/traffic/a.cpp:1: <boost/graph/adjacency_list.hpp> belongs in models/hardware");
+  CHECK(one("sim/engine/a.cpp", "cuda_runtime.h") == "sim/engine/a.cpp:1: <cuda_runtime.h> belongs in models/kernels");
   CHECK(one("sim/cli/a.cpp", "yaml-cpp/yaml.h") == "sim/cli/a.cpp:1: <yaml-cpp/yaml.h> belongs in sim/scenario");
   CHECK(one("sim/scenario/a.cpp", "CLI/CLI.hpp") == "sim/scenario/a.cpp:1: <CLI/CLI.hpp> belongs in sim/cli");
   CHECK(one("models/llm/a.hpp", "nlohmann/json.hpp") ==
