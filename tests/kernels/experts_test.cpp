@@ -1,8 +1,7 @@
 // The grouped expert FFN: hand arithmetic, idle experts, published floors.
 
-#include <array>
+#include <algorithm>
 
-#include "models/units/random.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/kernels/kernels_testing.hpp"
 

@@ -1,5 +1,6 @@
 // Invariants with random shapes: more work is never faster, a faster GPU never slower, rates scale times (L36, L37).
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
