@@ -8,24 +8,24 @@
 
 namespace moesim {
 
-/// Standard normals z_e with the correlations of the loads: from independent g_e by
-///   z_e = own_e * g_e - shared_e * S + with_group_e * X,   S = sum over e's group of root_f * g_f,
-/// where X is the group's total, normal with the design's exact covariance between groups (0 when there is one group).
-/// Then load = mean + sd * z + ... of the binomial with chance pi_e (Cornish-Fisher), see aggregate_sampler.cpp.
+/// Deviations x_e with the covariance of one token's choices, from independent standard normals g_e:
+///   x_e = root_e (g_e - root_e S) + slope_e X,   S = sum over e's group of root_f g_f / sum of root_f^2,
+/// where X is the group's count, normal with the design's exact covariance between groups (0 when there is one group).
+/// Few arrays, since a run visits all layers in turn and their constants have to stay in the cache.
 struct AggregateLaw {
   explicit AggregateLaw(const TokenDesign& design);
 
   RouterShape shape;
   TokenTables tokens;
-  std::vector<double> pi;                             ///< chance that a token takes the expert
-  std::vector<double> variance;                       ///< pi (1 - pi)
-  std::vector<double> own, shared, root, with_group;  ///< [experts]
+  std::vector<double> pi;            ///< chance that a token takes the expert; its variance is pi (1 - pi)
+  std::vector<double> root, slope;   ///< [experts]; slope is empty when there is one group
+  std::vector<double> inverse_sd;    ///< 1 / sqrt(pi (1 - pi)), 0 where that is not finite
+  std::vector<double> group_scale;   ///< 1 / sum of root^2, [groups]
   std::vector<double> group_factor;  ///< lower triangle L of the groups' covariance L L', [groups * groups]
-  /// load = T pi - skew + z (sqrt(T) sd + wide / sqrt(T) + z (skew + z curve / sqrt(T)))
-  std::vector<double> sd, skew, wide, curve;
-  std::vector<double> share;     ///< of what rounding leaves over, summing to 1
-  std::vector<int> by_variance;  ///< experts, smallest variance first
-  AliasTable spread;             ///< who takes the tokens that rounding left over
+  std::vector<int> by_variance;      ///< experts, smallest variance first
+  std::vector<double> variances;     ///< [experts], in that order
+  double total_variance = 0;
+  AliasTable spread;  ///< experts in proportion to their variance
 };
 
 }  // namespace moesim

@@ -5,6 +5,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "models/routing/csv_reader.hpp"
 #include "models/routing/layer_numbers.hpp"

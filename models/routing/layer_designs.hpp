@@ -1,6 +1,7 @@
 #pragma once
 // One fitted design per layer; layers of equal popularity share it.
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 

@@ -1,6 +1,7 @@
 #include "models/routing/layer_numbers.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 

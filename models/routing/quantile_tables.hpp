@@ -6,7 +6,7 @@
 
 namespace moesim {
 
-/// Standard normal of a uniform 32-bit word. Within 2e-4 of the exact quantile; exact in the outer 3 %.
+/// Standard normal of a uniform 32-bit word. Within 1e-3 of the exact quantile; exact in the outer 1 %.
 class NormalTable {
 public:
   static const NormalTable& get();
@@ -22,7 +22,7 @@ private:
   NormalTable();
   static double tail(std::uint32_t word);
 
-  static constexpr std::uint32_t kFractionBits = 22, kCells = 1u << (32 - kFractionBits), kTail = 16;
+  static constexpr std::uint32_t kFractionBits = 22, kCells = 1u << (32 - kFractionBits), kTail = 6;
   static constexpr double kCellWidth = 1.0 / (1u << kFractionBits);
   std::array<double, kCells + 1> edge_{};
 };

@@ -207,6 +207,17 @@ TEST_CASE("The DeepSeek-V2-Lite trace gives the popularity of its counts, and th
   REQUIRE(trace.tokens == 8222);  // PROVENANCE.md
   REQUIRE(trace.layers == 26);
   const auto popularity = expert_popularity(histogram(counts, {{"domain", "intent"}}), model, 1);
+  // maxmean_avg, _min and _max of routing_stats_summary.csv, computed elsewhere from the same routes
+  double sum = 0, least = 1e9, most = 0;
+  for (int l = 0; l < 26; ++l) {
+    const double peak = imbalance(popularity.layer(l));
+    sum += peak;
+    least = std::min(least, peak);
+    most = std::max(most, peak);
+  }
+  CHECK(sum / 26 == Approx(3.8145).epsilon(2e-5));
+  CHECK(least == Approx(2.9255).epsilon(2e-5));
+  CHECK(most == Approx(4.6795).epsilon(2e-5));
   std::vector<double> taken(26 * 64, 0.0);
   for (int t = 0; t < trace.tokens; ++t)
     for (int l = 0; l < 26; ++l)
