@@ -6,6 +6,7 @@
 #include <map>
 #include <numeric>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -54,7 +55,7 @@ bool is_long_form(const Fields& header) {
 struct LongForm {
   std::size_t columns, layer, expert, count;
   std::vector<std::pair<std::size_t, std::string>> wanted;  ///< (column, value) that a row must have
-  std::vector<std::string> other_columns;                   ///< neither read nor filtered
+  std::vector<std::size_t> others;                          ///< neither read nor filtered
 };
 
 LongForm long_form(const std::string& file, const Fields& header, const Filter& where) {
@@ -72,12 +73,22 @@ LongForm long_form(const std::string& file, const Fields& header, const Filter& 
     const bool read = column == form.layer || column == form.expert || column == form.count;
     const bool filtered =
         std::any_of(form.wanted.begin(), form.wanted.end(), [&](auto& w) { return w.first == column; });
-    if (!read && !filtered) form.other_columns.push_back(names[column]);
+    if (!read && !filtered) form.others.push_back(column);
   }
   return form;
 }
 
-using Cells = std::map<std::pair<int, int>, double>;  ///< (layer, expert) -> count
+struct Cells {
+  std::map<std::pair<int, int>, double> counts;  ///< (layer, expert) -> count
+  std::map<std::size_t, std::string> seen;       ///< first value of each other column
+  std::set<std::size_t> varying;                 ///< other columns with more than one value
+  std::string repeated, repeated_where;          ///< the first (layer, expert) that came twice
+};
+
+void note_other_columns(const LongForm& form, const Fields& fields, Cells& cells) {
+  for (std::size_t column : form.others)
+    if (cells.seen.try_emplace(column, fields[column]).first->second != fields[column]) cells.varying.insert(column);
+}
 
 void add_row(const LongForm& form, const Fields& fields, const std::string& where, Cells& cells) {
   if (fields.size() != form.columns)
@@ -86,13 +97,16 @@ void add_row(const LongForm& form, const Fields& fields, const std::string& wher
     if (fields[column] != value) return;
   const int layer = parse_index(fields[form.layer], where, "layer", 0, kMostLayers - 1);
   const int expert = parse_index(fields[form.expert], where, "expert", 0, kMostExperts - 1);
-  const auto [cell, fresh] = cells.try_emplace({layer, expert}, 0.0);
-  if (!fresh && form.other_columns.empty())
-    throw InputError{where, fmt::format("layer {}, expert {} again", layer, expert), "one row for each"};
+  const auto [cell, fresh] = cells.counts.try_emplace({layer, expert}, 0.0);
+  if (!fresh && cells.repeated.empty()) {
+    cells.repeated = fmt::format("layer {}, expert {} again", layer, expert);
+    cells.repeated_where = where;
+  }
   cell->second += parse_count(fields[form.count], where);
+  note_other_columns(form, fields, cells);
 }
 
-ExpertLoads from_cells(const std::string& file, const Cells& cells) {
+ExpertLoads from_counts(const std::string& file, const std::map<std::pair<int, int>, double>& cells) {
   if (cells.empty()) throw InputError{file, "no rows", "at least one row that the filter keeps"};
   ExpertLoads loads;
   for (const auto& [key, count] : cells) loads.experts = std::max(loads.experts, key.second + 1);
@@ -116,12 +130,16 @@ ExpertLoads from_cells(const std::string& file, const Cells& cells) {
 }
 
 ExpertLoads read_long(const std::string& file, const std::vector<std::string>& lines, const Filter& where) {
-  const LongForm form = long_form(file, split_fields(lines[0], ','), where);
+  const Fields header = split_fields(lines[0], ',');
+  const LongForm form = long_form(file, header, where);
   Cells cells;
   for (std::size_t i = 1; i < lines.size(); ++i)
     if (!lines[i].empty()) add_row(form, split_fields(lines[i], ','), place_in(file, i + 1), cells);
-  ExpertLoads loads = from_cells(file, cells);
-  loads.summed_over = form.other_columns;
+  if (!cells.repeated.empty() && cells.varying.empty())
+    throw InputError{cells.repeated_where, cells.repeated, "one row for each"};
+  ExpertLoads loads = from_counts(file, cells.counts);
+  if (!cells.repeated.empty())
+    for (std::size_t column : cells.varying) loads.summed_over.emplace_back(header[column]);
   return loads;
 }
 

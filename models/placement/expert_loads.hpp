@@ -11,7 +11,7 @@ struct ExpertLoads {
   std::vector<int> layer_ids;  ///< ascending, as the file numbers them
   int experts = 0;
   std::vector<double> counts;            ///< [layers * experts]
-  std::vector<std::string> summed_over;  ///< columns whose values were added up: "domain"
+  std::vector<std::string> summed_over;  ///< further columns that differ between rows added up: "domain"
 
   int layers() const { return static_cast<int>(layer_ids.size()); }
 };
