@@ -77,45 +77,4 @@ std::vector<double> link_bytes(std::span<const Flow> flows, std::size_t links) {
   return bytes;
 }
 
-RouteLoads::RouteLoads(const Topology& topology, int ranks) : ranks_{ranks}, first_(topology.links().size() + 1, 0) {
-  if (ranks < 1 || ranks > topology.gpus())
-    throw std::invalid_argument{fmt::format("{} ranks on {} GPUs", ranks, topology.gpus())};
-  for (int src = 0; src < ranks; ++src)
-    for (int dst = 0; dst < ranks; ++dst)
-      for (LinkId link : topology.route(src, dst)) ++first_[static_cast<std::size_t>(link) + 1];
-  for (std::size_t link = 1; link < first_.size(); ++link) first_[link] += first_[link - 1];
-
-  pair_.resize(first_.back());
-  std::vector<std::size_t> next(first_.begin(), first_.end() - 1);
-  for (int src = 0; src < ranks; ++src)
-    for (int dst = 0; dst < ranks; ++dst)
-      for (LinkId link : topology.route(src, dst))
-        pair_[next[static_cast<std::size_t>(link)]++] = static_cast<std::uint32_t>(src * ranks + dst);
-}
-
-void RouteLoads::add(const TrafficMatrix& traffic, std::span<double> out) const {
-  if (traffic.ranks != ranks_ || out.size() + 1 != first_.size())
-    throw std::invalid_argument{fmt::format("traffic of {} ranks on {} links, expected {} ranks on {} links",
-                                            traffic.ranks, out.size(), ranks_, first_.size() - 1)};
-  const double* bytes = traffic.bytes.data();
-  for (std::size_t link = 0; link < out.size(); ++link) {
-    // Four sums at once: one running sum would wait for each addition.
-    double sums[4] = {0, 0, 0, 0};
-    std::size_t i = first_[link];
-    const std::size_t end = first_[link + 1];
-    for (; i + 4 <= end; i += 4)
-      for (std::size_t j = 0; j < 4; ++j) sums[j] += bytes[pair_[i + j]];
-    for (; i < end; ++i) sums[0] += bytes[pair_[i]];
-    out[link] += (sums[0] + sums[1]) + (sums[2] + sums[3]);
-  }
-}
-
-std::vector<double> RouteLoads::operator()(const DispatchTraffic& traffic) const {
-  std::vector<double> out(first_.size() - 1, 0.0);
-  add(traffic.direct, out);
-  add(traffic.to_node, out);
-  add(traffic.forwarded, out);
-  return out;
-}
-
 }  // namespace moesim

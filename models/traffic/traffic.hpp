@@ -75,21 +75,40 @@ std::vector<Flow> flows_of(const DispatchTraffic& traffic, const Topology& topol
 /// Bytes on each link of the topology.
 std::vector<double> link_bytes(std::span<const Flow> flows, std::size_t links);
 
-/// The same straight from matrices, for repeated use: which pairs cross each link, laid out once per topology.
+/// The same straight from matrices, for repeated use: which pairs cross each link is laid out once per topology, in
+/// whole lines where a link carries all that a rank sends to a node or a rail, or all that a node or a rail sends to a
+/// rank. An object serves one thread.
 class RouteLoads {
 public:
-  /// Pairs among the first `ranks` GPUs.
+  /// Pairs among the first `ranks` GPUs. Throws std::invalid_argument when there are not as many.
   RouteLoads(const Topology& topology, int ranks);
 
   /// Adds the matrix to out [links]; the diagonal touches no link.
+  /// Throws std::invalid_argument when a size does not match.
   void add(const TrafficMatrix& traffic, std::span<double> out) const;
   /// Bytes on each link of a dispatch: its three matrices.
   std::vector<double> operator()(const DispatchTraffic& traffic) const;
 
 private:
-  int ranks_;
-  std::vector<std::size_t> first_;   ///< [links + 1] into pair_
-  std::vector<std::uint32_t> pair_;  ///< src * ranks + dst, by link
+  /// Sums over lines of the matrix: (source, node or rail of the destination), (node or rail of the source,
+  /// destination).
+  enum Line { kToNode, kToRail, kFromNode, kFromRail, kLines };
+
+  std::size_t line_of(int line, std::uint32_t pair) const;
+  int pairs_in(int line, std::uint32_t pair) const;
+  void lay_out(std::span<const std::uint32_t> pairs, std::vector<int>& seen);
+  void sum_lines(const double* bytes) const;
+  void sum_to_nodes(int src, const double* row) const;
+  void sum_to_rails(int src, const double* row) const;
+  void sum_from(double* sums, int src, const double* row) const;
+
+  int ranks_, width_, nodes_;
+  std::size_t first_of_[kLines + 1];
+  bool needed_[kLines] = {};
+  std::vector<std::size_t> first_line_{0}, first_pair_{0};  ///< [links + 1] into line_ and pair_
+  std::vector<std::uint32_t> line_;                         ///< whole lines of each link
+  std::vector<std::uint32_t> pair_;                         ///< src * ranks + dst of what is no whole line
+  mutable std::vector<double> sums_;                        ///< of the running call
 };
 
 /// Expected link bytes as a linear function of what each rank receives, for sources that send in proportion to
