@@ -65,7 +65,8 @@ void add_check_command(CLI::App& app, Globals& globals) {
   const auto options = std::make_shared<CheckOptions>();
   CLI::App* command = app.add_subcommand("check", "Check a scenario without running it");
   command->add_option("scenario", options->scenario, "Scenario file (YAML or JSON)")->required();
-  command->add_option("--set", options->set, "Override one value: --set layout.experts.ep=16 (repeatable)");
+  command->add_option("--set", options->set, "Override one value: --set layout.experts.ep=16 (repeatable)")
+      ->allow_extra_args(false);  // one value each, so that it may stand before the scenario
   command->add_flag("--resolved", options->resolved, "Print every key with its value and where it comes from, as YAML");
   add_common_options(*command, globals, "  moesim check scenarios/quickstart.yaml",
                      "  moesim check scenarios/quickstart.yaml --set workload.context=8192 --resolved");
