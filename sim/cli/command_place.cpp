@@ -236,7 +236,8 @@ void add_place_command(CLI::App& app, Globals& globals) {
   command->add_option("--policy", options->policy,
                       fmt::format("{} (default eplb)", fmt::join(placement_policy_names(), ", ")));
   command->add_option("--placement", options->placement, "With --policy file: layer,rank,experts (.csv or .csv.gz)");
-  command->add_option("--where", options->where, "Keep the rows with COLUMN=VALUE (repeatable)");
+  command->add_option("--where", options->where, "Keep the rows with COLUMN=VALUE (repeatable)")
+      ->allow_extra_args(false);
   command
       ->add_option("--first-layer", options->first_layer,
                    "Added to the file's layer numbers: the model's first MoE layer")

@@ -118,6 +118,15 @@ TEST_CASE("Bad input to place is exit 2 and one line", "[placement]") {
   CHECK_THAT(result.err, Contains(message));
 }
 
+TEST_CASE("A filter takes one value, so that the file may follow it", "[placement]") {
+  std::ofstream{"place_filtered.csv"} << "domain,layer,expert,count\nlaw,0,0,1\nlaw,0,1,3\nart,0,0,7\nart,0,1,1\n";
+  const CommandResult result =
+      run_command({"place", "--gpus", "2", "--where", "domain=law", "place_filtered.csv", "--json"});
+  std::filesystem::remove("place_filtered.csv");
+  REQUIRE(result.exit == 0);
+  CHECK(json::parse(result.out)["layers"][0]["gpu_tokens"] == json{1.0, 3.0});
+}
+
 TEST_CASE("A loads file that is not there is exit 2", "[placement]") {
   const CommandResult result = run_command({"place", "no_such_loads.csv", "--gpus", "2"});
   CHECK(result.exit == 2);
