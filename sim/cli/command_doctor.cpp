@@ -98,11 +98,14 @@ std::string presence(const std::string& program) {
 /// Only what this version can really do is on.
 std::vector<Part> optional_parts() {
   const bool ccache = std::string_view{MOESIM_COMPILER_LAUNCHER}.find("ccache") != std::string_view::npos;
-  return {
-      {"cuda_calibration", false, "this version has no CUDA kernels: kernel times are roofline; " + presence("nvcc")},
-      {"gnuplot", false, "this version has no command that draws with it; " + presence("gnuplot")},
-      {"ccache", ccache,
-       ccache ? "the build used " MOESIM_COMPILER_LAUNCHER : "the build found none; " + presence("ccache")}};
+  const bool cuda = MOESIM_CUDA_BUILT;
+  return {{"cuda_calibration", cuda,
+           (cuda ? "models/kernels/cuda was built: it measures a device, and kernel times stay roofline; "
+                 : "built only with cmake -DMOESIM_CUDA=ON: kernel times are roofline; ") +
+               presence("nvcc")},
+          {"gnuplot", false, "this version has no command that draws with it; " + presence("gnuplot")},
+          {"ccache", ccache,
+           ccache ? "the build used " MOESIM_COMPILER_LAUNCHER : "the build found none; " + presence("ccache")}};
 }
 
 Report examine() {
@@ -135,7 +138,7 @@ ordered_json as_json(const Report& report) {
   ordered_json libraries, data, optional = ordered_json::array();
   for (const auto& [name, version] : report.libraries) libraries[name] = version;
   for (const DataFolder& folder : report.data)
-    data[folder.name] = {{"folder", folder.folder ? ordered_json{folder.folder->string()} : ordered_json{}},
+    data[folder.name] = {{"folder", folder.folder ? ordered_json(folder.folder->string()) : ordered_json()},
                          {"files", folder.files}};
   for (const Part& part : report.optional)
     optional.push_back({{"name", part.name}, {"on", part.on}, {"why", part.why}});

@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include "models/units/error.hpp"
 #include "sim/cli/command.hpp"
@@ -17,6 +20,15 @@ int report(int code, const char* kind, const std::string& message) {
   return code;
 }
 
+/// CLI11 only says that a command is required when the first word is none of them.
+void require_known_command(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (word.empty() || word[0] == '-' || std::find(names.begin(), names.end(), word) != names.end()) return;
+  throw moesim::InputError{"command", "'" + word + "'", fmt::format("one of {}", fmt::join(names, ", ")),
+                           moesim::nearest(word, names)};
+}
+
 int dispatch(int argc, char** argv) {
   CLI::App app{"Predicts what a Mixture-of-Experts model will do on a GPU cluster: throughput, memory fit, hotspots.",
                "moesim"};
@@ -24,6 +36,7 @@ int dispatch(int argc, char** argv) {
   app.set_version_flag("--version", std::string{"moesim " MOESIM_VERSION});
   moesim::Globals globals;
   moesim::add_commands(app, globals);
+  require_known_command(app, argc > 1 ? argv[1] : "");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

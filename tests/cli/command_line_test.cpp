@@ -46,7 +46,7 @@ int examples_in(const std::string& help, const std::string& command) {
 
 }  // namespace
 
-TEST_CASE("--version prints the version on stdout and nothing else", "[cli]") {
+TEST_CASE("The version goes to stdout and nothing else with it", "[cli]") {
   const CommandResult result = run_command({"--version"});
   CHECK(result.exit == 0);
   CHECK_THAT(result.out, Catch::Matchers::StartsWith("moesim " MOESIM_EXPECTED_VERSION));
@@ -57,7 +57,8 @@ TEST_CASE("An unknown command is a usage error on stderr", "[cli]") {
   const CommandResult result = run_command({"frobnicate"});
   CHECK(result.exit == 2);
   CHECK(result.out.empty());
-  CHECK_THAT(result.err, Contains("frobnicate"));
+  CHECK_THAT(result.err, Contains("command: got 'frobnicate', expected one of run, check, "));
+  CHECK_THAT(run_command({"docter"}).err, Contains("did you mean doctor?"));
 }
 
 TEST_CASE("No command at all is a usage error", "[cli]") {
