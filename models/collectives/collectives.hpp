@@ -21,8 +21,8 @@ struct CollectiveTime {
 std::vector<BytesPerSecond> achieved_bandwidths(const Topology& topology, const CollectiveParameters& parameters);
 
 /// F0: max over links of bytes / achieved bandwidth, plus latency (inter if any NIC link carries bytes).
-/// A lower bound of max-min fair sharing, reached for a synchronous start by equal sizes and by token dispatches on nodes of
-/// 8 GPUs; on odd fabrics or sizes sharing takes a few percent more (tests/engine/referee_test.cpp counts).
+/// A lower bound of max-min fair sharing, reached for a synchronous start by equal sizes and by token dispatches on
+/// nodes of 8 GPUs; on odd fabrics or sizes sharing takes a few percent more (tests/engine/referee_test.cpp counts).
 /// No bytes on any link (one rank, or nobody has tokens): zero time, zero latency.
 ///
 /// link_bytes [links] : bytes

@@ -30,7 +30,7 @@ void run(const RunOptions& options, const Globals& globals) {
   try {
     const Summary summary = simulate(scenario);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    write_results(folder, scenario, summary, took.count());
+    write_results(folder, scenario, summary, Seconds{took.count()});
     if (globals.json) {
       fmt::print("{}", summary_json(summary));
       return;

@@ -42,11 +42,11 @@ fs::path claim_numbered_folder(const std::string& scenario) {
   }
 }
 
-std::string run_json(double wall_seconds) {
+std::string run_json(Seconds wall) {
   const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
   const nlohmann::ordered_json json{
       {"finished_utc", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now.time_since_epoch().count()))},
-      {"wall_s", wall_seconds}};
+      {"wall_s", wall.value()}};
   return json.dump(2) + "\n";
 }
 
@@ -64,7 +64,7 @@ fs::path choose_result_folder(const fs::path& named, const std::string& scenario
   return named;
 }
 
-void write_results(const fs::path& folder, const Scenario& scenario, const Summary& summary, double wall_seconds) {
+void write_results(const fs::path& folder, const Scenario& scenario, const Summary& summary, Seconds wall) {
   const std::vector<std::pair<std::string, std::string>> files{
       {"requests.csv", requests_csv()},
       {"steps.csv", steps_csv(summary)},
@@ -72,7 +72,7 @@ void write_results(const fs::path& folder, const Scenario& scenario, const Summa
       {"gpus.csv", gpus_csv(summary)},
       {"links.csv", links_csv(summary)},
       {"scenario.resolved.yaml", resolved_yaml(scenario)},
-      {"run.json", run_json(wall_seconds)},
+      {"run.json", run_json(wall)},
       {"summary.json", summary_json(summary)},  // last: a folder with a summary is complete
   };
   std::error_code failure;

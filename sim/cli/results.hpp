@@ -15,7 +15,6 @@ std::filesystem::path choose_result_folder(const std::filesystem::path& named, c
 
 /// Writes the tables, scenario.resolved.yaml, run.json (the only file with wall-clock facts) and, last, summary.json: a
 /// folder with a summary is complete. Throws RunError, after removing what it wrote.
-void write_results(const std::filesystem::path& folder, const Scenario& scenario, const Summary& summary,
-                   double wall_seconds);
+void write_results(const std::filesystem::path& folder, const Scenario& scenario, const Summary& summary, Seconds wall);
 
 }  // namespace moesim

@@ -141,10 +141,11 @@ TEST_CASE("Wrong scenarios are refused with the place, exit 2, and one line", "[
   const auto [text, message] = GENERATE_COPY(values<Case>({
       {"modle: mixtral-8x7b\n", "did you mean model"},
       {std::string{kSmall} + "model: mixtral-8x7b\n", "4:1"},
-      {std::string{kSmall} + "slo: {tpot: 50}\n", "a unit, as '50 ms'"},
+      {std::string{kSmall} + "slo: {tpot: 50}\n", "a unit: write 50 ms"},
       {std::string{kSmall} + "layout: {pp: 4}\n", "not modelled yet"},
       {std::string{kSmall} + "overlap: {two_batch: true}\n", "not modelled yet"},
-      {std::string{kSmall} + "layout: {attention: {dp: 64}, experts: {ep: 64}}\n", "8 GPUs"},
+      {std::string{kSmall} + "layout: {attention: {tp: 1, dp: 64}, experts: {ep: 64, tp: 1}}\n",
+       "the cluster has 8 GPUs"},
       {std::string{kSmall} +
            "communication: {copies: per_rank}\nlayout: {attention: {tp: 8, dp: 1}, experts: {tp: 8, ep: 1}}\n",
        "has no dispatch"},

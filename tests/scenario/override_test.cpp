@@ -6,14 +6,14 @@
 using namespace moesim;
 using namespace moesim::testing;
 
-TEST_CASE("--set overrides a value of the file, and the last one wins", "[scenario]") {
+TEST_CASE("An override --set overrides a value of the file, and the last one wins", "[scenario]") {
   CHECK(parse(kSmall, {{"workload.tokens_per_gpu", "32"}}).workload.tokens_per_gpu == 32);
   CHECK(parse(kSmall, {{"seed", "2"}, {"seed", "3"}}).seed == 3);
   CHECK(parse("", {{"model", "mixtral-8x7b"}, {"cluster.gpu", "h100-sxm"}, {"workload.tokens_per_gpu", "1"}})
             .workload.tokens_per_gpu == 1);
 }
 
-TEST_CASE("--set with an unknown path or a bad value names itself", "[scenario]") {
+TEST_CASE("An override --set with an unknown path or a bad value names itself", "[scenario]") {
   CHECK(refusal(kSmall, {{"layout.expert.ep", "8"}}) ==
         "--set layout.expert.ep=8: got the unknown key 'layout.expert.ep', expected a key of the scenario (see `moesim "
         "schema`); did you mean layout.experts.ep?");
@@ -23,7 +23,7 @@ TEST_CASE("--set with an unknown path or a bad value names itself", "[scenario]"
   CHECK(refusal(kSmall, {{"", "1"}}).find("--set =1: got the unknown key ''") == 0);
 }
 
-TEST_CASE("--set path= takes a key or a section out", "[scenario]") {
+TEST_CASE("An override --set path= takes a key or a section out", "[scenario]") {
   const std::string text = kSmall + "slo: {ttft: 2 s, tpot: 50 ms}\nrouting: {kind: zipf, exponent: 0.6}\n";
   CHECK_FALSE(parse(text, {{"slo.ttft", ""}}).slo.ttft.has_value());
   CHECK(parse(text, {{"slo.ttft", ""}}).slo.tpot.has_value());
@@ -31,7 +31,7 @@ TEST_CASE("--set path= takes a key or a section out", "[scenario]") {
   CHECK(parse(text, {{"routing.kind", "uniform"}, {"routing.exponent", ""}}).routing.kind == RoutingKind::uniform);
 }
 
-TEST_CASE("--set replaces a whole section by a map", "[scenario]") {
+TEST_CASE("An override --set replaces a whole section by a map", "[scenario]") {
   const std::string text = kSmall + "routing: {kind: zipf, exponent: 0.6}\n";
   const Scenario scenario = parse(text, {{"routing", "{kind: dirichlet, concentration: 2}"}});
   CHECK(scenario.routing.kind == RoutingKind::dirichlet);
@@ -43,7 +43,7 @@ TEST_CASE("--set replaces a whole section by a map", "[scenario]") {
         "where, sampler");
 }
 
-TEST_CASE("--set reaches a column of routing.where", "[scenario]") {
+TEST_CASE("An override --set reaches a column of routing.where", "[scenario]") {
   const std::string text =
       kSmall + "routing: {kind: histogram, file: routing/mixtral_8x7b_mmlu_shares.csv, where: {domain: law}}\n";
   const Scenario scenario = parse(text, {{"routing.where.domain", "medicine"}, {"routing.where.phase", "1"}});

@@ -71,6 +71,7 @@ TEST_CASE("People read four digits in the handiest unit", "[units]") {
 
 TEST_CASE("The nearest key is named when it is near and none when it is not", "[units]") {
   CHECK(nearest("tokens_per_gpus", {"tokens_per_gpu", "context", "steps"}) == "tokens_per_gpu");
+  CHECK(nearest("modle", {"model", "nodes", "layout"}) == "model");  // two letters swapped are one edit
   CHECK(nearest("zzzz", {"tokens_per_gpu", "context", "steps"}).empty());
 }
 
