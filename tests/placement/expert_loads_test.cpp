@@ -8,6 +8,7 @@
 #include "models/placement/placement.hpp"
 #include "models/units/error.hpp"
 #include "tests/catch_compat.hpp"
+#include "tests/own_folder.hpp"
 #include "tests/shared_data.hpp"
 
 using namespace moesim;

@@ -8,6 +8,7 @@
 #include "tests/catch_compat.hpp"
 #include "tests/cli/json_schema.hpp"
 #include "tests/cli/run_command.hpp"
+#include "tests/own_folder.hpp"
 
 using namespace moesim::testing;
 using Catch::Matchers::Contains;
