@@ -8,6 +8,14 @@
 #include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators_all.hpp>
-#include <catch2/matchers/catch_matchers_all.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <catch2/matchers/catch_matchers_predicate.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 using Catch::Approx;
+
+namespace Catch::Matchers {
+/// Version 2's name for it; version 3's own Contains is for ranges, so its header must stay out.
+inline StringContainsMatcher Contains(const std::string& text) { return ContainsSubstring(text); }
+}  // namespace Catch::Matchers
 #endif
