@@ -92,7 +92,7 @@ TEST_CASE("The latency is the NICs' as soon as one carries a byte", "[collective
   const auto nothing = timer(std::vector<double>(topology.links().size(), 0.0));
   REQUIRE(nothing.time == Seconds{});
   REQUIRE(nothing.busiest == -1);
-  REQUIRE_THROWS_WITH(timer(std::vector<double>(3, 0.0)), Catch::Matchers::Contains("bytes of 3 links, expected"));
+  REQUIRE_THROWS_WITH(timer(std::vector<double>(3, 0.0)), "bytes of 3 links, expected 16");
 }
 
 TEST_CASE("Efficiencies act on their own tier", "[collectives]") {

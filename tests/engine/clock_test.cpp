@@ -164,6 +164,6 @@ TEST_CASE("Forked work that fails says how", "[engine]") {
 }
 
 TEST_CASE("The library in use says its version", "[engine]") {
-  REQUIRE_THAT(simgrid_version(), Catch::Matchers::Contains("."));
+  REQUIRE(simgrid_version().find('.') != std::string::npos);
   REQUIRE(std::stod(simgrid_version()) >= 3.32);
 }

@@ -102,7 +102,7 @@ TEST_CASE("Flows that SimGrid could not route as asked are refused", "[engine]")
                       "two flows 0 -> 1 over different links: a SimGrid pair has one route");
   const std::vector<Flow> unknown{{0, 9, 1_MiB, {0}}};
   REQUIRE_THROWS_AS(replay_flows(topology, unknown, kQuantum), std::invalid_argument);
-  REQUIRE_THROWS_WITH(replay_flows(topology, flows, Seconds{-1}), Catch::Matchers::Contains("over different links"));
+  REQUIRE_THROWS_WITH(replay_flows(topology, std::span{flows}.first(1), Seconds{-1}), "a quantum of -1 s");
 }
 
 TEST_CASE("A coarse quantum moves the makespan by no more than a part in a hundred", "[engine]") {
