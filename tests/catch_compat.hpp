@@ -16,6 +16,8 @@ using Catch::Approx;
 
 namespace Catch::Matchers {
 /// Version 2's name for it; version 3's own Contains is for ranges, so its header must stay out.
-inline StringContainsMatcher Contains(const std::string& text) { return ContainsSubstring(text); }
+inline StringContainsMatcher Contains(const std::string& text) {
+  return ContainsSubstring(text);
+}
 }  // namespace Catch::Matchers
 #endif

@@ -17,12 +17,12 @@ inline constexpr int kCauses = 9;
 /// One span of a step that every rank of a lockstep group went through and ended together.
 /// `took` is the length on the critical path; `busy` what each rank worked of it, the rest it waited.
 struct PhaseFinished {
-  Seconds at;            ///< end
+  Seconds at;  ///< end
   Seconds took;
   Cause cause;
-  int layer;             ///< model layer, -1: outside the layers
-  int gating_rank;       ///< the rank that ended last, -1: a collective
-  LinkId gating_link;    ///< collectives: the link that decided, -1: latency or none
+  int layer;                     ///< model layer, -1: outside the layers
+  int gating_rank;               ///< the rank that ended last, -1: a collective
+  LinkId gating_link;            ///< collectives: the link that decided, -1: latency or none
   std::span<const double> busy;  ///< [ranks] seconds of work (collectives: empty)
 };
 

@@ -2,4 +2,6 @@
 
 #include "sim/engine/clock.hpp"
 
-int main() { std::cout << "SimGrid " << moesim::simgrid_version() << '\n'; }
+int main() {
+  std::cout << "SimGrid " << moesim::simgrid_version() << '\n';
+}
