@@ -1,5 +1,6 @@
 // `moesim run` as a user meets it: results, refusals, exit codes.
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -65,6 +66,16 @@ TEST_CASE("Every shipped scenario runs, and its summary obeys the schema and its
   for (const auto& share : summary["critical_path"]) shares += share.get<double>();
   CHECK(shares == Approx(1).epsilon(1e-9));
   CHECK(summary["throughput"]["total_tokens_per_s"] > 0);
+
+  // Golden values: a change of these is a change of every user's answer and must be meant.
+  const auto golden = nlohmann::json::parse(read(std::string{MOESIM_TEST_SOURCE_DIR} + "/tests/golden/scenarios.json"));
+  REQUIRE(golden.contains(name));
+  for (const auto& [path, value] : golden[name].items()) {
+    INFO(path);
+    std::string pointer = "/" + path;
+    std::replace(pointer.begin(), pointer.end(), '.', '/');
+    CHECK(summary.at(nlohmann::json::json_pointer{pointer}).get<double>() == Approx(value.get<double>()).epsilon(1e-6));
+  }
 }
 
 TEST_CASE("The same scenario twice gives identical files but run.json", "[cli]") {
