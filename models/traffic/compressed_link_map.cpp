@@ -16,19 +16,6 @@ std::size_t at(int i) {
   return static_cast<std::size_t>(i);
 }
 
-// Four doubles at once where the processor can. Without FMA, so that every machine gives the same bits.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define MOESIM_WIDE __attribute__((target_clones("avx2", "default")))
-#else
-#define MOESIM_WIDE
-#endif
-
-/// lanes [8] += coefficient [length] * x [length], lane by lane.
-MOESIM_WIDE void add_products(const double* coefficient, const double* x, std::uint32_t length, double* lanes) {
-  for (std::uint32_t i = 0; i < length; i += kLanes)
-    for (std::size_t j = 0; j < kLanes; ++j) lanes[j] += coefficient[i + j] * x[i + j];
-}
-
 }  // namespace
 
 CompressedLinkMap::CompressedLinkMap(const FullLinkMap& map, int width)
@@ -97,7 +84,10 @@ double CompressedLinkMap::total(const LongRow& row, const double* sums) const {
   double lanes[kLanes] = {};
   for (std::uint32_t r = row.first_run; r < row.last_run; ++r) {
     const Run& run = runs_[r];
-    add_products(run_coefficient_.data() + run.first_coefficient, sums + run.first_sum, run.length, lanes);
+    const double* coefficient = run_coefficient_.data() + run.first_coefficient;
+    const double* x = sums + run.first_sum;
+    for (std::uint32_t i = 0; i < run.length; i += kLanes)
+      for (std::size_t j = 0; j < kLanes; ++j) lanes[j] += coefficient[i + j] * x[i + j];
   }
   return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
 }

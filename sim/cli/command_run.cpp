@@ -50,7 +50,8 @@ void add_run_command(CLI::App& app, Globals& globals) {
   const auto options = std::make_shared<RunOptions>();
   CLI::App* command = app.add_subcommand("run", "Simulate a scenario and write its results");
   command->add_option("scenario", options->scenario, "Scenario file (YAML or JSON)")->required();
-  command->add_option("--set", options->set, "Override one value: --set layout.experts.ep=16 (repeatable)");
+  command->add_option("--set", options->set, "Override one value: --set layout.experts.ep=16 (repeatable)")
+      ->allow_extra_args(false);
   command->add_option("--out", options->out, "Result folder (default: a fresh numbered folder under out/)");
   command->add_flag("--force", options->force, "Replace the results in a folder that is not empty");
   add_common_options(*command, globals, "  moesim run scenarios/quickstart.yaml",

@@ -256,7 +256,9 @@ void add_topo_command(CLI::App& app, Globals& globals) {
   const auto options = std::make_shared<TopoOptions>();
   CLI::App* command = app.add_subcommand("topo", "Show and draw a cluster's network: tiers, cuts, routes");
   CLI::Option* scenario = command->add_option("scenario", options->scenario, "Scenario file (its cluster is shown)");
-  command->add_option("--set", options->set, "Override one value of the scenario (repeatable)")->needs(scenario);
+  command->add_option("--set", options->set, "Override one value of the scenario (repeatable)")
+      ->needs(scenario)
+      ->allow_extra_args(false);
   CLI::Option* gpu = command->add_option("--gpu", options->gpu, "A GPU of the catalogue, instead of a scenario");
   const auto with_gpu = [&](CLI::Option* option) { option->needs(gpu); };
   with_gpu(command->add_option("--nodes", options->nodes, "Nodes (default 1)"));

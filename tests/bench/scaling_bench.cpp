@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 
@@ -38,6 +39,7 @@ std::string scenario_text(int nodes, int steps) {
 /// One simulation in a forked process; its largest resident set comes from the kernel's accounting.
 Measured measure(int nodes, int steps) {
   const auto start = std::chrono::steady_clock::now();
+  std::fflush(stdout);  // else the child prints it again
   const pid_t child = fork();
   if (child == 0) {
     try {
