@@ -19,7 +19,12 @@ std::size_t at(int i) {
 }  // namespace
 
 CompressedLinkMap::CompressedLinkMap(const FullLinkMap& map, int width)
-    : sums_{map.columns(), width}, coefficient_(map.links(), 0.0), single_sum_(map.links(), 0) {
+    : sums_{map.columns(), width},
+      columns_{map.columns()},
+      width_{width},
+      nodes_{(map.columns() + width - 1) / width},
+      coefficient_(map.links(), 0.0),
+      single_sum_(map.links(), 0) {
   std::vector<Terms> rows(map.links());
   for (std::size_t link = 0; link < rows.size(); ++link) compress(map.row(link), rows[link]);
   sums_.settle(rows);
@@ -52,6 +57,12 @@ void CompressedLinkMap::compress(std::span<const double> row, Terms& terms) {
   }
 }
 
+/// Where long rows read a sum: single elements rail by rail, because a leaf serves one rail of its nodes and the rows
+/// of its uplinks then read neighbours.
+int CompressedLinkMap::laid_out(int sum) const {
+  return sum < columns_ ? static_cast<int>(sums_.size()) + sum % width_ * nodes_ + sum / width_ : sum;
+}
+
 void CompressedLinkMap::add_row(LinkId link, Terms& terms) {
   if (terms.empty()) return;
   if (terms.size() == 1) {
@@ -60,6 +71,7 @@ void CompressedLinkMap::add_row(LinkId link, Terms& terms) {
     ++terms_;
     return;
   }
+  for (SumTerm& term : terms) term.sum = laid_out(term.sum);
   std::sort(terms.begin(), terms.end(), [](const SumTerm& a, const SumTerm& b) { return a.sum < b.sum; });
   const auto first_run = static_cast<std::uint32_t>(runs_.size());
   for (std::size_t begin = 0, end = 1; begin < terms.size(); begin = end, ++end) {
@@ -94,8 +106,10 @@ double CompressedLinkMap::total(const LongRow& row, const double* sums) const {
 
 void CompressedLinkMap::apply(std::span<const double> x, std::span<double> out, bool accumulate,
                               std::vector<double>& scratch) const {
-  scratch.resize(sums_.size() + kLanes);  // padded runs may read past the last sum, times zero
+  scratch.resize(sums_.size() + at(width_ * nodes_) + kLanes);  // padded runs may read past the last sum, times zero
   sums_.compute(x, scratch);
+  if (!long_rows_.empty())
+    for (int i = 0; i < columns_; ++i) scratch[at(laid_out(i))] = x[at(i)];
   const double* sums = scratch.data();
   if (accumulate)
     for (std::size_t link = 0; link < out.size(); ++link) out[link] += coefficient_[link] * sums[single_sum_[link]];

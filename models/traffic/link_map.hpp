@@ -60,11 +60,13 @@ private:
 
   void compress(std::span<const double> row, Terms& terms);
   void sort_by_coefficient(std::span<const double> row);
+  int laid_out(int sum) const;
   void add_row(LinkId link, Terms& terms);
   void add_run(std::span<const SumTerm> terms);
   double total(const LongRow& row, const double* sums) const;
 
   SubsetSums sums_;
+  int columns_, width_, nodes_;
   std::size_t terms_ = 0;
   std::vector<double> coefficient_;        ///< [links]: the single term of most rows
   std::vector<std::uint32_t> single_sum_;  ///< [links]
