@@ -54,18 +54,11 @@ Sampler choose_sampler(const Scenario& scenario, const Layout& layout, std::map<
   return token ? Sampler::token : Sampler::aggregate;
 }
 
-/// Keys that the layout leaves without effect are refused, never ignored.
-void refuse_idle_keys(const Scenario& scenario, const Layout& layout) {
-  const bool dispatches = layout.kind == LayoutKind::data_expert_a2a;
-  const auto refuse = [&](const char* key, std::string_view value) {
-    throw InputError{key, std::string{value}, fmt::format("auto: {} has no dispatch", describe(layout))};
-  };
-  if (scenario.communication.copies && !dispatches)
-    refuse("communication.copies", name_of(*scenario.communication.copies));
-  const AllToAll all_to_all = scenario.communication.all_to_all;
-  const bool deepep = all_to_all == AllToAll::deepep_low_latency || all_to_all == AllToAll::deepep_normal;
-  if (deepep && !dispatches)
-    refuse("communication.all_to_all", all_to_all == AllToAll::deepep_normal ? "deepep_normal" : "deepep_low_latency");
+/// A copy rule without a dispatch is refused, never ignored. (make_layout refuses an idle all_to_all.)
+void refuse_idle_copies(const Scenario& scenario, const Layout& layout) {
+  if (!scenario.communication.copies || layout.kind == LayoutKind::data_expert_a2a) return;
+  throw InputError{"communication.copies", std::string{name_of(*scenario.communication.copies)},
+                   fmt::format("auto: {} has no dispatch", describe(layout))};
 }
 
 /// Expert-parallel ranks hold slots; tensor-parallel ones hold a slice of every expert, which is one slot per expert.
@@ -100,7 +93,7 @@ Deployment plan_deployment(const Scenario& scenario) {
   const int gpus = scenario.cluster.gpus();
   Deployment plan{.topology = Topology{scenario.cluster},
                   .layout = make_layout(scenario.layout, scenario.model, gpus, scenario.communication.all_to_all)};
-  refuse_idle_keys(scenario, plan.layout);
+  refuse_idle_copies(scenario, plan.layout);
   if (plan.layout.ranks < gpus)
     plan.notes.push_back(
         fmt::format("{} of {} GPUs are idle: {}", gpus - plan.layout.ranks, gpus, describe(plan.layout)));
