@@ -6,6 +6,21 @@
 #include "models/collectives/collectives.hpp"
 
 namespace moesim {
+namespace {
+
+constexpr std::size_t kChunk = 64;  ///< links: the busiest is looked for in one chunk, not in all
+
+/// Four maxima at once: one running maximum would wait for each comparison.
+double largest(const double* bytes, const double* seconds_per_byte, std::size_t count) {
+  double most[4] = {0, 0, 0, 0};
+  std::size_t i = 0;
+  for (; i + 4 <= count; i += 4)
+    for (std::size_t j = 0; j < 4; ++j) most[j] = std::max(most[j], bytes[i + j] * seconds_per_byte[i + j]);
+  for (; i < count; ++i) most[0] = std::max(most[0], bytes[i] * seconds_per_byte[i]);
+  return std::max(std::max(most[0], most[1]), std::max(most[2], most[3]));
+}
+
+}  // namespace
 
 std::vector<BytesPerSecond> achieved_bandwidths(const Topology& topology, const CollectiveParameters& parameters) {
   std::vector<BytesPerSecond> bandwidth;
@@ -30,23 +45,22 @@ CollectiveTime FluidTimer::operator()(std::span<const double> link_bytes) const 
   if (link_bytes.size() != links)
     throw std::invalid_argument{fmt::format("bytes of {} links, expected {}", link_bytes.size(), links)};
 
-  // Four maxima at once: one running maximum would wait for each comparison.
-  double most[4] = {0, 0, 0, 0};
-  std::size_t i = 0;
-  for (; i + 4 <= links; i += 4)
-    for (std::size_t j = 0; j < 4; ++j) most[j] = std::max(most[j], link_bytes[i + j] * seconds_per_byte_[i + j]);
-  for (; i < links; ++i) most[0] = std::max(most[0], link_bytes[i] * seconds_per_byte_[i]);
-  const double longest = std::max(std::max(most[0], most[1]), std::max(most[2], most[3]));
+  const auto seconds = [&](std::size_t link) { return link_bytes[link] * seconds_per_byte_[link]; };
+  double longest = 0;
+  std::size_t busiest = 0;
+  for (std::size_t begin = 0; begin < links; begin += kChunk) {
+    const double most =
+        largest(link_bytes.data() + begin, seconds_per_byte_.data() + begin, std::min(kChunk, links - begin));
+    if (most <= longest) continue;
+    longest = most;
+    busiest = begin;
+  }
   if (longest == 0) return {};
-
-  LinkId busiest = 0;
-  while (link_bytes[static_cast<std::size_t>(busiest)] * seconds_per_byte_[static_cast<std::size_t>(busiest)] !=
-         longest)
-    ++busiest;
+  while (seconds(busiest) != longest) ++busiest;
   const bool crosses_nics = std::any_of(nic_links_.begin(), nic_links_.end(),
                                         [&](LinkId link) { return link_bytes[static_cast<std::size_t>(link)] > 0; });
   const Seconds latency = crosses_nics ? inter_ : intra_;
-  return {.time = latency + Seconds{longest}, .latency = latency, .busiest = busiest};
+  return {.time = latency + Seconds{longest}, .latency = latency, .busiest = static_cast<LinkId>(busiest)};
 }
 
 CollectiveTime fluid_time(std::span<const double> link_bytes, const Topology& topology,

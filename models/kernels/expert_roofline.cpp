@@ -1,6 +1,7 @@
 #include "models/kernels/expert_roofline.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -41,14 +42,17 @@ GroupedGemm::GroupedGemm(const TileWaves& waves, double columns, double k) : wav
       seconds_.push_back(waves.best_columns(rows_log2, tiles, columns, k).value());
 }
 
-Seconds GroupedGemm::compute(const RowTiles& tiles) const {
-  Seconds best{0};
-  for (std::size_t i = 0; i < tiles.size(); ++i) {
-    const Seconds time = tiles[i] < kTabulated ? Seconds{seconds_[i * kTabulated + static_cast<std::size_t>(tiles[i])]}
-                                               : waves_.best_columns(kTileRowsLog2[i], tiles[i], columns_, k_);
-    best = i == 0 ? time : std::min(best, time);
+Seconds GroupedGemm::time(const RowTiles& tiles, Seconds memory) const {
+  // Plain doubles: the compiler then has no branch to mispredict in what every rank runs in every layer.
+  double best = std::numeric_limits<double>::infinity();
+  if (tiles[0] < kTabulated) {  // the smallest tiles are the most
+    for (std::size_t i = 0; i < tiles.size(); ++i)
+      best = std::min(best, seconds_[i * kTabulated + static_cast<std::size_t>(tiles[i])]);
+  } else {
+    for (std::size_t i = 0; i < tiles.size(); ++i)
+      best = std::min(best, waves_.best_columns(kTileRowsLog2[i], tiles[i], columns_, k_).value());
   }
-  return best;
+  return Seconds{std::max(best, memory.value())};
 }
 
 ExpertRoofline::ExpertRoofline(const ExpertShape& shape, const TileWaves& waves, BytesPerSecond memory, Seconds launch)
@@ -73,8 +77,8 @@ Seconds ExpertRoofline::operator()(std::span<const std::int32_t> rows_per_slot) 
   }
   if (rows == 0) return Seconds{0};
   return launches_ + rows * activation_ +
-         std::max(gate_up_.compute(tiles), active * gate_up_weights_ + rows * gate_up_activations_) +
-         std::max(down_.compute(tiles), active * down_weights_ + rows * down_activations_);
+         gate_up_.time(tiles, active * gate_up_weights_ + rows * gate_up_activations_) +
+         down_.time(tiles, active * down_weights_ + rows * down_activations_);
 }
 
 }  // namespace moesim

@@ -17,8 +17,8 @@ public:
 
   GroupedGemm(const TileWaves& waves, double columns, double k);
 
-  /// Tensor-core time with the row tile that finishes first.
-  Seconds compute(const RowTiles& tiles) const;
+  /// The longer of `memory` and the tensor-core time with the row tile that finishes first.
+  Seconds time(const RowTiles& tiles, Seconds memory) const;
 
 private:
   static constexpr std::int32_t kTabulated = 512;  // row tiles; two GEMMs together 32 KiB, about one L1 cache

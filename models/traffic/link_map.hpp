@@ -34,6 +34,8 @@ private:
   std::vector<std::vector<double>> rows_;
 };
 
+inline constexpr std::size_t kStripRows = 8;
+
 /// The same map as shared sums and few coefficients.
 class CompressedLinkMap {
 public:
@@ -48,31 +50,27 @@ public:
 private:
   using Terms = std::vector<SumTerm>;
 
-  /// Coefficients of consecutive sums, zeros where a sum is not in the row, a multiple of the lanes.
-  struct Run {
-    std::uint32_t first_sum, first_coefficient, length;
-  };
-  /// A row of several terms.
-  struct LongRow {
-    LinkId link;
-    std::uint32_t first_run, last_run;
+  /// Rows of several terms that read much the same sums: a dense matrix over columns first_sum ... first_sum + columns,
+  /// stored in strips of kStripRows rows.
+  struct Block {
+    std::vector<LinkId> links;
+    int first_sum, columns;
+    std::vector<double> coefficient;  ///< [strips][columns][kStripRows]
   };
 
   void compress(std::span<const double> row, Terms& terms);
   void sort_by_coefficient(std::span<const double> row);
   int laid_out(int sum) const;
-  void add_row(LinkId link, Terms& terms);
-  void add_run(std::span<const SumTerm> terms);
-  double total(const LongRow& row, const double* sums) const;
+  void lay_out(std::span<const double> x, std::span<double> by_rail) const;
+  void add_blocks(std::vector<LinkId> links, std::vector<Terms>& rows);
+  static Block block_of(std::span<const LinkId> links, const std::vector<Terms>& rows);
 
   SubsetSums sums_;
   int columns_, width_, nodes_;
   std::size_t terms_ = 0;
   std::vector<double> coefficient_;        ///< [links]: the single term of most rows
   std::vector<std::uint32_t> single_sum_;  ///< [links]
-  std::vector<LongRow> long_rows_;
-  std::vector<Run> runs_;
-  std::vector<double> run_coefficient_;
+  std::vector<Block> blocks_;
   std::vector<std::pair<double, int>> order_;  ///< scratch of compress
 };
 

@@ -116,11 +116,13 @@ void SubsetSums::inline_single_use(std::vector<std::vector<SumTerm>>& rows) {
     for (const SumTerm& term : row)
       if (derived_index(term) >= 0) ++uses[at(derived_index(term))];
 
-  // Subsets used more than once move together; the others become their parts.
+  // Subsets worth a sum of their own move together; the others become their parts. Small ones that a few irregular rows
+  // share by chance would only scatter those rows.
+  constexpr std::size_t kWorthwhile = 16;  // additions saved
   std::vector<std::vector<int>> kept;
   std::vector<int> moved_to(derived_.size(), -1);
   for (std::size_t d = 0; d < derived_.size(); ++d)
-    if (uses[d] > 1) {
+    if (uses[d] > 1 && (at(uses[d]) - 1) * (derived_[d].size() - 1) >= kWorthwhile) {
       moved_to[d] = first_of_[kDerived] + static_cast<int>(kept.size());
       kept.push_back(derived_[d]);
     }

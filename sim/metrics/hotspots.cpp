@@ -129,14 +129,14 @@ private:
     std::array<double, 3> sum{};
     std::array<int, 3> used{};
     for (std::size_t l = 0; l < links.size(); ++l) {
-      if (recorder_.link_busy_[l] <= 0) continue;
-      sum[static_cast<std::size_t>(links[l].tier)] += recorder_.link_busy_[l];
+      if (recorder_.link_busy(l) <= 0) continue;
+      sum[static_cast<std::size_t>(links[l].tier)] += recorder_.link_busy(l);
       ++used[static_cast<std::size_t>(links[l].tier)];
     }
     for (std::size_t l = 0; l < links.size(); ++l) {
-      if (recorder_.link_gate_[l] <= 0 || recorder_.link_busy_[l] <= 0) continue;
+      if (recorder_.link_gate_[l] <= 0 || recorder_.link_busy(l) <= 0) continue;
       const auto tier = static_cast<std::size_t>(links[l].tier);
-      const double even = sum[tier] / used[tier] / recorder_.link_busy_[l];
+      const double even = sum[tier] / used[tier] / recorder_.link_busy(l);
       const double share = recorder_.link_gate_[l] * std::max(0.0, 1 - even) / recorder_.time_;
       found.push_back({Hotspot::Kind::link, links[l].name, std::nullopt, share,
                        fmt::format("it decides {:.1f} % of the time and carries {:.2f}x the mean {} link",

@@ -49,9 +49,8 @@ Recorder::Recorder(const RunShape& shape) : shape_{shape} {
   other_excess_.assign(ranks, 0.0);
   expert_excess_.assign((static_cast<std::size_t>(shape.layers) + 1) * ranks, 0.0);
   link_total_.assign(links.size(), 0.0);
-  link_peak_ = link_busy_ = link_gate_ = link_total_;
+  link_peak_rate_ = link_gate_ = link_total_;
   for (std::size_t l = 0; l < links.size(); ++l) {
-    seconds_per_byte_.push_back(1 / links[l].capacity.value());
     if (links[l].tier != Tier::nic) continue;
     const bool out = shape.topology.vertices()[static_cast<std::size_t>(links[l].from)].kind == VertexKind::gpu;
     (out ? nic_out_ : nic_in_).push_back(static_cast<int>(l));
@@ -62,6 +61,10 @@ Recorder::Recorder(const RunShape& shape) : shape_{shape} {
 
 std::size_t Recorder::cell(int layer, int rank) const {
   return static_cast<std::size_t>(layer + 1) * static_cast<std::size_t>(shape_.ranks) + static_cast<std::size_t>(rank);
+}
+
+double Recorder::link_busy(std::size_t link) const {
+  return link_total_[link] / shape_.topology.links()[link].capacity.value();
 }
 
 void Recorder::operator()(const Event& event) {
@@ -119,10 +122,8 @@ void Recorder::on(const ExpertsLoaded& loads) {
 void Recorder::on(const BytesMoved& moved) {
   const double inverse = moved.took.value() > 0 ? 1 / moved.took.value() : 0;
   for (std::size_t l = 0; l < link_total_.size(); ++l) {
-    const double seconds = moved.link_bytes[l] * seconds_per_byte_[l];
     link_total_[l] += moved.link_bytes[l];
-    link_busy_[l] += seconds;
-    link_peak_[l] = std::max(link_peak_[l], seconds * inverse);
+    link_peak_rate_[l] = std::max(link_peak_rate_[l], moved.link_bytes[l] * inverse);
   }
   if (nic_out_.empty() || (moved.cause != Cause::dispatch && moved.cause != Cause::combine)) return;
   // A hot receiver of the dispatch is a hot sender of the combine: the NIC side that the experts load.
@@ -160,7 +161,7 @@ std::vector<LinkUse> Recorder::link_table() const {
   const auto links = shape_.topology.links();
   for (std::size_t l = 0; l < links.size(); ++l)
     table.push_back({links[l].name, std::string{name_of(links[l].tier)}, Bytes{link_total_[l]},
-                     time_ > 0 ? link_busy_[l] / time_ : 0, link_peak_[l]});
+                     time_ > 0 ? link_busy(l) / time_ : 0, link_peak_rate_[l] / links[l].capacity.value()});
   return table;
 }
 

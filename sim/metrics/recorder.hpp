@@ -50,6 +50,7 @@ private:
   };
 
   std::size_t cell(int layer, int rank) const;
+  double link_busy(std::size_t link) const;  // seconds at full rate
 
   RunShape shape_;
   std::vector<StepRow> steps_;
@@ -61,8 +62,8 @@ private:
   std::vector<double> gated_;                      // [rank] seconds for which it arrived last
   std::vector<double> expert_excess_;              // [layer + 1][rank] seconds beyond the mean rank, experts
   std::vector<double> other_excess_;               // [rank] seconds beyond the mean rank, everything else
-  std::vector<double> link_total_, link_peak_, link_busy_, link_gate_;  // [links]
-  std::vector<double> seconds_per_byte_;
+  std::vector<double> link_total_, link_gate_;  // [links] bytes; seconds for which it was the busiest
+  std::vector<double> link_peak_rate_;          // [links] bytes per second of its busiest collective
   std::vector<int> nic_out_, nic_in_;    // NIC links by direction
   std::vector<std::int64_t> slot_rows_;  // [moe layers][slots]
   Imbalance expert_imbalance_, gpu_imbalance_, nic_imbalance_;
