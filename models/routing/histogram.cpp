@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "models/routing/csv_reader.hpp"
+#include "models/units/csv_reader.hpp"
 #include "models/routing/layer_numbers.hpp"
 
 namespace moesim {

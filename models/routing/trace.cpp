@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "models/routing/csv_reader.hpp"
+#include "models/units/csv_reader.hpp"
 #include "models/routing/layer_numbers.hpp"
 #include "models/routing/routing.hpp"
 

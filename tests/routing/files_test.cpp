@@ -116,7 +116,8 @@ TEST_CASE("A bad histogram is refused with its place", "[routing]") {
   CHECK(histogram_refusal("") ==
         "FILE:1:1: got no header line, expected the names of the columns, separated by commas");
   CHECK(histogram_refusal("layer,expert,count\n") == "FILE: got no rows, expected rows of layer, expert, count");
-  CHECK(histogram_refusal("layer,expert,count\n1,0,1\n1,4,1\n") == "FILE:3:3: got expert \"4\", expected 0 to 3");
+  CHECK(histogram_refusal("layer,expert,count\n1,0,1\n1,4,1\n") ==
+        "FILE:3:3: got expert \"4\", expected a whole number from 0 to 3");
   CHECK(histogram_refusal("layer,expert,count\n1,0,-1\n") ==
         "FILE:2:5: got count \"-1\", expected a finite number >= 0");
   CHECK(histogram_refusal("layer,expert,count\n1,0,nan\n") ==
@@ -182,8 +183,8 @@ TEST_CASE("A bad trace is refused with its place", "[routing]") {
         "FILE:1:1: got 1 experts per token (e0 to e0), expected top_k = 2 of tiny");
   CHECK(trace_refusal("pos,e0,e1\n0,1,2\n") == "FILE:1:1: got columns pos, e0, e1, expected a column layer");
   CHECK(trace_refusal(head) == "FILE: got no rows, expected rows of layer, e0, e1, ...");
-  CHECK(trace_refusal(head + "0,1,0,4\n") == "FILE:2:7: got expert \"4\", expected 0 to 3");
-  CHECK(trace_refusal(head + "0,1,0,x\n") == "FILE:2:7: got expert \"x\", expected 0 to 3");
+  CHECK(trace_refusal(head + "0,1,0,4\n") == "FILE:2:7: got expert \"4\", expected a whole number from 0 to 3");
+  CHECK(trace_refusal(head + "0,1,0,x\n") == "FILE:2:7: got expert \"x\", expected a whole number from 0 to 3");
   CHECK(trace_refusal(head + "0,1,2,2\n") == "FILE:2:7: got expert 2 a second time, expected 2 distinct experts");
   CHECK(trace_refusal(head + "0,1,2,1\n0,1,2,1\n") ==
         "FILE:3:3: got layer 1 a second time, expected each layer of a token once");
@@ -192,7 +193,7 @@ TEST_CASE("A bad trace is refused with its place", "[routing]") {
         "counted without dense layers: 0 to 1)");
   CHECK(trace_refusal(head + "0,1,2,1\n0,2,2,1\n1,0,2,1\n1,1,2,1\n") ==
         "FILE:4:1: got layers numbered in another way, expected layer 1 to 2 as above");
-  CHECK(trace_refusal(head + "0,3,2,1\n") == "FILE:2:3: got layer \"3\", expected 0 to 2");
+  CHECK(trace_refusal(head + "0,3,2,1\n") == "FILE:2:3: got layer \"3\", expected a whole number from 0 to 2");
 }
 
 TEST_CASE("The DeepSeek-V2-Lite trace gives the popularity of its counts, and the sampler both", "[routing]") {
