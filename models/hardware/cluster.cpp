@@ -4,6 +4,20 @@
 
 namespace moesim {
 
+std::string_view name_of(NodeLinks links) {
+  switch (links) {
+    case NodeLinks::nvswitch:
+      return "nvswitch";
+    case NodeLinks::mesh:
+      return "mesh";
+    case NodeLinks::pcie:
+      return "pcie";
+    case NodeLinks::none:
+      return "none";
+  }
+  throw std::invalid_argument{"unknown NodeLinks"};
+}
+
 std::string_view name_of(FabricKind kind) {
   switch (kind) {
     case FabricKind::single_node:

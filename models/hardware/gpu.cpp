@@ -20,8 +20,9 @@ public:
   GpuReader(const nlohmann::json& document, const std::string& origin)
       : file_{document,
               origin + ": ",
-              {"name", "memory", "memory_bandwidth", "bf16", "fp8", "sms", "nvlink", "gpus_per_node", "nic",
-               "kernel_launch", "price_usd_per_hour", "memory_efficiency", "compute_efficiency", "collectives"}} {}
+              {"name", "memory", "memory_bandwidth", "bf16", "fp8", "sms", "nvlink", "links", "pcie", "gpus_per_node",
+               "nic", "rails", "kernel_launch", "price_usd_per_hour", "memory_efficiency", "compute_efficiency",
+               "collectives"}} {}
 
   const CatalogueObject& file() const { return file_; }
   std::vector<std::string> sources() const { return sources_; }
@@ -37,6 +38,13 @@ public:
     const auto value = quantity(key, parse);
     if (value.value() <= 0) throw InputError{file_.where(key), to_text(value), "more than zero"};
     return value;
+  }
+  NodeLinks links() {
+    const CatalogueObject entry = figure("links");
+    const std::string name = entry.text("value");
+    for (const NodeLinks links : {NodeLinks::nvswitch, NodeLinks::mesh, NodeLinks::pcie})
+      if (name == name_of(links)) return links;
+    throw InputError{entry.where("value"), name, "nvswitch, mesh or pcie"};
   }
   int count(const std::string& key) { return figure(key).count("value"); }
   double number(const std::string& key, double least, double most) { return figure(key).number("value", least, most); }
@@ -79,9 +87,13 @@ Gpu parse_gpu(const std::string& json, const std::string& origin) {
   gpu.bf16 = read.positive("bf16", parse_flops_rate);
   gpu.fp8 = read.quantity("fp8", parse_flops_rate);
   gpu.sms = read.count("sms");
-  gpu.nvlink = read.positive("nvlink", parse_bandwidth);
+  gpu.links = read.links();
+  gpu.nvlink = gpu.links == NodeLinks::pcie ? read.quantity("nvlink", parse_bandwidth)
+                                            : read.positive("nvlink", parse_bandwidth);
+  gpu.pcie = read.positive("pcie", parse_bandwidth);
   gpu.gpus_per_node = read.count("gpus_per_node");
   gpu.nic = read.positive("nic", parse_bandwidth);
+  gpu.rails = read.count("rails");
   gpu.kernel_launch = read.quantity("kernel_launch", parse_seconds);
   gpu.price_usd_per_hour = read.number("price_usd_per_hour", 0, kMostUsdPerHour);
   gpu.memory_efficiency = read.number("memory_efficiency", GpuReader::kLeastEfficiency, 1);
@@ -92,6 +104,8 @@ Gpu parse_gpu(const std::string& json, const std::string& origin) {
   gpu.combine = read.collective(collectives, "combine");
   gpu.all_reduce = read.collective(collectives, "all_reduce");
   gpu.all_gather = read.collective(collectives, "all_gather");
+  for (CollectiveParameters* parameters : {&gpu.dispatch, &gpu.combine, &gpu.all_reduce, &gpu.all_gather})
+    parameters->pcie_efficiency = gpu.links == NodeLinks::pcie ? parameters->nvlink_efficiency : kPcieEfficiency;
   gpu.sources = read.sources();
   return gpu;
 }

@@ -2,18 +2,31 @@
 // GPUs and nodes with the source of each figure, from catalogue/*.json.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/units/quantity.hpp"
 
 namespace moesim {
 
+/// How the GPUs of one node are joined.
+///   nvswitch  each GPU to a non-blocking switch (NVSwitch; the NVLink domain of an NVL72 rack is one node)
+///   mesh      a link between each two GPUs (xGMI, NVLink without a switch)
+///   pcie      GPUs below PCIe switches, those below one root complex
+///   none      not at all: a custom graph says it
+enum class NodeLinks { nvswitch, mesh, pcie, none };
+std::string_view name_of(NodeLinks links);
+
+/// PCIe Gen5 x16 carries 50-55 of its nominal 64 GB/s. Source: the domain notes, section F.1.
+inline constexpr double kPcieEfficiency = 0.82;
+
 /// Latency and achieved share of the nominal bandwidth of one kind of collective on one GPU.
 struct CollectiveParameters {
   Seconds latency_intra;         ///< per operation, inside a node
   Seconds latency_inter;         ///< per operation, when NICs take part
-  double nvlink_efficiency = 1;  ///< achieved / nominal, 0..1
+  double nvlink_efficiency = 1;  ///< achieved / nominal of NVLink and xGMI, 0..1
   double nic_efficiency = 1;
+  double pcie_efficiency = 1;  ///< the catalogue's share of the links inside a node where those are PCIe
   std::string source;
 };
 
@@ -24,9 +37,12 @@ struct Gpu {
   FlopsPerSecond bf16;  ///< dense peak
   FlopsPerSecond fp8;   ///< dense peak; zero: no fp8 units
   int sms = 0;
-  BytesPerSecond nvlink;  ///< per direction, to the NVSwitch
+  BytesPerSecond nvlink;  ///< per direction, to the NVSwitch; of a mesh: to all neighbours together. Zero: PCIe only
+  NodeLinks links = NodeLinks::nvswitch;
+  BytesPerSecond pcie;  ///< its host link, nominal, per direction
   int gpus_per_node = 8;
   BytesPerSecond nic;               ///< default NIC, one per GPU, per direction
+  int rails = 0;                    ///< fabric rails of a node of gpus_per_node GPUs; 0: one per GPU
   Seconds kernel_launch;            ///< floor of one kernel inside a CUDA graph
   double price_usd_per_hour = 0;    ///< default price, a marked assumption
   double memory_efficiency = 0.8;   ///< achieved / peak HBM bandwidth of the roofline

@@ -46,11 +46,37 @@ TEST_CASE("GPUs differ where their data sheets do", "[hardware]") {
   CHECK(find_gpu("b200-sxm", "t").nvlink.value() == 900e9);
 }
 
+TEST_CASE("GPUs without an NVSwitch say how their nodes are joined", "[hardware]") {
+  const Gpu card = find_gpu("l40s", "t");
+  CHECK(card.links == NodeLinks::pcie);
+  CHECK(card.nvlink.value() == 0);
+  CHECK(card.pcie.value() == 32e9);                                             // Gen4 x16
+  CHECK(card.all_reduce.pcie_efficiency == card.all_reduce.nvlink_efficiency);  // its only links
+  CHECK(find_gpu("a100-pcie", "t").fp8.value() == 0);
+  const Gpu mesh = find_gpu("mi300x", "t");
+  CHECK(mesh.links == NodeLinks::mesh);
+  CHECK(mesh.nvlink.value() == 7 * 64e9);  // to each of 7 neighbours
+  const Gpu rack = find_gpu("gb200-nvl72", "t");
+  CHECK(rack.links == NodeLinks::nvswitch);
+  CHECK(rack.gpus_per_node == 72);  // one NVLink domain
+  CHECK(rack.rails == 4);           // GPUs of a tray
+  CHECK(find_gpu("gb300-nvl72", "t").nic.value() == 100e9);
+  CHECK(find_gpu("h20-sxm", "t").bf16.value() == 148e12);
+  CHECK(find_gpu("h100-sxm", "t").all_reduce.pcie_efficiency == kPcieEfficiency);
+}
+
+TEST_CASE("A GPU with NVLinks of no bandwidth is refused unless it has PCIe only", "[hardware]") {
+  REQUIRE_THROWS_WITH(parse_gpu(changed("\"450 GB/s\"", "\"0 GB/s\""), "mine.json"),
+                      "mine.json: nvlink: got 0 B/s, expected more than zero");
+  REQUIRE_THROWS_WITH(parse_gpu(changed("\"nvswitch\"", "\"ring\""), "mine.json"),
+                      "mine.json: links.value: got ring, expected nvswitch, mesh or pcie");
+}
+
 TEST_CASE("Every GPU names a source for every figure and a class for every collective", "[hardware]") {
   for (const std::string& name : gpu_names()) {
     INFO(name);
     const Gpu gpu = find_gpu(name, "test");
-    CHECK(gpu.sources.size() == 16);  // 12 figures, 4 collectives
+    CHECK(gpu.sources.size() == 19);  // 15 figures, 4 collectives
     for (const CollectiveParameters* parameters : {&gpu.dispatch, &gpu.combine, &gpu.all_reduce, &gpu.all_gather}) {
       const std::string provenance = parameters->source.substr(0, parameters->source.find_first_of(": "));
       CHECK((provenance == "published" || provenance == "transferred" || provenance == "assumption"));
@@ -58,13 +84,15 @@ TEST_CASE("Every GPU names a source for every figure and a class for every colle
       CHECK(parameters->latency_intra.value() > 1e-6);
     }
   }
-  CHECK(gpu_names() == std::vector<std::string>{"a100-sxm", "b200-sxm", "h100-sxm", "h200-sxm", "h800-sxm"});
+  CHECK(gpu_names() == std::vector<std::string>{"a100-pcie", "a100-sxm", "b200-sxm", "gb200-nvl72", "gb300-nvl72",
+                                                "h100-sxm", "h20-sxm", "h200-sxm", "h800-sxm", "l40s", "mi300x"});
 }
 
 TEST_CASE("An unknown GPU is refused with the nearest name", "[hardware]") {
   REQUIRE_THROWS_WITH(find_gpu("h100-sx", "a.yaml:4:16: cluster.gpu"),
-                      "a.yaml:4:16: cluster.gpu: got 'h100-sx', expected a GPU of the catalogue: a100-sxm, b200-sxm, "
-                      "h100-sxm, h200-sxm, h800-sxm; did you mean h100-sxm?");
+                      "a.yaml:4:16: cluster.gpu: got 'h100-sx', expected a GPU of the catalogue: a100-pcie, a100-sxm, "
+                      "b200-sxm, gb200-nvl72, gb300-nvl72, h100-sxm, h20-sxm, h200-sxm, h800-sxm, l40s, mi300x; did "
+                      "you mean h100-sxm?");
   REQUIRE_THROWS_WITH(find_gpu("b200", "cluster.gpu"), Catch::Matchers::Contains("; did you mean b200-sxm?"));
   REQUIRE_THROWS_AS(find_gpu("../h100-sxm", "cluster.gpu"), InputError);
 }
@@ -120,5 +148,5 @@ TEST_CASE("NICs and switches are found by name", "[hardware]") {
                       "sn5600; did you mean qm9700?");
   REQUIRE_THROWS_WITH(find_nic("x", "cluster.fabric.nic"),
                       "cluster.fabric.nic: got 'x', expected a NIC of the catalogue: connectx-6-200g, "
-                      "connectx-7-400g, connectx-8-800g");
+                      "connectx-7-200g, connectx-7-400g, bluefield-3-400g, thor2-400g, connectx-8-800g");
 }
