@@ -30,11 +30,16 @@ AllToAll all_to_all_of(const MemoryInputs& in) {
   return in.batch.phase == Phase::decode ? AllToAll::deepep_low_latency : AllToAll::deepep_normal;
 }
 
+double dispatched_tokens(const MemoryInputs& in) {
+  return std::ceil(in.batch.tokens() / (in.layout.spreads_tokens() ? in.layout.spec.attention_tp : 1));
+}
+
 double expert_rows(const MemoryInputs& in) {
   if (!in.model.moe) return 0;
   const double tokens = std::ceil(in.batch.tokens()), slots = slots_of_rank(in), top_k = in.model.moe->top_k;
   const bool own_tokens = in.layout.spec.attention_dp > 1;
-  const double group_tokens = own_tokens ? tokens * in.layout.ranks : tokens;  // TP ranks hold the same tokens
+  // The ranks of an attention TP group work on the same tokens.
+  const double group_tokens = own_tokens ? tokens * in.layout.spec.attention_dp : tokens;  // TP ranks hold the same
   if (in.layout.kind == LayoutKind::data_expert_a2a && all_to_all_of(in) == AllToAll::deepep_low_latency)
     return slots * group_tokens;
   const double mean = group_tokens * top_k / in.layout.spec.expert_ep;

@@ -16,6 +16,9 @@ int kv_heads_of_rank(const Architecture& model, int tp);
 /// Routed expert slots of a MoE layer on the fullest rank.
 int slots_of_rank(const MemoryInputs& in);
 
+/// Tokens that one rank sends into a dispatch: an attention TP group spreads its tokens.
+double dispatched_tokens(const MemoryInputs& in);
+
 /// `automatic` resolved as fit_memory documents.
 AllToAll all_to_all_of(const MemoryInputs& in);
 

@@ -39,7 +39,8 @@ bool whole_blocks(const Architecture& model, const Layout& layout) {
   const auto whole = [](int columns, int tp) { return columns % (tp * 128) == 0; };
   const int tp = layout.spec.attention_tp;
   if (model.dense_layers() > 0 && !whole(model.dense_hidden, tp)) return false;
-  return !model.moe || (whole(model.moe->expert_hidden, layout.spec.expert_tp) && whole(model.moe->shared_hidden, tp));
+  return !model.moe || (whole(model.moe->expert_hidden, layout.spec.expert_tp) &&
+                        whole(model.moe->shared_hidden, layout.shared_expert_tp()));
 }
 
 /// The same kind of layout on `factor` times as many ranks.

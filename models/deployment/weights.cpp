@@ -66,10 +66,11 @@ std::vector<MemoryLine> weight_lines(const MemoryInputs& in) {
             model.layers * attention, format_of(TensorClass::attention, in.precision));
   lines.add("norms and router", "whole on every rank", counts[TensorClass::norms] + counts[TensorClass::router],
             format_of(TensorClass::norms, in.precision));
-  const Count dense = counts[TensorClass::dense_ffn] / tp, shared = counts[TensorClass::shared_experts] / tp;
+  const int shared_tp = in.layout.shared_expert_tp();
+  const Count dense = counts[TensorClass::dense_ffn] / tp, shared = counts[TensorClass::shared_experts] / shared_tp;
   lines.add("dense FFN weights", fmt::format("{} layers / tp {}", model.dense_layers(), tp), dense,
             format_of(TensorClass::dense_ffn, in.precision));
-  lines.add("shared expert weights", fmt::format("{} layers / tp {}", model.moe_layers(), tp), shared,
+  lines.add("shared expert weights", fmt::format("{} layers / tp {}", model.moe_layers(), shared_tp), shared,
             format_of(TensorClass::shared_experts, in.precision));
   if (model.moe) add_routed_experts(in, lines);
   return lines.take();

@@ -71,7 +71,7 @@ Peak logits_peak(const MemoryInputs& in) {
 
 MemoryLine dispatch_line(const MemoryInputs& in) {
   if (all_to_all_of(in) == AllToAll::deepep_low_latency) {
-    const int tokens = static_cast<int>(std::min(tokens_of(in), 1e9));
+    const int tokens = static_cast<int>(std::min(dispatched_tokens(in), 1e9));
     const int experts = slots_of_rank(in) * in.layout.spec.expert_ep;
     return {"dispatch buffers", "buffers", deepep_low_latency_buffer(in.model.hidden, tokens, experts),
             fmt::format("DeepEP low latency: 2 (send + receive + signals) for {} tokens, {} expert slots, width {}",
@@ -83,7 +83,7 @@ MemoryLine dispatch_line(const MemoryInputs& in) {
 }
 
 MemoryLine gather_line(const MemoryInputs& in) {
-  const double tokens = tokens_of(in) * in.layout.ranks;
+  const double tokens = tokens_of(in) * in.layout.spec.attention_dp;
   const Bytes in_bytes = payload(in.model.hidden, in.precision.dispatch), out_bytes{kBf16 * in.model.hidden};
   return {"gathered tokens", "buffers", tokens * (in_bytes + out_bytes),
           fmt::format("{:.0f} tokens x ({:.0f} B gathered + {:.0f} B to reduce)", tokens, in_bytes.value(),

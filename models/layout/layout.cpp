@@ -70,23 +70,8 @@ void check_same_ranks(const LayoutSpec& spec) {
                      fmt::format("as many as experts ep {} x tp {} = {}", spec.expert_ep, spec.expert_tp, experts)};
 }
 
-/// The layouts of domain C that this version refuses, each by its name.
-void refuse_unmodelled(const LayoutSpec& spec) {
-  const bool dp = spec.attention_dp > 1, tp = spec.attention_tp > 1, ep = spec.expert_ep > 1, etp = spec.expert_tp > 1;
-  if (dp && tp && etp && ep && spec.attention_tp == spec.expert_tp)
-    throw NotModelledYet{"layout", "layout L6 (tensor parallel in a node, expert parallel across nodes)",
-                         "attention tp or dp alone with experts ep alone"};
-  if (dp && tp && ep && !etp)
-    throw NotModelledYet{"layout", "layout L5 (attention tp and dp together with expert parallelism)",
-                         "attention tp alone (L2) or dp alone (L3, L4)"};
-  if (etp && (ep || dp))
-    throw NotModelledYet{"layout", "layout L7 (experts split over tensor-parallel ranks beside ep or attention dp)",
-                         "experts tp 1 with ep, or attention tp = experts tp with ep 1 and dp 1"};
-}
-
 LayoutKind moe_kind(const LayoutSpec& spec, AllToAll all_to_all) {
   check_same_ranks(spec);
-  refuse_unmodelled(spec);
   if (spec.attention_dp > 1)
     return all_to_all == AllToAll::allgather_reducescatter ? LayoutKind::data_expert_gather
                                                            : LayoutKind::data_expert_a2a;
@@ -95,7 +80,8 @@ LayoutKind moe_kind(const LayoutSpec& spec, AllToAll all_to_all) {
 
 void check_experts(const LayoutSpec& spec, const MoeSpec& moe, std::optional<int> redundant) {
   check_divides("layout.experts.tp", spec.expert_tp, "columns of an expert", moe.expert_hidden);
-  check_divides("layout.attention.tp", spec.attention_tp, "columns of the shared experts", moe.shared_hidden);
+  if (spec.attention_dp == 1)
+    check_divides("layout.attention.tp", spec.attention_tp, "columns of the shared experts", moe.shared_hidden);
   if (!redundant) return;
   const long long slots = static_cast<long long>(moe.experts) + *redundant;
   if (slots % spec.expert_ep != 0)

@@ -1,5 +1,5 @@
 #pragma once
-// Which rank is what: tensor, data and expert parallel groups (domain C, layouts L1 to L4).
+// Which rank is what: tensor, data and expert parallel groups (domain C, layouts L1 to L7).
 
 #include <optional>
 #include <string>
@@ -26,7 +26,8 @@ enum class LayoutKind {
   tensor,              ///< L1: TP attention, TP experts, two all-reduces per layer
   tensor_expert,       ///< L2: TP attention, whole experts spread over the same ranks, no dispatch, two all-reduces
   data_expert_gather,  ///< L3: DP attention + EP, all-gather and reduce-scatter
-  data_expert_a2a,     ///< L4: DP attention + EP, dispatch and combine all-to-all
+  data_expert_a2a,  ///< L4 to L7: DP attention (of TP groups in L5) + EP (of expert-TP groups in L6 and L7), dispatch
+                    ///< and combine all-to-all
 };
 std::string_view name_of(LayoutKind kind);
 std::string_view name_of(AllToAll choice);
@@ -36,11 +37,16 @@ struct Layout {
   LayoutKind kind = LayoutKind::tensor;
   int ranks = 1;
   std::vector<std::vector<int>> attention_tp_groups;  ///< consecutive ranks
-  std::vector<std::vector<int>>
-      expert_tp_groups;       ///< ranks that hold slices of the same experts; one rank each in L2 to L4
+  std::vector<std::vector<int>> expert_tp_groups;     ///< consecutive ranks that hold slices of the same experts
   std::vector<int> ep_group;  ///< every rank that shares the routed experts; empty for a dense model
 
   int dp_rank_of(int rank) const { return rank / spec.attention_tp; }
+  int expert_rank_of(int rank) const { return rank / spec.expert_tp; }
+  /// The tokens of an attention TP group are spread over its ranks outside attention (sequence parallelism), because
+  /// they go on to be dispatched: reduce-scatter after attention, all-gather before it.
+  bool spreads_tokens() const { return spec.attention_tp > 1 && spec.attention_dp > 1; }
+  /// Ranks that share the width of the shared experts: dispatching layouts hold them whole, each for its own tokens.
+  int shared_expert_tp() const { return spec.attention_dp > 1 ? 1 : spec.attention_tp; }
 };
 
 /// One line of layout arithmetic: "attention tp8 x dp1, experts ep8 x tp1 on 8 ranks"; without experts for a dense
@@ -48,12 +54,14 @@ struct Layout {
 std::string describe(const Layout& layout);
 
 /// Checks a layout against the model and the cluster, and derives its groups. KV heads may be replicated (tp a multiple
-/// of them). Fewer ranks than GPUs is allowed. Under attention dp > 1, allgather_reducescatter makes L3, all else L4.
+/// of them). Fewer ranks than GPUs is allowed. Under attention dp > 1, allgather_reducescatter makes L3, all else an
+/// all-to-all between expert ranks: GPU i of an expert TP group exchanges with GPU i of every other, and each group
+/// then gathers what its GPUs received (L6, where groups are nodes, and L7).
 ///
 /// redundant: physical expert slots beyond one per expert. Given, experts + redundant must divide over ep; left out,
 /// that check is place()'s, which knows the slots. Throws InputError (a degree that does not divide what it splits:
 /// heads, experts, widths; more ranks than GPUs, naming both numbers; an all-to-all asked of a layout that dispatches
-/// nothing) and NotModelledYet for L5 to L8.
+/// nothing) and NotModelledYet for L8.
 Layout make_layout(const LayoutSpec& spec, const Architecture& model, int gpus, AllToAll all_to_all,
                    std::optional<int> redundant = std::nullopt);
 

@@ -39,7 +39,7 @@ private:
 class DispatchCounter {
 public:
   DispatchCounter(const Placement& placement, int layer, CopyRule rule, ReplicaChoice replicas, Bytes payload_per_copy,
-                  const Topology& topology, std::uint64_t seed)
+                  const Topology& topology, std::uint64_t seed, int expert_tp)
       : placement_{placement},
         layer_{layer},
         rule_{rule},
@@ -47,8 +47,10 @@ public:
         payload_{payload_per_copy.value()},
         topology_{topology},
         seed_{seed},
+        expert_tp_{expert_tp},
         slots_of_{placement.layer(layer), placement.experts},
-        traffic_{TrafficMatrix{placement.ranks}, TrafficMatrix{placement.ranks}, TrafficMatrix{placement.ranks},
+        traffic_{TrafficMatrix{placement.ranks * expert_tp}, TrafficMatrix{placement.ranks * expert_tp},
+                 TrafficMatrix{placement.ranks * expert_tp},
                  std::vector<std::int32_t>(static_cast<std::size_t>(placement.slots()), 0), 0} {}
 
   void add_token(std::uint32_t token, int source, std::span<const int> experts) {
@@ -70,9 +72,12 @@ public:
 
 private:
   void add_direct(int source) {
-    for (int rank : ranks_) traffic_.direct.at(source, rank) += payload_;
+    for (int rank : ranks_) traffic_.direct.at(source, gpu_of(rank, source)) += payload_;
     traffic_.copies += static_cast<double>(ranks_.size());
   }
+
+  /// The GPU of a placement rank that takes tokens of this source.
+  int gpu_of(int rank, int source) const { return rank * expert_tp_ + source % expert_tp_; }
 
   /// Once to each distinct node, on the sender's rail, then over NVLink to each distinct rank there.
   void add_per_node(int source) {
@@ -106,12 +111,12 @@ private:
     const auto nearest_where = [&](auto near) {
       near_.clear();
       for (int slot : slots)
-        if (near(slot / placement_.slots_per_rank)) near_.push_back(slot);
+        if (near(gpu_of(slot / placement_.slots_per_rank, source))) near_.push_back(slot);
       return !near_.empty();
     };
     const int home = topology_.node_of(source);
-    if (nearest_where([&](int rank) { return rank == source; }) ||
-        nearest_where([&](int rank) { return topology_.node_of(rank) == home; }))
+    if (nearest_where([&](int gpu) { return gpu == source; }) ||
+        nearest_where([&](int gpu) { return topology_.node_of(gpu) == home; }))
       return pick(token, expert, near_);
     return pick(token, expert, slots);
   }
@@ -131,6 +136,7 @@ private:
   double payload_;
   const Topology& topology_;
   std::uint64_t seed_;
+  int expert_tp_;
   ReplicaTable slots_of_;
   DispatchTraffic traffic_;
   std::vector<int> ranks_, nodes_, near_;  // of the current token, kept to save allocations
@@ -138,7 +144,10 @@ private:
 
 }  // namespace
 
-void check_group_fits(const Topology& topology, int ranks, CopyRule rule) {
+void check_group_fits(const Topology& topology, int ranks, CopyRule rule, int expert_tp) {
+  if (rule == CopyRule::per_node && expert_tp > 1)
+    throw NotModelledYet{"communication.copies", fmt::format("per_node with experts tp {}", expert_tp),
+                         "per_rank, which sends once to each expert TP group"};
   if (ranks > topology.gpus())
     throw InputError{"layout.experts.ep", fmt::format("{} ranks", ranks),
                      fmt::format("at most the cluster's {} GPUs", topology.gpus())};
@@ -150,17 +159,18 @@ void check_group_fits(const Topology& topology, int ranks, CopyRule rule) {
 
 DispatchTraffic count_dispatch(std::span<const int> chosen, std::span<const int> source_of, int top_k,
                                const Placement& placement, int layer, CopyRule rule, ReplicaChoice replicas,
-                               Bytes payload, const Topology& topology, std::uint64_t seed) {
+                               Bytes payload, const Topology& topology, std::uint64_t seed, int expert_tp) {
   if (top_k < 1 || chosen.size() != source_of.size() * static_cast<std::size_t>(top_k))
     throw std::invalid_argument{
         fmt::format("{} choices for {} tokens of {} experts each", chosen.size(), source_of.size(), top_k)};
-  check_group_fits(topology, placement.ranks, rule);
+  const int gpus = placement.ranks * expert_tp;
+  check_group_fits(topology, gpus, rule, expert_tp);
 
-  DispatchCounter counter{placement, layer, rule, replicas, payload, topology, seed};
+  DispatchCounter counter{placement, layer, rule, replicas, payload, topology, seed, expert_tp};
   for (std::size_t token = 0; token < source_of.size(); ++token) {
     const int source = source_of[token];
-    if (source < 0 || source >= placement.ranks)
-      throw std::invalid_argument{fmt::format("token {} lives on rank {} of {}", token, source, placement.ranks)};
+    if (source < 0 || source >= gpus)
+      throw std::invalid_argument{fmt::format("token {} lives on rank {} of {}", token, source, gpus)};
     counter.add_token(static_cast<std::uint32_t>(token), source,
                       chosen.subspan(token * static_cast<std::size_t>(top_k), static_cast<std::size_t>(top_k)));
   }

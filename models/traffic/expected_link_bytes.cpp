@@ -19,11 +19,13 @@ public:
   MapBuilder(const Topology& topology, std::span<const double> share, bool to_sources)
       : topology_{topology}, share_{share}, ranks_{static_cast<int>(share.size())}, to_sources_{to_sources} {}
 
-  /// per_expert, per_rank: every rank's bytes come from all sources.
-  FullLinkMap all_pairs() const {
-    FullLinkMap map{topology_.links().size(), ranks_};
+  /// per_expert, per_rank: every placement rank's bytes come from all sources, to the GPU that takes theirs.
+  FullLinkMap all_pairs(int expert_tp) const {
+    const int groups = ranks_ / expert_tp;
+    FullLinkMap map{topology_.links().size(), groups};
     for (int source = 0; source < ranks_; ++source)
-      for (int rank = 0; rank < ranks_; ++rank) map.add(route(source, rank), rank, share(source));
+      for (int group = 0; group < groups; ++group)
+        map.add(route(source, group * expert_tp + source % expert_tp), group, share(source));
     return map;
   }
 
@@ -102,19 +104,23 @@ struct ExpectedLinkBytes::State {
   }
 };
 
-ExpectedLinkBytes::ExpectedLinkBytes(const Topology& topology, std::span<const double> source_share, CopyRule rule)
+ExpectedLinkBytes::ExpectedLinkBytes(const Topology& topology, std::span<const double> source_share, CopyRule rule,
+                                     int expert_tp)
     : state_{std::make_unique<State>()} {
   check_shares(source_share);
   const int ranks = static_cast<int>(source_share.size());
-  check_group_fits(topology, ranks, rule);
+  if (expert_tp < 1 || ranks % expert_tp != 0)
+    throw std::invalid_argument{fmt::format("{} GPUs in groups of {}", ranks, expert_tp)};
+  check_group_fits(topology, ranks, rule, expert_tp);
   const bool per_node = rule == CopyRule::per_node;
-  state_->ranks = source_share.size();
+  state_->ranks = source_share.size() / static_cast<std::size_t>(expert_tp);
   state_->nodes = per_node ? static_cast<std::size_t>(topology.node_of(ranks - 1)) + 1 : 0;
   state_->links = topology.links().size();
   for (const bool to_sources : {false, true}) {
     const MapBuilder builder{topology, source_share, to_sources};
     auto& maps = (to_sources ? state_->combine : state_->dispatch).maps;
-    maps.emplace_back(per_node ? builder.inside_nodes() : builder.all_pairs(), topology.gpus_per_node());
+    maps.emplace_back(per_node ? builder.inside_nodes() : builder.all_pairs(expert_tp),
+                      std::max(1, topology.gpus_per_node() / expert_tp));
     if (per_node) maps.emplace_back(builder.between_nodes(), 1);
   }
 }

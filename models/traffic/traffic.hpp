@@ -55,15 +55,16 @@ struct DispatchTraffic {
 
 /// Counts the copies of every token.
 ///
-/// chosen [tokens * top_k] : experts; source_of [tokens] : ranks
-/// Replicas: uniform_random by a hash of (seed, token, layer, expert); static_nearest on the source's rank, else in its
-/// node, else anywhere, by the same hash among equals.
-/// Throws std::invalid_argument when the sizes do not match or an index is out of range; InputError when a chosen
-/// expert has no slot, when the placement has more ranks than the topology has GPUs, or when per_node meets a node that
-/// is only partly in the group (its relays would be missing).
+/// expert_tp > 1: a placement rank is a group of that many consecutive GPUs, each with a slice of every slot; a token
+/// of GPU s goes to GPU s % expert_tp of the group, which gathers afterwards (not counted here). chosen [tokens *
+/// top_k] : experts; source_of [tokens] : ranks Replicas: uniform_random by a hash of (seed, token, layer, expert);
+/// static_nearest on the source's rank, else in its node, else anywhere, by the same hash among equals. Throws
+/// std::invalid_argument when the sizes do not match or an index is out of range; InputError when a chosen expert has
+/// no slot, when the placement has more ranks than the topology has GPUs, or when per_node meets a node that is only
+/// partly in the group (its relays would be missing); NotModelledYet for per_node with expert_tp > 1.
 DispatchTraffic count_dispatch(std::span<const int> chosen, std::span<const int> source_of, int top_k,
                                const Placement& placement, int layer, CopyRule rule, ReplicaChoice replicas,
-                               Bytes payload, const Topology& topology, std::uint64_t seed);
+                               Bytes payload, const Topology& topology, std::uint64_t seed, int expert_tp = 1);
 
 /// Combine is dispatch backwards, with its own payload: every matrix transposed and scaled by combine / dispatch
 /// payload.
@@ -119,10 +120,11 @@ private:
 /// ranks. Under static_nearest replicas sources do not send in proportion, and this map does not apply.
 class ExpectedLinkBytes {
 public:
-  /// source_share [ranks] >= 0 and sums to 1: the ranks are the topology's first GPUs. per_expert and per_rank: the
-  /// input is bytes into each rank. per_node: bytes into ranks and into nodes. Throws std::invalid_argument for shares
-  /// that do not sum to 1; InputError as count_dispatch.
-  ExpectedLinkBytes(const Topology& topology, std::span<const double> source_share, CopyRule rule);
+  /// source_share [GPUs in use] >= 0 and sums to 1: of the topology's first GPUs. per_expert and per_rank: the
+  /// input is bytes into each placement rank (a group of expert_tp GPUs, as count_dispatch). per_node: bytes into ranks
+  /// and into nodes. Throws std::invalid_argument for shares that do not sum to 1 or GPUs that are no whole groups;
+  /// InputError and NotModelledYet as count_dispatch.
+  ExpectedLinkBytes(const Topology& topology, std::span<const double> source_share, CopyRule rule, int expert_tp = 1);
   ~ExpectedLinkBytes();
   ExpectedLinkBytes(ExpectedLinkBytes&&) noexcept;
 

@@ -33,6 +33,10 @@ private:
   std::size_t slots() const { return static_cast<std::size_t>(shape_.placement.slots()); }
   std::size_t slots_per_rank() const { return static_cast<std::size_t>(shape_.placement.slots_per_rank); }
 
+  std::size_t placement_rank(int rank) const {
+    return static_cast<std::size_t>(rank / shape_.gpus_per_placement_rank());
+  }
+
   std::string saving(double share) const {
     const double step = recorder_.time_ / static_cast<double>(recorder_.steps_.size());
     return fmt::format("{:.3g} ms a step", share * step * 1e3);
@@ -59,7 +63,7 @@ private:
   /// Experts of a rank in a layer, most tokens first, the first two.
   std::vector<int> hottest_experts(int moe_layer, int rank) const {
     std::vector<std::size_t> order(slots_per_rank());
-    std::iota(order.begin(), order.end(), static_cast<std::size_t>(rank) * slots_per_rank());
+    std::iota(order.begin(), order.end(), placement_rank(rank) * slots_per_rank());
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return rows(moe_layer, a) > rows(moe_layer, b); });
     std::vector<int> experts;
@@ -75,9 +79,9 @@ private:
     double own = 0, all = 0;
     for (std::size_t s = 0; s < slots(); ++s) {
       all += static_cast<double>(rows(moe_layer, s));
-      if (s / slots_per_rank() == static_cast<std::size_t>(rank)) own += static_cast<double>(rows(moe_layer, s));
+      if (s / slots_per_rank() == placement_rank(rank)) own += static_cast<double>(rows(moe_layer, s));
     }
-    return all > 0 ? own * shape_.ranks / all : 0;
+    return all > 0 ? own * shape_.placement.ranks / all : 0;
   }
 
   void add_gpu(int rank, std::vector<Hotspot>& found) const {
@@ -110,9 +114,9 @@ private:
         all += static_cast<double>(rows(l, s));
         if (rows(l, s) > rows(l, top)) top = s;
       }
-      const double ratio = all > 0 ? static_cast<double>(rows(l, top)) * shape_.ranks / all : 0;
+      const double ratio = all > 0 ? static_cast<double>(rows(l, top)) * shape_.placement.ranks / all : 0;
       if (ratio <= 1) continue;
-      const int rank = static_cast<int>(top / slots_per_rank());
+      const int rank = static_cast<int>(top / slots_per_rank()) * shape_.gpus_per_placement_rank();
       const int layer = shape_.layer_of_moe[static_cast<std::size_t>(l)];
       const int expert = shape_.placement.layer(l)[top];
       const double share = excess(layer, rank) / recorder_.time_;

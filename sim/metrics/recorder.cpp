@@ -90,7 +90,9 @@ void Recorder::on(const PhaseFinished& phase) {
   const double excess = took - sum / static_cast<double>(busy.size());
   const auto last = static_cast<std::size_t>(phase.gating_rank);
   gated_[last] += took;
-  if (phase.cause == Cause::experts)
+  const bool follows_rows =
+      phase.cause == Cause::experts || phase.cause == Cause::dispatch || phase.cause == Cause::combine;
+  if (follows_rows)  // exchanges inside expert TP groups too
     expert_excess_[cell(phase.layer, phase.gating_rank)] += excess;
   else
     other_excess_[last] += excess;
@@ -116,7 +118,7 @@ void Recorder::on(const ExpertsLoaded& loads) {
     for (std::size_t s = first; s < first + per_rank; ++s) own += loads.rows_per_slot[s];
     busiest = std::max(busiest, own);
   }
-  gpu_imbalance_.add(busiest * shape_.ranks / static_cast<double>(rows));
+  gpu_imbalance_.add(busiest * shape_.placement.ranks / static_cast<double>(rows));
 }
 
 void Recorder::on(const BytesMoved& moved) {
@@ -147,12 +149,10 @@ std::vector<GpuUse> Recorder::gpu_table() const {
     use.gating_share = time_ > 0 ? gated_[r] / time_ : 0;
   }
   const auto slots = static_cast<std::size_t>(shape_.placement.slots());
-  for (std::size_t i = 0; i < slot_rows_.size(); ++i) {
-    if (shape_.placement.ranks > 1)
-      table[i % slots / static_cast<std::size_t>(shape_.placement.slots_per_rank)].tokens += slot_rows_[i];
-    else  // a slice of every expert sits on every rank
-      for (GpuUse& use : table) use.tokens += slot_rows_[i];
-  }
+  const auto per_rank = static_cast<std::size_t>(shape_.placement.slots_per_rank);
+  const auto width = static_cast<std::size_t>(shape_.gpus_per_placement_rank());
+  for (std::size_t i = 0; i < slot_rows_.size(); ++i)
+    for (std::size_t gpu = 0; gpu < width; ++gpu) table[i % slots / per_rank * width + gpu].tokens += slot_rows_[i];
   return table;
 }
 
@@ -176,8 +176,10 @@ void Recorder::fill_tables(Summary& summary) const {
       if (expert < 0) continue;
       const auto at =
           static_cast<std::size_t>(l) * static_cast<std::size_t>(placement.slots()) + static_cast<std::size_t>(s);
-      summary.experts.push_back({shape_.layer_of_moe[static_cast<std::size_t>(l)], expert, s,
-                                 placement.ranks == 1 ? -1 : s / placement.slots_per_rank, slot_rows_[at]});
+      summary.experts.push_back(
+          {shape_.layer_of_moe[static_cast<std::size_t>(l)], expert, s,
+           placement.ranks == 1 ? -1 : s / placement.slots_per_rank * shape_.gpus_per_placement_rank(),
+           slot_rows_[at]});
     }
 }
 

@@ -20,6 +20,9 @@ struct RunShape {
   int layers = 1;  ///< of the model
   int top_k = 0;
   std::vector<int> layer_of_moe;  ///< [MoE layers] model layer
+
+  /// Consecutive GPUs that hold slices of the same slots.
+  int gpus_per_placement_rank() const { return placement.ranks > 0 ? ranks / placement.ranks : 1; }
 };
 
 class Recorder {
@@ -60,12 +63,12 @@ private:
   std::array<double, kCauses> collective_of_{};    // seconds every rank spent in collectives
   std::vector<double> wait_;                       // [rank]
   std::vector<double> gated_;                      // [rank] seconds for which it arrived last
-  std::vector<double> expert_excess_;              // [layer + 1][rank] seconds beyond the mean rank, experts
+  std::vector<double> expert_excess_;              // [layer + 1][rank] seconds beyond the mean rank that its rows cost
   std::vector<double> other_excess_;               // [rank] seconds beyond the mean rank, everything else
-  std::vector<double> link_total_, link_gate_;  // [links] bytes; seconds for which it was the busiest
-  std::vector<double> link_peak_rate_;          // [links] bytes per second of its busiest collective
-  std::vector<int> nic_out_, nic_in_;    // NIC links by direction
-  std::vector<std::int64_t> slot_rows_;  // [moe layers][slots]
+  std::vector<double> link_total_, link_gate_;     // [links] bytes; seconds for which it was the busiest
+  std::vector<double> link_peak_rate_;             // [links] bytes per second of its busiest collective
+  std::vector<int> nic_out_, nic_in_;              // NIC links by direction
+  std::vector<std::int64_t> slot_rows_;            // [moe layers][slots]
   Imbalance expert_imbalance_, gpu_imbalance_, nic_imbalance_;
   bool tokens_conserved_ = true;
 };

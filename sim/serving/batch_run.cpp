@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "sim/serving/expert_traffic.hpp"
+#include "sim/serving/group_exchange.hpp"
 #include "sim/serving/rank_times.hpp"
 
 namespace moesim {
@@ -29,6 +30,17 @@ public:
     experts_ = plan.kernels->experts(
         {scenario.model.hidden, moe.expert_hidden / plan.layout.spec.expert_tp, scenario.precision.experts});
     expert_seconds_.resize(static_cast<std::size_t>(plan.layout.ranks));
+    const auto in_groups = [&](const auto& groups, GroupExchange::Collective collective) {
+      return GroupExchange{plan.topology, groups, collective, scenario.cluster.gpu.all_gather};
+    };
+    if (plan.layout.spreads_tokens()) {
+      spread_.emplace(in_groups(plan.layout.attention_tp_groups, reduce_scatter));
+      collect_.emplace(in_groups(plan.layout.attention_tp_groups, all_gather));
+    }
+    if (plan.layout.kind == LayoutKind::data_expert_a2a && plan.layout.spec.expert_tp > 1) {
+      gather_rows_.emplace(in_groups(plan.layout.expert_tp_groups, all_gather));
+      reduce_rows_.emplace(in_groups(plan.layout.expert_tp_groups, reduce_scatter));
+    }
   }
 
   void run() {
@@ -42,7 +54,7 @@ private:
     int moe_layer = 0;
     for (int layer = 0; layer < scenario_.model.layers; ++layer) {
       group_.work(Cause::attention, times_.attention);
-      reduce_over_tp(layer);
+      leave_attention(layer);
       if (scenario_.model.moe_layer[static_cast<std::size_t>(layer)])
         run_moe(step, layer, moe_layer++);
       else
@@ -61,7 +73,13 @@ private:
     batch_ = batch_of_step(scenario_, plan_.layout, step);
     times_ = time_ranks(scenario_, plan_, batch_);
     const double activations = static_cast<double>(batch_.tokens) * scenario_.model.hidden * kActivationBytes;
-    if (plan_.layout.spec.attention_tp > 1) {
+    if (spread_) {
+      std::vector<double> message;
+      for (const RankBatch& rank : batch_.of_dp_rank)
+        message.push_back(rank.tokens() * scenario_.model.hidden * kActivationBytes);
+      spread_->run(message);
+      collect_->run(message);
+    } else if (plan_.layout.spec.attention_tp > 1) {
       const GroupCollective reduce =
           all_reduce(plan_.topology, plan_.layout.attention_tp_groups.front(), Bytes{activations},
                      scenario_.communication.all_reduce, scenario_.cluster.gpu.all_reduce);
@@ -95,14 +113,34 @@ private:
     return bytes;
   }
 
+  /// Sums over the attention TP group: whole on every rank, or each rank keeping its share of the tokens.
+  void leave_attention(int layer) {
+    if (spread_)
+      exchange_in_groups(Cause::tp_collective, layer, *spread_);
+    else
+      reduce_over_tp(layer);
+  }
+
+  /// Every group takes its own time, so it counts as work of its ranks.
+  void exchange_in_groups(Cause cause, int layer, const GroupExchange& exchange) {
+    group_.work(cause, exchange.seconds().first(static_cast<std::size_t>(plan_.layout.ranks)));
+    group_.tell(BytesMoved{group_.now(), cause, layer, exchange.longest(), exchange.link_bytes()});
+  }
+
   void reduce_over_tp(int layer) {
     if (plan_.layout.spec.attention_tp > 1)
       group_.collective(Cause::tp_collective, layer, {tp_time_, {}, -1}, tp_bytes_);
   }
 
   void run_dense(int layer) {
+    if (spread_) exchange_in_groups(Cause::tp_collective, layer, *collect_);
     group_.work(Cause::dense, times_.dense);
-    reduce_over_tp(layer);
+    if (spread_) {
+      exchange_in_groups(Cause::tp_collective, layer, *spread_);
+      exchange_in_groups(Cause::tp_collective, layer, *collect_);
+    } else {
+      reduce_over_tp(layer);
+    }
   }
 
   void run_moe(int step, int layer, int moe_layer) {
@@ -126,6 +164,7 @@ private:
                  combine_time_(loads_.combine_bytes), loads_.combine_bytes);
         break;
     }
+    if (collect_) exchange_in_groups(Cause::tp_collective, layer, *collect_);
   }
 
   /// Tokens out, experts, results back; shared experts run beside the way out when the scenario overlaps them.
@@ -142,20 +181,29 @@ private:
       }
       if (any) group_.work(Cause::dense, exposed_);
     }
+    if (gather_rows_) exchange_rows(Cause::dispatch, layer, *gather_rows_, plan_.dispatch_payload);
     group_.work(Cause::experts, expert_seconds_);
+    if (reduce_rows_) exchange_rows(Cause::combine, layer, *reduce_rows_, plan_.combine_payload);
     group_.collective(Cause::combine, layer, back, back_bytes);
   }
 
-  /// Under expert parallelism every rank has slots of its own; under expert TP all do the same work on a slice.
+  /// Inside each expert TP group: what its GPUs received, or the partial sums of it.
+  void exchange_rows(Cause cause, int layer, GroupExchange& exchange, Bytes per_copy) {
+    row_bytes_.clear();
+    for (const double copies : loads_.copies_into) row_bytes_.push_back(copies * per_copy.value());
+    exchange.run(row_bytes_);
+    exchange_in_groups(cause, layer, exchange);
+  }
+
+  /// Under expert parallelism every rank has slots of its own; the ranks of an expert TP group do the same work on a
+  /// slice.
   void time_experts() {
     const std::span<const std::int32_t> rows{loads_.rows_per_slot};
     const auto slots = static_cast<std::size_t>(plan_.placement.slots_per_rank);
-    if (plan_.placement.ranks == 1) {
-      std::fill(expert_seconds_.begin(), expert_seconds_.end(), (*experts_)(rows).value());
-      return;
-    }
-    for (std::size_t r = 0; r < expert_seconds_.size(); ++r)
-      expert_seconds_[r] = (*experts_)(rows.subspan(r * slots, slots)).value();
+    const std::size_t width = expert_seconds_.size() / static_cast<std::size_t>(plan_.placement.ranks);
+    for (std::size_t p = 0; p < static_cast<std::size_t>(plan_.placement.ranks); ++p)
+      std::fill_n(expert_seconds_.begin() + static_cast<std::ptrdiff_t>(p * width), width,
+                  (*experts_)(rows.subspan(p * slots, slots)).value());
   }
 
   const Scenario& scenario_;
@@ -163,6 +211,8 @@ private:
   Clock& clock_;
   Lockstep group_;
   FluidTimer dispatch_time_, combine_time_;
+  std::optional<GroupExchange> spread_, collect_;           ///< attention TP groups, when they spread their tokens
+  std::optional<GroupExchange> gather_rows_, reduce_rows_;  ///< expert TP groups, when they are dispatched to
   std::optional<ExpertTraffic> traffic_;
   std::unique_ptr<ExpertTimes> experts_;
   StepBatch batch_;
@@ -170,7 +220,7 @@ private:
   LayerTraffic loads_;
   Seconds tp_time_, gather_time_, scatter_time_;
   std::vector<double> tp_bytes_, gather_bytes_, scatter_bytes_;
-  std::vector<double> expert_seconds_, exposed_;
+  std::vector<double> expert_seconds_, exposed_, row_bytes_;
 };
 
 }  // namespace

@@ -25,12 +25,13 @@ AllToAll choose_all_to_all(const Scenario& scenario, std::map<std::string, std::
 }
 
 /// DeepEP's kernels: low latency sends every expert its own copy, normal mode one per rank, and one per node across
-/// nodes.
-CopyRule choose_copies(const Scenario& scenario, AllToAll all_to_all, std::map<std::string, std::string>& chosen) {
+/// nodes (or per expert TP group, which is often a node).
+CopyRule choose_copies(const Scenario& scenario, const Layout& layout, AllToAll all_to_all,
+                       std::map<std::string, std::string>& chosen) {
   if (scenario.communication.copies) return *scenario.communication.copies;
   CopyRule rule = CopyRule::per_expert;
   if (all_to_all == AllToAll::deepep_normal)
-    rule = scenario.cluster.nodes > 1 ? CopyRule::per_node : CopyRule::per_rank;
+    rule = scenario.cluster.nodes > 1 && layout.spec.expert_tp == 1 ? CopyRule::per_node : CopyRule::per_rank;
   chosen["communication.copies"] = name_of(rule);
   return rule;
 }
@@ -70,7 +71,8 @@ Placement place_experts(const Scenario& scenario, const Layout& layout, const Ex
         fmt::format("linear without redundant experts: {} holds every expert on every rank", describe(layout))};
   PlacementTarget target;
   target.ranks = ep;
-  target.nodes = std::max(1, std::min(scenario.cluster.nodes, ep / scenario.cluster.gpus_per_node));
+  target.nodes =
+      std::max(1, std::min(scenario.cluster.nodes, ep * layout.spec.expert_tp / scenario.cluster.gpus_per_node));
   target.groups = scenario.model.moe->router.groups;
   target.slots = popularity.experts + scenario.placement.redundant;
   return place(scenario.placement, target, popularity.layers, popularity.experts, popularity.inclusion);
@@ -102,7 +104,7 @@ Deployment plan_deployment(const Scenario& scenario) {
   plan.combine_payload = payload(scenario.model.hidden, scenario.precision.combine);
   if (plan.layout.kind == LayoutKind::data_expert_a2a) {
     plan.all_to_all = choose_all_to_all(scenario, plan.chosen);
-    plan.copies = choose_copies(scenario, plan.all_to_all, plan.chosen);
+    plan.copies = choose_copies(scenario, plan.layout, plan.all_to_all, plan.chosen);
   } else {
     plan.all_to_all = scenario.communication.all_to_all;
   }

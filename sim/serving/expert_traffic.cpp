@@ -54,14 +54,13 @@ void ExpertTraffic::prepare_aggregate() {
   }
   if (!dispatches_) return;
 
-  const auto gpus = static_cast<std::size_t>(plan_.topology.gpus());
-  std::vector<double> share(gpus, 0.0);
-  std::fill_n(share.begin(), plan_.layout.ranks, 1.0 / plan_.layout.ranks);
-  expected_.emplace(plan_.topology, share, plan_.copies);
-  into_rank_.resize(gpus);
-  back_rank_.resize(gpus);
+  const auto ranks = static_cast<std::size_t>(placement.ranks);
+  const std::vector<double> share(static_cast<std::size_t>(plan_.layout.ranks), 1.0 / plan_.layout.ranks);
+  expected_.emplace(plan_.topology, share, plan_.copies, plan_.layout.spec.expert_tp);
+  into_rank_.resize(ranks);
+  back_rank_.resize(ranks);
   if (plan_.copies == CopyRule::per_node) {
-    into_node_.resize(static_cast<std::size_t>(plan_.topology.nodes()));
+    into_node_.resize(static_cast<std::size_t>(plan_.topology.node_of(plan_.layout.ranks - 1)) + 1);
     back_node_.resize(into_node_.size());
   }
   if (plan_.copies == CopyRule::per_expert) return;
@@ -78,9 +77,9 @@ void ExpertTraffic::prepare_aggregate() {
       return distinct_copies(router, inclusion, plan_.popularity.top_k, placement.layer(l), set_of,
                              static_cast<int>(sets));
     };
-    mean.rank_chance = chance(rank_of, gpus);
+    mean.rank_chance = chance(rank_of, ranks);
     if (!into_node_.empty()) mean.node_chance = chance(node_of, into_node_.size());
-    mean.rank_load.assign(gpus, 0.0);
+    mean.rank_load.assign(ranks, 0.0);
     mean.node_load.assign(static_cast<std::size_t>(plan_.topology.nodes()), 0.0);
     const std::vector<int> copies = placement.replicas(l);
     for (std::size_t s = 0; s < rank_of.size(); ++s) {
@@ -115,22 +114,32 @@ void ExpertTraffic::draw_tokens(int step, int moe_layer, const StepBatch& batch,
       source_of_[token] = static_cast<int>(rank);
       for (const int expert : experts) ++out.expert_loads[static_cast<std::size_t>(expert)];
     }
-  if (plan_.placement.ranks == 1) {  // every rank holds (a slice of) every expert
+  if (plan_.placement.ranks == 1 && !dispatches_) {  // every rank holds (a slice of) every expert
     const auto expert_of = plan_.placement.layer(moe_layer);
     for (std::size_t s = 0; s < expert_of.size(); ++s)
       if (expert_of[s] >= 0) out.rows_per_slot[s] = out.expert_loads[static_cast<std::size_t>(expert_of[s])];
     return;
   }
-  const DispatchTraffic dispatch =
-      count_dispatch(chosen_, source_of_, static_cast<int>(k), plan_.placement, moe_layer, plan_.copies,
-                     scenario_.communication.replicas, plan_.dispatch_payload, plan_.topology,
-                     scenario_.seed + static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15u);
+  const DispatchTraffic dispatch = count_dispatch(
+      chosen_, source_of_, static_cast<int>(k), plan_.placement, moe_layer, plan_.copies,
+      scenario_.communication.replicas, plan_.dispatch_payload, plan_.topology,
+      scenario_.seed + static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15u, plan_.layout.spec.expert_tp);
   out.rows_per_slot = dispatch.rows_per_slot;
   if (!dispatches_) return;
+  if (plan_.layout.spec.expert_tp > 1) count_arrivals(dispatch, out);
   const std::size_t links = plan_.topology.links().size();
   out.dispatch_bytes = link_bytes(flows_of(dispatch, plan_.topology), links);
   const DispatchTraffic combine = reversed(dispatch, plan_.combine_payload / plan_.dispatch_payload);
   out.combine_bytes = link_bytes(flows_of(combine, plan_.topology), links);
+}
+
+/// What reached the GPUs of each placement rank; per_node, with its hop in between, has no expert TP.
+void ExpertTraffic::count_arrivals(const DispatchTraffic& dispatch, LayerTraffic& out) const {
+  out.copies_into.assign(static_cast<std::size_t>(plan_.placement.ranks), 0.0);
+  for (int src = 0; src < dispatch.direct.ranks; ++src)
+    for (int dst = 0; dst < dispatch.direct.ranks; ++dst)
+      out.copies_into[static_cast<std::size_t>(plan_.layout.expert_rank_of(dst))] +=
+          dispatch.direct.at(src, dst) / plan_.dispatch_payload.value();
 }
 
 void ExpertTraffic::draw_loads(int step, int moe_layer, std::int64_t tokens, LayerTraffic& out) const {
@@ -188,6 +197,7 @@ void ExpertTraffic::expect_bytes(int moe_layer, std::int64_t tokens, LayerTraffi
     for (std::size_t n = 0; n < into_node_.size(); ++n)
       into_node_[n] = all * scaled_chance(mean.node_chance[n], into_node_[n], all * mean.node_load[n]);
   }
+  if (plan_.layout.spec.expert_tp > 1) out.copies_into = into_rank_;
   const double combine = plan_.combine_payload.value();
   const double dispatch = plan_.dispatch_payload.value();
   for (std::size_t r = 0; r < into_rank_.size(); ++r) {

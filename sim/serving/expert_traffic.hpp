@@ -19,6 +19,7 @@ struct LayerTraffic {
   std::vector<std::int32_t> rows_per_slot;  ///< [slots] tokens
   std::vector<double> dispatch_bytes;       ///< [links], empty unless the layout dispatches
   std::vector<double> combine_bytes;        ///< [links]
+  std::vector<double> copies_into;          ///< [placement ranks] token copies that arrive, only with expert TP
 };
 
 class ExpertTraffic {
@@ -30,6 +31,7 @@ public:
 
 private:
   void draw_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
+  void count_arrivals(const DispatchTraffic& dispatch, LayerTraffic& out) const;
   void draw_aggregate(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
   void draw_loads(int step, int moe_layer, std::int64_t tokens, LayerTraffic& out) const;
   void split_over_replicas(int step, int moe_layer, LayerTraffic& out) const;

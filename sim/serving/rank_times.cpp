@@ -24,10 +24,11 @@ OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBat
   const Architecture& model = scenario.model;
   const Precision& precision = scenario.precision;
   const int tp = plan.layout.spec.attention_tp;
+  const double own = plan.layout.spreads_tokens() ? tokens / tp : tokens;
   const auto seconds = [&](const std::vector<Op>& ops) { return total_time(*plan.kernels, ops).value(); };
   return {seconds(attention_ops(model, precision, batch, tp)),
-          model.moe ? seconds(routing_ops(model, precision, tokens)) : 0,
-          model.moe ? seconds(shared_expert_ops(model, precision, tokens, tp)) : 0,
+          model.moe ? seconds(routing_ops(model, precision, own)) : 0,
+          model.moe ? seconds(shared_expert_ops(model, precision, own, plan.layout.shared_expert_tp())) : 0,
           model.dense_layers() > 0 ? seconds(dense_ffn_ops(model, precision, tokens, tp)) : 0,
           finished > 0 ? seconds(head_ops(model, precision, finished, tp)) : 0};
 }

@@ -175,23 +175,40 @@ TEST_CASE("Experts with redundant slots must divide over the ranks once the slot
                     "layout.experts.ep: got 16, expected a divisor of 8 experts + 0 redundant = 8 slots");
 }
 
-TEST_CASE("Layouts L5 to L8 are refused by name", "[layout]") {
-  CHECK_THROWS_WITH(layout_of(4, 8, 32, 1, deepseek()),
-                    "layout: layout L5 (attention tp and dp together with expert parallelism) is not modelled yet; use "
-                    "attention tp alone (L2) or dp alone (L3, L4)");
-  CHECK_THROWS_WITH(
-      layout_of(8, 4, 4, 8, deepseek()),
-      "layout: layout L6 (tensor parallel in a node, expert parallel across nodes) is not modelled yet; use "
-      "attention tp or dp alone with experts ep alone");
-  const std::string l7 =
-      "layout: layout L7 (experts split over tensor-parallel ranks beside ep or attention dp) is not modelled yet; use "
-      "experts tp 1 with ep, or attention tp = experts tp with ep 1 and dp 1";
-  CHECK_THROWS_WITH(layout_of(8, 1, 4, 2), l7);
-  CHECK_THROWS_WITH(layout_of(1, 8, 4, 2), l7);
-  CHECK_THROWS_WITH(layout_of(1, 8, 1, 8), l7);
+TEST_CASE("Pipeline parallelism (L8) is refused by name", "[layout]") {
   CHECK_THROWS_WITH(make_layout({.attention_tp = 2, .expert_tp = 2, .pp = 4}, mixtral(), 8, AllToAll::automatic),
                     "layout.pp: layout L8 (pipeline parallelism 4) is not modelled yet; use 1");
-  CHECK_THROWS_AS(layout_of(4, 8, 32, 1, deepseek()), NotModelledYet);
+}
+
+TEST_CASE("Attention groups that dispatch (L5) spread their tokens and hold shared experts whole", "[layout]") {
+  const Layout layout = layout_of(4, 8, 32, 1, deepseek());
+  CHECK(layout.kind == LayoutKind::data_expert_a2a);
+  CHECK(layout.spreads_tokens());
+  CHECK(layout.shared_expert_tp() == 1);
+  REQUIRE(layout.attention_tp_groups.size() == 8);
+  CHECK(layout.attention_tp_groups[1] == std::vector<int>{4, 5, 6, 7});
+  CHECK(layout.ep_group.size() == 32);
+  CHECK(layout.dp_rank_of(7) == 1);
+  CHECK(layout.expert_rank_of(7) == 7);
+  CHECK_FALSE(layout_of(8, 1, 8, 1).spreads_tokens());  // L2: every rank keeps every token
+}
+
+TEST_CASE("Experts cut over a node and spread over nodes (L6) form groups of consecutive ranks", "[layout]") {
+  const Layout layout = layout_of(8, 4, 4, 8, deepseek());
+  CHECK(layout.kind == LayoutKind::data_expert_a2a);
+  REQUIRE(layout.expert_tp_groups.size() == 4);
+  CHECK(layout.expert_tp_groups[3].front() == 24);
+  CHECK(layout.expert_rank_of(23) == 2);
+}
+
+TEST_CASE("Expert tensor parallelism (L7) need not be as wide as attention's", "[layout]") {
+  CHECK(layout_of(8, 1, 4, 2).kind == LayoutKind::tensor_expert);    // every rank has every token: no dispatch
+  CHECK(layout_of(1, 8, 4, 2).kind == LayoutKind::data_expert_a2a);  // 4 groups of 2 GPUs
+  CHECK(layout_of(1, 8, 1, 8).kind == LayoutKind::data_expert_a2a);  // one group: tokens are only gathered
+  CHECK(layout_of(2, 4, 4, 2, mixtral(), AllToAll::allgather_reducescatter).kind == LayoutKind::data_expert_gather);
+  CHECK_THROWS_WITH(layout_of(1, 8, 4, 4),
+                    "layout: got attention tp 1 x dp 8 = 8 ranks, expected as many as experts "
+                    "ep 4 x tp 4 = 16");
 }
 
 TEST_CASE("An all-to-all asked of a layout that dispatches nothing is refused, not ignored", "[layout]") {

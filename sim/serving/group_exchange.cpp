@@ -1,0 +1,42 @@
+#include "sim/serving/group_exchange.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+namespace moesim {
+
+GroupExchange::GroupExchange(const Topology& topology, const std::vector<std::vector<int>>& groups,
+                             Collective collective, const CollectiveParameters& parameters)
+    : seconds_(static_cast<std::size_t>(topology.gpus()), 0.0), link_bytes_(topology.links().size(), 0.0) {
+  constexpr Bytes kProbe{1e6};
+  for (const auto& ranks : groups) {
+    const GroupCollective once = collective(topology, ranks, kProbe, parameters);
+    const GroupCollective twice = collective(topology, ranks, 2 * kProbe, parameters);
+    Group group{ranks, 2 * once.time - twice.time, (twice.time - once.time).value() / kProbe.value(), {}};
+    std::vector<double> bytes(link_bytes_.size(), 0.0);
+    add_link_bytes(topology, ranks, Bytes{once.sent_per_gpu / kProbe}, bytes);
+    for (std::size_t link = 0; link < bytes.size(); ++link)
+      if (bytes[link] > 0) group.share.emplace_back(static_cast<LinkId>(link), bytes[link]);
+    groups_.push_back(std::move(group));
+  }
+}
+
+void GroupExchange::run(std::span<const double> message) {
+  if (message.size() != groups_.size())
+    throw std::invalid_argument{fmt::format("messages of {} groups, expected {}", message.size(), groups_.size())};
+  std::fill(link_bytes_.begin(), link_bytes_.end(), 0.0);
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    const Group& group = groups_[g];
+    const double took = message[g] > 0 ? group.latency.value() + group.seconds_per_byte * message[g] : 0;
+    for (int rank : group.ranks) seconds_[static_cast<std::size_t>(rank)] = took;
+    for (const auto& [link, share] : group.share) link_bytes_[static_cast<std::size_t>(link)] += share * message[g];
+  }
+}
+
+Seconds GroupExchange::longest() const {
+  return Seconds{*std::max_element(seconds_.begin(), seconds_.end())};
+}
+
+}  // namespace moesim

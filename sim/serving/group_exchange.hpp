@@ -1,0 +1,42 @@
+#pragma once
+// One collective in many groups of ranks at once, each with a message of its own.
+
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "models/collectives/collectives.hpp"
+
+namespace moesim {
+
+/// all_gather or reduce_scatter in groups that share no link, laid out once: their times are a latency and a time per
+/// byte.
+class GroupExchange {
+public:
+  using Collective = GroupCollective (*)(const Topology&, std::span<const int>, Bytes, const CollectiveParameters&);
+
+  GroupExchange(const Topology& topology, const std::vector<std::vector<int>>& groups, Collective collective,
+                const CollectiveParameters& parameters);
+
+  /// message [groups] : bytes gathered (or reduced) in each group; a group without any takes no time.
+  /// Throws std::invalid_argument for another number of groups.
+  void run(std::span<const double> message);
+
+  /// Of the last run.
+  std::span<const double> seconds() const { return seconds_; }        ///< [GPUs of the topology]
+  std::span<const double> link_bytes() const { return link_bytes_; }  ///< [links]
+  Seconds longest() const;
+
+private:
+  struct Group {
+    std::vector<int> ranks;
+    Seconds latency;
+    double seconds_per_byte;
+    std::vector<std::pair<LinkId, double>> share;  ///< bytes on a link per byte of message
+  };
+
+  std::vector<Group> groups_;
+  std::vector<double> seconds_, link_bytes_;
+};
+
+}  // namespace moesim
