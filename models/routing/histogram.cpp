@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "models/units/csv_reader.hpp"
 #include "models/routing/layer_numbers.hpp"
+#include "models/units/csv_reader.hpp"
 
 namespace moesim {
 
@@ -56,11 +56,10 @@ private:
   std::vector<std::set<std::string>> seen_;
 };
 
-void check_counts(const std::map<int, std::vector<double>>& counts, const RoutingSpec& spec, const MoeSpec& moe,
-                  int last_expert) {
-  if (last_expert + 1 < moe.experts)
-    throw InputError{spec.file, fmt::format("experts 0 to {}", last_expert),
-                     fmt::format("counts of experts 0 to {}", moe.experts - 1)};
+/// Sums of one domain by the file's layer numbers.
+using LayerCounts = std::map<int, std::vector<double>>;
+
+void check_counts(const LayerCounts& counts, const RoutingSpec& spec, const MoeSpec& moe) {
   for (const auto& [layer, of_expert] : counts) {
     const auto chosen = std::count_if(of_expert.begin(), of_expert.end(), [](double n) { return n > 0; });
     if (chosen < moe.top_k)
@@ -69,33 +68,81 @@ void check_counts(const std::map<int, std::vector<double>>& counts, const Routin
   }
 }
 
+class HistogramReader {
+public:
+  HistogramReader(const RoutingSpec& spec, const Architecture& model, std::string_view domain_column)
+      : csv_{spec.file},
+        spec_{spec},
+        model_{model},
+        layer_column_{csv_.require("layer")},
+        expert_column_{csv_.require("expert")},
+        count_column_{csv_.require("count")},
+        domain_column_{domain_column.empty() ? -1 : csv_.require(domain_column)},
+        persistence_column_{csv_.find("persistence")},
+        filter_{csv_, spec} {}
+
+  Histograms read() {
+    while (csv_.next())
+      if (filter_.passes()) read_row();
+    if (counts_.empty()) throw filter_.nothing_left(spec_);
+    if (last_expert_ + 1 < model_.moe->experts)
+      throw InputError{spec_.file, fmt::format("experts 0 to {}", last_expert_),
+                       fmt::format("counts of experts 0 to {}", model_.moe->experts - 1)};
+    Histograms all;
+    for (const auto& [domain, counts] : counts_) all.domains.push_back(finish(domain, counts));
+    for (const auto& [layer, value] : persistence_) all.persistence.push_back(value);
+    return all;
+  }
+
+private:
+  void read_row() {
+    const int layer = csv_.index(layer_column_, 0, model_.layers - 1, "layer");
+    const int expert = csv_.index(expert_column_, 0, model_.moe->experts - 1, "expert");
+    const std::string domain{domain_column_ < 0 ? std::string_view{} : csv_.field(domain_column_)};
+    auto& of_expert = counts_[domain][layer];
+    of_expert.resize(static_cast<std::size_t>(model_.moe->experts), 0.0);
+    of_expert[static_cast<std::size_t>(expert)] += csv_.amount(count_column_, "count");
+    last_expert_ = std::max(last_expert_, expert);
+    if (persistence_column_ >= 0) read_persistence(layer);
+  }
+
+  void read_persistence(int layer) {
+    const double value = csv_.amount(persistence_column_, "persistence");
+    const auto [known, is_new] = persistence_.try_emplace(layer, value);
+    if (value >= 1 || known->second != value)
+      throw InputError{
+          csv_.place(persistence_column_), fmt::format("persistence {}", value),
+          value >= 1 ? "a number from 0 to below 1" : fmt::format("{} as above in layer {}", known->second, layer)};
+  }
+
+  Histograms::Domain finish(const std::string& domain, const LayerCounts& counts) const {
+    std::set<int> found;
+    for (const auto& [layer, of_expert] : counts) found.insert(layer);
+    match_layers(found, model_, spec_.file, domain.empty() ? "rows" : fmt::format("rows of {}", domain));
+    check_counts(counts, spec_, *model_.moe);
+    Histograms::Domain of{domain, {}};
+    for (const auto& [layer, of_expert] : counts) of.counts.insert(of.counts.end(), of_expert.begin(), of_expert.end());
+    return of;
+  }
+
+  CsvReader csv_;
+  const RoutingSpec& spec_;
+  const Architecture& model_;
+  int layer_column_, expert_column_, count_column_, domain_column_, persistence_column_;
+  RowFilter filter_;
+  std::map<std::string, LayerCounts> counts_;
+  std::map<int, double> persistence_;
+  int last_expert_ = -1;
+};
+
 }  // namespace
 
+Histograms load_histograms(const RoutingSpec& spec, const Architecture& model, std::string_view domain_column) {
+  return HistogramReader{spec, model, domain_column}.read();
+}
+
 std::vector<double> load_histogram(const RoutingSpec& spec, const Architecture& model) {
-  const MoeSpec& moe = *model.moe;
-  CsvReader csv{spec.file};
-  const int layer_column = csv.require("layer"), expert_column = csv.require("expert"),
-            count_column = csv.require("count");
-  RowFilter filter{csv, spec};
-  std::map<int, std::vector<double>> counts;  // by the file's layer numbers
-  int last_expert = -1;
-  while (csv.next()) {
-    if (!filter.passes()) continue;
-    const int layer = csv.index(layer_column, 0, model.layers - 1, "layer");
-    const int expert = csv.index(expert_column, 0, moe.experts - 1, "expert");
-    auto& of_expert = counts[layer];
-    of_expert.resize(static_cast<std::size_t>(moe.experts), 0.0);
-    of_expert[static_cast<std::size_t>(expert)] += csv.amount(count_column, "count");
-    last_expert = std::max(last_expert, expert);
-  }
-  if (counts.empty()) throw filter.nothing_left(spec);
-  std::set<int> found;
-  for (const auto& [layer, of_expert] : counts) found.insert(layer);
-  match_layers(found, model, spec.file, "rows");
-  check_counts(counts, spec, moe, last_expert);
-  std::vector<double> all;
-  for (const auto& [layer, of_expert] : counts) all.insert(all.end(), of_expert.begin(), of_expert.end());
-  return all;
+  return load_histograms(spec, model, {}).domains.front().counts;
 }
 
 }  // namespace moesim

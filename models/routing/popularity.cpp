@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include "models/routing/histogram.hpp"
+#include "models/routing/logits.hpp"
+#include "models/routing/mixture.hpp"
 #include "models/routing/routing.hpp"
 #include "models/routing/shares.hpp"
 #include "models/routing/token_design.hpp"
@@ -57,8 +59,9 @@ bool fits_kept_groups(const RouterShape& shape, std::span<const double> inclusio
   return kept <= shape.kept;
 }
 
-/// Water-filled below the largest cap at which a token law of the router exists, found within 2 % of the range.
-std::vector<double> realisable(const RouterShape& shape, std::span<const double> shares) {
+}  // namespace
+
+std::vector<double> realisable_inclusion(const RouterShape& shape, std::span<const double> shares) {
   const auto works = [&](const std::vector<double>& inclusion) {
     return shape.groups == 1 || (fits_kept_groups(shape, inclusion) && can_realise(shape, inclusion));
   };
@@ -77,11 +80,46 @@ std::vector<double> realisable(const RouterShape& shape, std::span<const double>
   return best;
 }
 
+namespace {
+
+/// Independent lognormal shares of median 1.
+std::vector<double> lognormal(int experts, double sigma, Random random) {
+  std::vector<double> shares(static_cast<std::size_t>(experts));
+  for (double& share : shares) share = std::exp(sigma * random.normal());
+  return shares;
+}
+
+/// Independent loads of density ~ x^-alpha on [least, most], by the inverse of the distribution function.
+std::vector<double> power_law(const RoutingSpec& spec, int experts, Random random) {
+  std::vector<double> loads(static_cast<std::size_t>(experts));
+  for (double& load : loads) load = power_law_quantile(spec.alpha, spec.least, spec.most, random.uniform());
+  return loads;
+}
+
 void check_parameters(const RoutingSpec& spec) {
   if (spec.kind == RoutingKind::zipf && !(std::isfinite(spec.exponent) && spec.exponent >= 0))
     throw InputError{"routing.exponent", fmt::format("{}", spec.exponent), "a finite number >= 0"};
   if (spec.kind == RoutingKind::dirichlet && !(std::isfinite(spec.concentration) && spec.concentration > 0))
     throw InputError{"routing.concentration", fmt::format("{}", spec.concentration), "a finite number > 0"};
+  if (spec.kind == RoutingKind::power_law && !(spec.most >= spec.least))
+    throw InputError{"routing.max", fmt::format("{}", spec.most), fmt::format("at least routing.min, {}", spec.least)};
+}
+
+/// Shares of one layer, any scale; empty where no formula gives them.
+std::vector<double> shares_of_layer(const RoutingSpec& spec, int experts, Random random) {
+  switch (spec.kind) {
+    case RoutingKind::zipf:
+    case RoutingKind::markov:
+      return shuffled_zipf(experts, spec.exponent, random);
+    case RoutingKind::dirichlet:
+      return dirichlet(experts, spec.concentration, random);
+    case RoutingKind::lognormal:
+      return lognormal(experts, spec.sigma, random);
+    case RoutingKind::power_law:
+      return power_law(spec, experts, random);
+    default:
+      return {};
+  }
 }
 
 }  // namespace
@@ -93,18 +131,23 @@ ExpertPopularity expert_popularity(const RoutingSpec& spec, const Architecture& 
   const RouterShape shape = shape_of(moe.router, moe.experts, moe.top_k);
   ExpertPopularity popularity{model.moe_layers(), moe.experts, moe.top_k, {}, spec.kind == RoutingKind::balanced};
   const auto experts = static_cast<std::size_t>(moe.experts);
+  if (spec.kind == RoutingKind::mixture) {
+    popularity.inclusion = mean_inclusion(load_mixture(spec, model));
+    return popularity;
+  }
   std::vector<double> counts;
   if (spec.kind == RoutingKind::histogram) counts = load_histogram(spec, model);
   if (spec.kind == RoutingKind::trace) counts = trace_counts(spec, model);
+  if (spec.kind == RoutingKind::logits) counts = estimate_inclusion(spec, model, seed);
   for (int l = 0; l < popularity.layers; ++l) {
     const Random random{seed, Purpose::popularity, 0, static_cast<std::uint32_t>(l)};
-    std::vector<double> inclusion(experts, static_cast<double>(moe.top_k) / moe.experts);
-    if (spec.kind == RoutingKind::zipf)
-      inclusion = realisable(shape, shuffled_zipf(moe.experts, spec.exponent, random));
-    else if (spec.kind == RoutingKind::dirichlet)
-      inclusion = realisable(shape, dirichlet(moe.experts, spec.concentration, random));
-    else if (!counts.empty())
-      inclusion = realisable(shape, std::span{counts}.subspan(static_cast<std::size_t>(l) * experts, experts));
+    auto shares = shares_of_layer(spec, moe.experts, random);
+    if (!counts.empty()) {
+      const auto first = counts.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(l) * experts);
+      shares.assign(first, first + moe.experts);
+    }
+    const auto inclusion = shares.empty() ? std::vector<double>(experts, static_cast<double>(moe.top_k) / moe.experts)
+                                          : realisable_inclusion(shape, shares);
     popularity.inclusion.insert(popularity.inclusion.end(), inclusion.begin(), inclusion.end());
   }
   return popularity;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,23 +11,53 @@
 #include <vector>
 
 #include "models/llm/architecture.hpp"
+#include "models/routing/capacity.hpp"
 
 namespace moesim {
 
-enum class RoutingKind { uniform, balanced, zipf, dirichlet, histogram, trace };
+enum class RoutingKind {
+  uniform,
+  balanced,
+  zipf,
+  dirichlet,
+  lognormal,
+  power_law,
+  histogram,
+  mixture,
+  markov,
+  logits,
+  expert_choice,
+  trace
+};
 std::string_view name_of(RoutingKind kind);
 
 enum class Sampler { automatic, token, aggregate };
 
 struct RoutingSpec {
   RoutingKind kind = RoutingKind::uniform;
-  double exponent = 0;       ///< zipf: share of the i-th popular expert ~ i^-exponent
-  double concentration = 0;  ///< dirichlet a: shares ~ Dir(a, ..., a)
-  std::string file;          ///< histogram (layer,expert,count) or trace (seq,pos,layer,e0..), .csv or .csv.gz
+  double exponent = 0;                    ///< zipf, markov: share of the i-th popular expert ~ i^-exponent
+  double concentration = 0;               ///< dirichlet a: shares ~ Dir(a, ..., a)
+  double sigma = 0;                       ///< lognormal: sd of a share's logarithm; logits: of a token's logits
+  double alpha = 0, least = 0, most = 0;  ///< power_law: density of a load ~ x^-alpha between least and most
+  double spread = 1;                      ///< logits, expert_choice: sd of the experts' mean logits
+  int domains = 1;                        ///< logits, expert_choice: kinds of requests, each with its mean logits
+  std::string file;  ///< histogram, mixture (layer,expert,count) or trace (seq,pos,layer,e0..), .csv or .csv.gz
   std::vector<std::pair<std::string, std::string>>
-      where;  ///< histogram: keep rows whose column has this value (domain = ...)
+      where;                             ///< histogram, mixture: keep rows whose column has this value (domain = ...)
+  std::string domain_column = "domain";  ///< mixture: the file's column that names the domain
+  std::vector<std::pair<std::string, double>> weights;  ///< mixture: share of requests of each domain, any scale
+  double affinity = 0;                ///< markov, mixture: chance that a token follows its layer before
+  std::optional<double> persistence;  ///< markov, mixture: chance to repeat the token before; none: the file's column
+  CapacitySpec capacity;
+  int request_tokens = 0;  ///< 0: token t of a step is sequence t, at position `step`; n: n tokens in a row, a request
   Sampler sampler = Sampler::automatic;
 };
+
+/// Whether the law of a layer's loads is that of independent tokens of one popularity, so that AggregateSampler draws
+/// it. Otherwise (tokens that depend on each other, or another law of a token) only the token sampler does.
+bool has_aggregate_law(RoutingKind kind);
+/// Whether a token's routes come from router logits, so that it has gate weights and next-best experts.
+bool has_logits(RoutingKind kind);
 
 /// Chance that a token takes expert e in MoE layer l: inclusion[l][e], summing to k, none above 1.
 struct ExpertPopularity {
@@ -43,10 +74,11 @@ struct ExpertPopularity {
 
 /// Target popularity of every layer: shares times k, water-filled so that no expert exceeds every token (shares.hpp).
 /// Where a router that keeps few groups cannot serve popular experts in many groups, the cap is lowered until it can.
-/// Histogram files have columns layer, expert, count and any others; rows that pass `where` are added up. Layers are
-/// numbered as in the model or 0 .. MoE layers - 1. A trace gives the shares of its tokens.
-/// Throws InputError for an unreadable file, a missing layer, an expert out of range, a bad number, each with its
-/// place; std::invalid_argument for a dense model.
+/// A mixture gives the mean of its domains; logits an estimate from 8,192 tokens per layer (the samplers do not use
+/// it). Histogram files have columns layer, expert, count and any others; rows that pass `where` are added up. Layers
+/// are numbered as in the model or 0 .. MoE layers - 1. A trace gives the shares of its tokens. Throws InputError for
+/// an unreadable file, a missing layer, an expert out of range, a bad number, each with its place;
+/// std::invalid_argument for a dense model.
 ExpertPopularity expert_popularity(const RoutingSpec& spec, const Architecture& model, std::uint64_t seed);
 
 /// Recorded tokens: experts[token][layer][k].
@@ -71,10 +103,19 @@ public:
   virtual void draw(std::uint32_t step, int layer, std::uint32_t token, std::span<int> out) const = 0;
   virtual int top_k() const = 0;
   virtual int experts() const = 0;
+
+  /// Experts of tokens 0 .. tokens - 1 of a step: out [tokens * width], -1 where a token has fewer. Returns the width:
+  /// top_k, except where experts choose their tokens.
+  virtual int draw_all(std::uint32_t step, int layer, std::int64_t tokens, std::vector<int>& out) const;
+  /// What the router thought of every expert for this token: selection (higher is better, minus infinity outside the
+  /// kept groups) and gate weight, both [experts]. Throws std::logic_error unless has_logits.
+  virtual void preferences(std::uint32_t step, int layer, std::uint32_t token, std::span<double> selection,
+                           std::span<double> gate) const;
 };
 /// balanced deals a random order of the experts to the tokens, k at a time; trace replays its tokens in order, every
-/// step from another place. Draws depend on (seed, step, layer, token) alone. Throws NotModelledYet for balanced
-/// routing whose deal does not fit the kept groups; InputError as load_routing_trace.
+/// step from another place; mixture and markov: see correlated.hpp; logits and expert_choice: see logits.hpp. Draws
+/// depend on (seed, step, layer, token) alone. Throws NotModelledYet for balanced routing whose deal does not fit the
+/// kept groups; InputError as load_routing_trace and expert_popularity.
 std::unique_ptr<TokenSampler> make_token_sampler(const RoutingSpec& spec, const Architecture& model,
                                                  const ExpertPopularity& popularity, std::uint64_t seed);
 

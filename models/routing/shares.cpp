@@ -64,6 +64,14 @@ std::vector<double> water_fill(std::span<const double> shares, int top_k, double
   }
 }
 
+double power_law_quantile(double alpha, double least, double most, double u) {
+  const double power = 1 - alpha;
+  // Near alpha = 1 the distribution function is the logarithm.
+  if (std::abs(power) < 1e-9) return least * std::pow(most / least, u);
+  const double low = std::pow(least, power), high = std::pow(most, power);
+  return std::pow(low + u * (high - low), 1 / power);
+}
+
 double imbalance(std::span<const double> load) {
   double sum = 0, most = 0;
   for (const double n : load) {
@@ -83,12 +91,41 @@ std::string_view name_of(RoutingKind kind) {
       return "zipf";
     case RoutingKind::dirichlet:
       return "dirichlet";
+    case RoutingKind::lognormal:
+      return "lognormal";
+    case RoutingKind::power_law:
+      return "power_law";
     case RoutingKind::histogram:
       return "histogram";
+    case RoutingKind::mixture:
+      return "mixture";
+    case RoutingKind::markov:
+      return "markov";
+    case RoutingKind::logits:
+      return "logits";
+    case RoutingKind::expert_choice:
+      return "expert_choice";
     case RoutingKind::trace:
       return "trace";
   }
   return "";
+}
+
+bool has_aggregate_law(RoutingKind kind) {
+  switch (kind) {
+    case RoutingKind::mixture:        // tokens of one request share a domain
+    case RoutingKind::markov:         // layers and steps depend on each other
+    case RoutingKind::logits:         // another law of a token than the conditional Poisson design
+    case RoutingKind::expert_choice:  // loads are fixed, and a token's number of experts varies
+    case RoutingKind::trace:
+      return false;
+    default:
+      return true;
+  }
+}
+
+bool has_logits(RoutingKind kind) {
+  return kind == RoutingKind::logits;
 }
 
 }  // namespace moesim

@@ -19,4 +19,7 @@ std::vector<double> zipf_shares(int experts, double exponent);
 /// Throws std::invalid_argument for a negative or non-finite share, a zero sum, or cap * experts < top_k.
 std::vector<double> water_fill(std::span<const double> shares, int top_k, double cap = 1.0);
 
+/// Quantile of the density ~ x^-alpha on [least, most], 0 < least <= most: u in [0, 1].
+double power_law_quantile(double alpha, double least, double most, double u);
+
 }  // namespace moesim

@@ -2,8 +2,10 @@
 #include <memory>
 #include <stdexcept>
 
+#include "models/routing/correlated.hpp"
 #include "models/routing/deal.hpp"
 #include "models/routing/layer_designs.hpp"
+#include "models/routing/logits.hpp"
 #include "models/routing/routing.hpp"
 #include "models/routing/token_tables.hpp"
 #include "models/units/random.hpp"
@@ -76,11 +78,27 @@ private:
 
 }  // namespace
 
+int TokenSampler::draw_all(std::uint32_t step, int layer, std::int64_t tokens, std::vector<int>& out) const {
+  const auto k = static_cast<std::size_t>(top_k());
+  out.resize(static_cast<std::size_t>(tokens) * k);
+  for (std::size_t t = 0; t < static_cast<std::size_t>(tokens); ++t)
+    draw(step, layer, static_cast<std::uint32_t>(t), std::span{out}.subspan(t * k, k));
+  return top_k();
+}
+
+void TokenSampler::preferences(std::uint32_t, int, std::uint32_t, std::span<double>, std::span<double>) const {
+  throw std::logic_error{"this routing has no router scores"};
+}
+
 std::unique_ptr<TokenSampler> make_token_sampler(const RoutingSpec& spec, const Architecture& model,
                                                  const ExpertPopularity& popularity, std::uint64_t seed) {
   if (!model.moe) throw std::invalid_argument{model.name + " has no experts to route to"};
   if (spec.kind == RoutingKind::trace)
     return std::make_unique<TraceSampler>(load_routing_trace(spec.file, model), model.moe->experts);
+  if (spec.kind == RoutingKind::mixture || spec.kind == RoutingKind::markov)
+    return make_correlated_sampler(spec, model, popularity, seed);
+  if (spec.kind == RoutingKind::logits) return make_logit_sampler(spec, model, seed);
+  if (spec.kind == RoutingKind::expert_choice) return make_expert_choice_sampler(spec, model, seed);
   const RouterShape shape = shape_of(model.moe->router, popularity.experts, popularity.top_k);
   if (spec.kind == RoutingKind::balanced) return std::make_unique<DealSampler>(shape, popularity.layers, seed);
   return std::make_unique<DesignSampler>(shape, popularity, seed);

@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 
-#include "models/units/csv_reader.hpp"
 #include "models/routing/layer_numbers.hpp"
 #include "models/routing/routing.hpp"
+#include "models/units/csv_reader.hpp"
 
 namespace moesim {
 

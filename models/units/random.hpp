@@ -15,6 +15,9 @@ enum class Purpose : std::uint32_t {
   dp_imbalance,    ///< tokens per data-parallel rank
   audit,
   test,
+  request_domain,  ///< which kind of request a request is
+  persistence,     ///< whether a token repeats the one before it, or follows its layer before
+  bootstrap,
 };
 
 /// The numbers keyed on (seed, purpose, step, layer, item), in order.
