@@ -20,12 +20,11 @@ struct ExpertLoads {
 ///   - .csv or .csv.gz with the columns layer, expert and count, in any order. Rows that differ only in further columns
 ///     (domain, window) are added up, and such a column is named in summed_over;
 ///   - .csv or .csv.gz with one row per layer and one number per expert, with or without a header; a first column
-///   called
-///     layer numbers the layers, else they are 0, 1, ...;
+///     called layer numbers the layers, else they are 0, 1, ...;
 ///   - .json with one array of numbers per layer.
 /// where: keep the rows whose column has this value; only for the first form.
-/// Throws InputError with file:line: rows of different lengths, a value that is no finite number of 0 or more, an
-/// expert missing in a layer, the same layer and expert twice, a filter that keeps nothing.
+/// Throws InputError with file:line:column: rows of different lengths, a value that is no finite number of 0 or more,
+/// an expert missing in a layer, the same layer and expert twice, a filter that keeps nothing.
 ExpertLoads read_expert_loads(const std::string& file,
                               const std::vector<std::pair<std::string, std::string>>& where = {});
 

@@ -54,10 +54,11 @@ struct PlacementTarget {
 Placement place(const PlacementSpec& spec, const PlacementTarget& target, int layers, int experts,
                 std::span<const double> loads);
 
-/// Read `layer,rank,experts` (experts separated by spaces; .csv or .csv.gz), one row per layer and rank, in any order.
+/// Read the columns layer, rank and experts (separated by spaces) of a .csv or .csv.gz, one row per layer and rank, in
+/// any order. Other columns do not count.
 /// File layers are MoE layers 0, 1, ... Ranks with fewer experts than the fullest get empty slots (-1).
-/// Throws InputError with file:line: another number of ranks or layers, a row twice or missing, an expert out of range,
-/// or one that no rank of a layer holds.
+/// Throws InputError with file:line:column: another number of ranks or layers, a row twice or missing, an expert out of
+/// range, or one that no rank of a layer holds.
 Placement load_placement(const std::string& file, int ranks, int layers, int experts);
 
 /// Load of every rank of a layer when replicas share evenly: sum over its slots of load[e] / replicas[e].

@@ -2,15 +2,12 @@
 
 #include <fmt/format.h>
 
-#include "models/placement/csv.hpp"
 #include "models/placement/placement.hpp"
+#include "models/units/csv_reader.hpp"
 #include "models/units/error.hpp"
-#include "models/units/resources.hpp"
 
 namespace moesim {
 namespace {
-
-constexpr std::string_view kHeader = "layer,rank,experts";
 
 /// The experts of every (layer, rank), as read.
 struct Rows {
@@ -21,31 +18,24 @@ struct Rows {
   std::size_t at(int layer, int rank) const { return static_cast<std::size_t>(layer) * ranks + rank; }
 };
 
-void read_row(const std::string& line, const std::string& where, int experts, Rows& rows) {
-  const auto fields = split_fields(line, ',');
-  if (fields.size() != 3)
-    throw InputError{where, fmt::format("{} fields", fields.size()), fmt::format("3: {}", kHeader)};
-  const int layer = parse_index(fields[0], where, "layer", 0, rows.layers - 1);
-  const int rank = parse_index(fields[1], where, "rank", 0, rows.ranks - 1);
-  const std::size_t row = rows.at(layer, rank);
-  if (rows.seen[row]) throw InputError{where, fmt::format("layer {}, rank {} again", layer, rank), "one row for each"};
-  rows.seen[row] = true;
-  for (std::string_view expert : split_fields(fields[2], ' '))
-    if (!expert.empty()) rows.experts[row].push_back(parse_index(expert, where, "expert", 0, experts - 1));
-  if (rows.experts[row].size() > static_cast<std::size_t>(experts))
-    throw InputError{where, fmt::format("{} experts on one rank", rows.experts[row].size()),
-                     fmt::format("at most the model's {}", experts)};
-}
-
-Rows read_rows(const std::string& file, int ranks, int layers, int experts) {
-  const auto lines = read_lines(file);
-  if (lines.empty() || lines[0] != kHeader)
-    throw InputError{place_in(file, 1), lines.empty() ? "nothing" : fmt::format("'{}'", lines[0].substr(0, 60)),
-                     fmt::format("the header {}", kHeader)};
+Rows read_rows(CsvReader& csv, int ranks, int layers, int experts) {
+  const int layer_column = csv.require("layer"), rank_column = csv.require("rank"),
+            experts_column = csv.require("experts");
   const std::size_t count = static_cast<std::size_t>(layers) * ranks;
   Rows rows{layers, ranks, std::vector<std::vector<int>>(count), std::vector<bool>(count, false)};
-  for (std::size_t i = 1; i < lines.size(); ++i)
-    if (!lines[i].empty()) read_row(lines[i], place_in(file, i + 1), experts, rows);
+  while (csv.next()) {
+    const int layer = csv.index(layer_column, 0, layers - 1, "layer");
+    const int rank = csv.index(rank_column, 0, ranks - 1, "rank");
+    const std::size_t row = rows.at(layer, rank);
+    if (rows.seen[row])
+      throw InputError{csv.place(rank_column), fmt::format("layer {}, rank {} again", layer, rank), "one row for each"};
+    rows.seen[row] = true;
+    for (const std::string_view expert : csv.words(experts_column))
+      rows.experts[row].push_back(csv.index(expert, 0, experts - 1, "expert"));
+    if (rows.experts[row].size() > static_cast<std::size_t>(experts))
+      throw InputError{csv.place(experts_column), fmt::format("{} experts on one rank", rows.experts[row].size()),
+                       fmt::format("at most the model's {}", experts)};
+  }
   return rows;
 }
 
@@ -70,7 +60,8 @@ void check_experts_present(const std::string& file, const Placement& placement) 
 }  // namespace
 
 Placement load_placement(const std::string& file, int ranks, int layers, int experts) {
-  const Rows rows = read_rows(file, ranks, layers, experts);
+  CsvReader csv{file};
+  const Rows rows = read_rows(csv, ranks, layers, experts);
   check_rows_complete(file, rows);
 
   std::size_t slots_per_rank = 0;

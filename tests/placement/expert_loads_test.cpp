@@ -63,26 +63,31 @@ TEST_CASE("Rows that differ in another column are added up or filtered", "[place
   CHECK(read("layer,expert,count,share\n0,0,1,0.25\n0,1,3,0.75\n").summed_over.empty());
   // rows that differ in nothing are a mistake, whatever the constant columns
   CHECK_THROWS_WITH(read("domain,layer,expert,count\nlaw,0,0,1\nlaw,0,0,1\n"),
-                    "loads_under_test.csv:3: got layer 0, expert 0 again, expected one row for each");
+                    "loads_under_test.csv:3:7: got layer 0, expert 0 again, expected one row for each");
 }
 
 TEST_CASE("A recording that is broken is refused with its place", "[placement]") {
-  CHECK_THROWS_WITH(read(""), "loads_under_test.csv: got nothing, expected expert counts");
-  CHECK_THROWS_WITH(read("1,2,3\n4,5\n"), "loads_under_test.csv:2: got 2 experts, expected 3 as in the rows before");
-  CHECK_THROWS_WITH(read("a,b\n1,2\n1,2,3\n"), "loads_under_test.csv:3: got 3 fields, expected 2 as in the header");
-  CHECK_THROWS_WITH(read("1,2\n3,-4\n"), "loads_under_test.csv:2: got -4, expected a finite count, 0 or more");
-  CHECK_THROWS_WITH(read("1,2\n3,nan\n"), "loads_under_test.csv:2: got nan, expected a finite count, 0 or more");
-  CHECK_THROWS_WITH(read("1,2\n3,inf\n"), "loads_under_test.csv:2: got inf, expected a finite count, 0 or more");
-  CHECK_THROWS_WITH(read("1,2\n3,\n"), "loads_under_test.csv:2: got '', expected a number");
+  CHECK_THROWS_WITH(read(""),
+                    "loads_under_test.csv:1:1: got no header line, expected the names of the columns or numbers, "
+                    "separated by commas");
+  CHECK_THROWS_WITH(read("1,2,3\n4,5\n"),
+                    "loads_under_test.csv:2:1: got 2 fields, expected 3 fields as in the first line");
+  CHECK_THROWS_WITH(read("a,b\n1,2\n1,2,3\n"),
+                    "loads_under_test.csv:3:1: got 3 fields, expected 2 fields as in the header");
+  CHECK_THROWS_WITH(read("1,2\n3,-4\n"), "loads_under_test.csv:2:3: got count \"-4\", expected a finite number >= 0");
+  CHECK_THROWS_WITH(read("1,2\n3,nan\n"), "loads_under_test.csv:2:3: got count \"nan\", expected a finite number >= 0");
+  CHECK_THROWS_WITH(read("1,2\n3,inf\n"), "loads_under_test.csv:2:3: got count \"inf\", expected a finite number >= 0");
+  CHECK_THROWS_WITH(read("1,2\n3,\n"), "loads_under_test.csv:2:3: got count \"\", expected a finite number >= 0");
   CHECK_THROWS_WITH(read("layer,a\n1,2\n1,2\n"),
-                    "loads_under_test.csv:3: got layer 1 after layer 1, expected ascending layers");
+                    "loads_under_test.csv:3:1: got layer 1 after layer 1, expected ascending layers");
   CHECK_THROWS_WITH(read("a,b\n"), "loads_under_test.csv: got no rows, expected one row per layer");
   const std::string head = "layer,expert,count\n";
-  CHECK_THROWS_WITH(read(head + "0,0,1\n0,1,x\n"), "loads_under_test.csv:3: got 'x', expected a number");
+  CHECK_THROWS_WITH(read(head + "0,0,1\n0,1,x\n"),
+                    "loads_under_test.csv:3:5: got count \"x\", expected a finite number >= 0");
   CHECK_THROWS_WITH(read(head + "0,0,1\n0,0,1\n"),
-                    "loads_under_test.csv:3: got layer 0, expert 0 again, expected one row for each");
+                    "loads_under_test.csv:3:3: got layer 0, expert 0 again, expected one row for each");
   CHECK_THROWS_WITH(read(head + "0,0,1\n0,-1,1\n"),
-                    "loads_under_test.csv:3: got expert '-1', expected a whole number from 0 to 65535");
+                    "loads_under_test.csv:3:3: got expert \"-1\", expected a whole number from 0 to 65535");
   CHECK_THROWS_WITH(read(head), "loads_under_test.csv: got no rows, expected at least one row that the filter keeps");
 }
 
@@ -104,14 +109,14 @@ TEST_CASE("JSON that is no table of counts is refused", "[placement]") {
   CHECK_THROWS_WITH(json("[[1,2],[3]]"),
                     "loads_under_test.json: layer 1: got 1 experts, expected 2 as in the rows before");
   CHECK_THROWS_WITH(json("[[1,null]]"), "loads_under_test.json: layer 0: got null, expected an array of counts");
-  CHECK_THROWS_WITH(json("[[1,-2]]"), "loads_under_test.json: layer 0: got -2, expected a finite count, 0 or more");
+  CHECK_THROWS_WITH(json("[[1,-2]]"), "loads_under_test.json: layer 0: got count -2, expected a finite number >= 0");
 }
 
 TEST_CASE("A filter needs its column and keeps something", "[placement]") {
   const std::string text = "domain,layer,expert,count\nlaw,0,0,1\n";
-  CHECK_THROWS_WITH(
-      read(text, {{"domian", "law"}}),
-      "loads_under_test.csv: got no column domian, expected one of domain, layer, expert, count; did you mean domain?");
+  CHECK_THROWS_WITH(read(text, {{"domian", "law"}}),
+                    "loads_under_test.csv:1:1: got columns domain, layer, expert, count, expected a column domian; did "
+                    "you mean domain?");
   CHECK_THROWS_WITH(read(text, {{"domain", "art"}}),
                     "loads_under_test.csv: got no rows, expected at least one row that the filter keeps");
   CHECK_THROWS_WITH(

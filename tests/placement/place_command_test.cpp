@@ -97,9 +97,9 @@ TEST_CASE("Bad input to place is exit 2 and one line", "[placement]") {
     std::string message;
   };
   const auto [text, arguments, message] = GENERATE(values<Case>({
-      {"1,2\n3\n", {"--gpus", "2"}, "place_under_test.csv:2: got 1 experts, expected 2 as in the rows before"},
-      {"1,-2\n", {"--gpus", "2"}, "place_under_test.csv:1: got -2, expected a finite count, 0 or more"},
-      {"1,nan\n", {"--gpus", "2"}, "got nan, expected a finite count"},
+      {"1,2\n3\n", {"--gpus", "2"}, "place_under_test.csv:2:1: got 1 fields, expected 2 fields as in the first line"},
+      {"1,-2\n", {"--gpus", "2"}, "place_under_test.csv:1:3: got count \"-2\", expected a finite number >= 0"},
+      {"1,nan\n", {"--gpus", "2"}, "got count \"nan\", expected a finite number"},
       {"layer,expert,count\n0,1,4\n", {"--gpus", "2"}, "got no row for layer 0, expert 0"},
       {"1,2,3\n", {"--gpus", "2"}, "3 experts + 0 redundant = 3 slots, expected a multiple of the 2 ranks"},
       {"1,2\n", {"--gpus", "0"}, "placement ranks: got 0, expected a whole number, 1 or more"},

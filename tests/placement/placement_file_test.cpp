@@ -41,29 +41,36 @@ TEST_CASE("Ranks with fewer experts get empty slots", "[placement]") {
   CHECK(placement.expert_of == std::vector<int>{0, 1, 2, -1});
 }
 
+TEST_CASE("A placement file's columns may come in any order, with others between", "[placement]") {
+  const Placement placement = read("experts,note,rank,layer\n1,a,0,0\n0,b,1,0\n", 2, 1, 2);
+  CHECK(placement.expert_of == std::vector<int>{1, 0});
+}
+
 TEST_CASE("A placement file that does not fit is refused with its line", "[placement]") {
   const std::string head = "layer,rank,experts\n";
-  CHECK_THROWS_WITH(read("rank,layer,experts\n", 2, 1, 2),
-                    "placement_under_test.csv:1: got 'rank,layer,experts', expected the header layer,rank,experts");
-  CHECK_THROWS_WITH(read("", 2, 1, 2),
-                    "placement_under_test.csv:1: got nothing, expected the header layer,rank,experts");
+  CHECK_THROWS_WITH(
+      read("rank,layers,experts\n", 2, 1, 2),
+      "placement_under_test.csv:1:1: got columns rank, layers, experts, expected a column layer; did you mean layers?");
+  CHECK_THROWS_WITH(
+      read("", 2, 1, 2),
+      "placement_under_test.csv:1:1: got no header line, expected the names of the columns, separated by commas");
   CHECK_THROWS_WITH(read(head + "0,0\n", 2, 1, 2),
-                    "placement_under_test.csv:2: got 2 fields, expected 3: layer,rank,experts");
+                    "placement_under_test.csv:2:1: got 2 fields, expected 3 fields as in the header");
   CHECK_THROWS_WITH(read(head + "0,0,0\n0,2,1\n", 2, 1, 2),
-                    "placement_under_test.csv:3: got rank '2', expected a whole number from 0 to 1");
+                    "placement_under_test.csv:3:3: got rank \"2\", expected a whole number from 0 to 1");
   CHECK_THROWS_WITH(read(head + "0,0,0 x\n", 2, 1, 2),
-                    "placement_under_test.csv:2: got expert 'x', expected a whole number from 0 to 1");
+                    "placement_under_test.csv:2:7: got expert \"x\", expected a whole number from 0 to 1");
   CHECK_THROWS_WITH(read(head + "0,0,0 7\n", 2, 1, 2),
-                    "placement_under_test.csv:2: got expert '7', expected a whole number from 0 to 1");
+                    "placement_under_test.csv:2:7: got expert \"7\", expected a whole number from 0 to 1");
   CHECK_THROWS_WITH(read(head + "0,0,0\n0,0,1\n", 2, 1, 2),
-                    "placement_under_test.csv:3: got layer 0, rank 0 again, expected one row for each");
+                    "placement_under_test.csv:3:3: got layer 0, rank 0 again, expected one row for each");
   CHECK_THROWS_WITH(read(head + "0,0,0 1\n", 2, 1, 2),
                     "placement_under_test.csv: got no row for layer 0, rank 1, expected 1 layers x 2 ranks = 2 rows");
   CHECK_THROWS_WITH(
       read(head + "0,0,0\n0,1,0\n", 2, 1, 2),
       "placement_under_test.csv: got no rank holds expert 1 in layer 0, expected all 2 experts in every layer");
   CHECK_THROWS_WITH(read(head + "0,0,0 1 0\n", 2, 1, 2),
-                    "placement_under_test.csv:2: got 3 experts on one rank, expected at most the model's 2");
+                    "placement_under_test.csv:2:5: got 3 experts on one rank, expected at most the model's 2");
 }
 
 TEST_CASE("A file states its replicas itself", "[placement]") {
