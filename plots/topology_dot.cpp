@@ -26,7 +26,12 @@ std::string node_style(const Vertex& vertex) {
       return fmt::format("style=filled, fillcolor=\"{}\", fontcolor=\"{}\"", rail_colour(vertex.rail).fill,
                          rail_colour(vertex.rail).text);
     case VertexKind::nvswitch:
+    case VertexKind::pcie_switch:
+    case VertexKind::root_complex:
+    case VertexKind::nic:
     case VertexKind::spine:
+    case VertexKind::core:
+    case VertexKind::router:
       break;
   }
   return fmt::format("style=filled, fillcolor=\"{}\", fontcolor=white", kSwitchGrey);

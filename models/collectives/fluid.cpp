@@ -26,8 +26,7 @@ std::vector<BytesPerSecond> achieved_bandwidths(const Topology& topology, const 
   std::vector<BytesPerSecond> bandwidth;
   bandwidth.reserve(topology.links().size());
   for (const Link& link : topology.links())
-    bandwidth.push_back(link.capacity *
-                        (link.tier == Tier::nvlink ? parameters.nvlink_efficiency : parameters.nic_efficiency));
+    bandwidth.push_back(link.capacity * efficiency_of(parameters, link.tier));
   return bandwidth;
 }
 

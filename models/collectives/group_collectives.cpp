@@ -90,7 +90,7 @@ public:
       const auto& link = topology_.links()[static_cast<std::size_t>(load_[i].first)];
       double bytes = 0;
       for (const LinkId id = load_[i].first; i < load_.size() && load_[i].first == id; ++i) bytes += load_[i].second;
-      const double efficiency = link.tier == Tier::nvlink ? parameters.nvlink_efficiency : parameters.nic_efficiency;
+      const double efficiency = efficiency_of(parameters, link.tier);
       longest = std::max(longest, bytes / (link.capacity.value() * efficiency));
     }
     return Seconds{longest};

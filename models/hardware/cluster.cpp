@@ -1,6 +1,11 @@
 #include "models/hardware/cluster.hpp"
 
+#include <algorithm>
 #include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "models/units/error.hpp"
 
 namespace moesim {
 
@@ -24,6 +29,18 @@ std::string_view name_of(FabricKind kind) {
       return "single_node";
     case FabricKind::rail_optimised:
       return "rail-optimised";
+    case FabricKind::multi_rail:
+      return "multi-rail";
+    case FabricKind::rail_only:
+      return "rail-only";
+    case FabricKind::fat_tree:
+      return "fat-tree";
+    case FabricKind::dragonfly:
+      return "dragonfly";
+    case FabricKind::torus:
+      return "torus";
+    case FabricKind::graph:
+      return "graph";
   }
   throw std::invalid_argument{"unknown FabricKind"};
 }
@@ -48,6 +65,56 @@ std::string_view name_of(SpreadPolicy policy) {
       return "spray";
   }
   throw std::invalid_argument{"unknown SpreadPolicy"};
+}
+
+int ClusterSpec::gpus() const {
+  if (groups.empty()) return nodes * gpus_per_node;
+  int sum = 0;
+  for (const NodeGroup& group : groups) sum += group.count * group.gpus_per_node;
+  return sum;
+}
+
+std::vector<NodeGroup> node_groups(const ClusterSpec& cluster) {
+  if (!cluster.groups.empty()) return cluster.groups;
+  return {{.gpu = cluster.gpu,
+           .count = cluster.nodes,
+           .gpus_per_node = cluster.gpus_per_node,
+           .nics_per_node = cluster.nics_per_node,
+           .nic = cluster.fabric.nic,
+           .links = cluster.links.value_or(cluster.gpu.links),
+           .shape = cluster.shape}};
+}
+
+const Gpu& gpu_of(const ClusterSpec& cluster, int rank) {
+  if (rank < 0 || rank >= cluster.gpus())
+    throw std::invalid_argument{fmt::format("GPU {} of {}", rank, cluster.gpus())};
+  int first = 0;
+  for (const NodeGroup& group : cluster.groups) {
+    first += group.count * group.gpus_per_node;
+    if (rank < first) return group.gpu;
+  }
+  return cluster.gpu;
+}
+
+bool has_equal_nodes(const ClusterSpec& cluster) {
+  return std::all_of(cluster.groups.begin(), cluster.groups.end(), [&](const NodeGroup& group) {
+    return group.gpu.name == cluster.groups.front().gpu.name &&
+           group.gpus_per_node == cluster.groups.front().gpus_per_node;
+  });
+}
+
+void check_served(const ClusterSpec& cluster) {
+  for (const NodeGroup& group : cluster.groups) {
+    const NodeGroup& first = cluster.groups.front();
+    if (group.gpu.name != first.gpu.name)
+      throw NotModelledYet{"cluster.nodes", fmt::format("a run on {} beside {}", group.gpu.name, first.gpu.name),
+                           "nodes of one GPU (their NICs and links may differ); moesim topo shows the mixed cluster"};
+    if (group.gpus_per_node != first.gpus_per_node)
+      throw NotModelledYet{
+          "cluster.nodes",
+          fmt::format("a run on nodes of {} beside nodes of {} GPUs", group.gpus_per_node, first.gpus_per_node),
+          "nodes with equally many GPUs; moesim topo shows the mixed cluster"};
+  }
 }
 
 }  // namespace moesim

@@ -11,16 +11,11 @@
 
 namespace moesim {
 
-enum class Tier { nvlink, nic, spine };  ///< nvlink: GPU-NVSwitch; nic: GPU-leaf; spine: leaf-spine
-std::string_view name_of(Tier tier);
-
-enum class VertexKind { gpu, nvswitch, leaf, spine };
-
 struct Vertex {
   std::string name;  ///< "n2g5", "n2 nvswitch", "leaf3.0", "spine1"
   VertexKind kind;
-  int node = -1;  ///< of GPUs and NVSwitches
-  int rail = -1;  ///< of GPUs and leaves
+  int node = -1;  ///< of GPUs and what else is in a node
+  int rail = -1;  ///< of leaves; of a GPU its index in the node; of a dragonfly router its group
 };
 
 using LinkId = int;
@@ -39,15 +34,19 @@ struct TierCapacity {
   BytesPerSecond total;
 };
 
-/// Immutable after construction. How many switches there are and how they are cabled: models/hardware/fabric.hpp.
+/// Immutable after construction. How many switches there are and how they are cabled:
+/// models/hardware/switch_network.hpp; what a node is made of: node_shape.hpp.
 ///
-/// Routes are shortest paths; among equal cables SpreadPolicy::ecmp takes the one that a hash of (source NIC,
-/// destination NIC) points at, SpreadPolicy::spray has but one bundle. A single node has no NIC links, a node of one
-/// GPU no NVLinks. GPU g is rank-in-cluster g: node g / gpus_per_node, rail g % gpus_per_node.
+/// Routes: inside a node NVLink where there is any, else PCIe; between nodes by the rail policy, over cheapest paths of
+/// the fabric (dragonfly: minimal; torus: dimension order; custom graph: fewest links). Among equal cables
+/// SpreadPolicy::ecmp takes the one that a hash of (source NIC, destination NIC) points at, SpreadPolicy::spray has but
+/// one bundle. A single node has no NIC links, a node of one GPU no NVLinks. GPU g is rank-in-cluster g; with equal
+/// nodes that is node g / gpus_per_node, index g % gpus_per_node.
 class Topology {
 public:
   /// Throws InputError for a cluster that cannot be built (no nodes, several nodes without a NIC, oversubscription < 1,
-  /// NICs faster than the ports of the named switch), NotModelledYet for one that needs a third switch tier.
+  /// NICs faster than the ports of the named switch, a graph that is not connected ...), NotModelledYet for one that
+  /// needs more switch tiers than its fabric has, or more memory for routes than is sane.
   explicit Topology(const ClusterSpec& cluster);
   ~Topology();
   Topology(Topology&&) noexcept;
@@ -55,9 +54,11 @@ public:
 
   int gpus() const;
   int nodes() const;
-  int gpus_per_node() const;
-  int node_of(int gpu) const { return gpu / gpus_per_node(); }
-  int rail_of(int gpu) const { return gpu % gpus_per_node(); }
+  int gpus_per_node() const;      ///< the most, where nodes differ
+  int node_of(int gpu) const;     ///< throws std::invalid_argument for a GPU that is not there
+  int rail_of(int gpu) const;     ///< its index in the node
+  int first_gpu(int node) const;  ///< throws std::out_of_range
+  int gpus_of_node(int node) const;
 
   std::span<const Vertex> vertices() const;
   std::span<const Link> links() const;
@@ -76,9 +77,14 @@ public:
 
   std::vector<TierCapacity> capacity_per_tier() const;  ///< every tier, also one without links
 
-  int leaves_per_rail()
-      const;  ///< 0: one node. > 1: the nodes do not fit under one leaf, and cross-leaf traffic meets the spine
-  int leaf_of(int gpu) const;  ///< index of the GPU's leaf among the leaves of its rail
+  FabricKind fabric() const;  ///< single_node for one node without a custom graph
+  /// Switches that NICs are plugged into, of one rail; of all where there are no rails. 0: one node, or a custom graph.
+  /// > 1: the nodes do not fit under one leaf, and traffic between leaves meets more switches.
+  int leaves_per_rail() const;
+  int leaf_of(int gpu) const;  ///< index of the switch of the GPU's NIC among those of its rail
+
+  /// What a file of a node left open, and what was taken instead.
+  std::vector<std::string> notes() const;
 
 private:
   struct State;

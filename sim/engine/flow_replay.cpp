@@ -24,7 +24,7 @@ bool travels(const Flow& flow) {
 }
 
 double achieved(const Link& link, const CollectiveParameters& efficiency) {
-  const double share = link.tier == Tier::nvlink ? efficiency.nvlink_efficiency : efficiency.nic_efficiency;
+  const double share = efficiency_of(efficiency, link.tier);
   return link.capacity.value() * share;
 }
 

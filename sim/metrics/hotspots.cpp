@@ -130,8 +130,8 @@ private:
   /// Time beyond a tier whose links in use all carried their mean.
   void add_links(std::vector<Hotspot>& found) const {
     const auto links = shape_.topology.links();
-    std::array<double, 3> sum{};
-    std::array<int, 3> used{};
+    std::array<double, kTiers.size()> sum{};
+    std::array<int, kTiers.size()> used{};
     for (std::size_t l = 0; l < links.size(); ++l) {
       if (recorder_.link_busy(l) <= 0) continue;
       sum[static_cast<std::size_t>(links[l].tier)] += recorder_.link_busy(l);
