@@ -10,14 +10,27 @@
 namespace moesim {
 namespace {
 
+/// Tokens of a sequence of this batch, in whole blocks.
+double sequence_tokens(const MemoryInputs& in) {
+  const int block = kv_block_tokens(in.model);
+  return std::ceil((in.batch.context + in.batch.new_tokens) / block) * block;
+}
+
+/// Of such a sequence: layers with a window keep fewer entries than it has tokens.
+Bytes kv_bytes_of_a_token(const MemoryInputs& in) {
+  const int tp = in.layout.spec.attention_tp;
+  if (in.model.windowed_layers() == 0) return kv_bytes_per_token(in.model, in.precision.kv, tp);
+  const double tokens = std::max(1.0, sequence_tokens(in));
+  return kv_bytes_of_sequence(in.model, in.precision.kv, tokens, tp) / tokens;
+}
+
 MemoryLine kv_line(const MemoryInputs& in) {
   const int block = kv_block_tokens(in.model);
-  const double tokens = in.batch.context + in.batch.new_tokens;
-  const double sequences = std::ceil(in.batch.sequences), blocks = std::ceil(tokens / block);
-  const Bytes per_token = kv_bytes_per_token(in.model, in.precision.kv, in.layout.spec.attention_tp);
-  return {"KV cache", "kv", sequences * blocks * block * per_token,
-          fmt::format("{:.0f} sequences x {:.0f} tokens (blocks of {}) x {:.0f} B", sequences, blocks * block, block,
-                      per_token.value())};
+  const double sequences = std::ceil(in.batch.sequences), tokens = sequence_tokens(in);
+  const Bytes per_token = kv_bytes_of_a_token(in);
+  return {"KV cache", "kv", sequences * tokens * per_token,
+          fmt::format("{:.0f} sequences x {:.0f} tokens (blocks of {}) x {:.0f} B{}", sequences, tokens, block,
+                      per_token.value(), in.model.windowed_layers() > 0 ? " (mean, with windows)" : "")};
 }
 
 void append(std::vector<MemoryLine>& lines, std::vector<MemoryLine> more) {
@@ -52,8 +65,7 @@ MemoryFit fit_memory(const MemoryInputs& in) {
   fit.capacity = in.memory_fraction * in.gpu.memory;
   Bytes beside_kv;
   for (const MemoryLine& line : fit.lines) beside_kv += line.bytes;
-  fit.kv_tokens_capacity = whole_blocks(in.model, fit.capacity - beside_kv,
-                                        kv_bytes_per_token(in.model, in.precision.kv, in.layout.spec.attention_tp));
+  fit.kv_tokens_capacity = whole_blocks(in.model, fit.capacity - beside_kv, kv_bytes_of_a_token(in));
   fit.lines.push_back(kv_line(in));
   fit.needed = beside_kv + fit.lines.back().bytes;
   fit.breaking_line = crossing_line(fit.lines, fit.capacity);

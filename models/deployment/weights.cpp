@@ -9,25 +9,13 @@ namespace {
 
 using Count = std::int64_t;
 
-/// Parameters of one attention layer on one of `tp` ranks; tp = 1 is ParameterCounts::attention_per_layer.
-Count attention_parameters(const Architecture& model, int tp) {
-  const AttentionSpec& a = model.attention;
-  const Count d = model.hidden, heads = a.heads / tp;
-  if (a.kind == AttentionKind::mla) {
-    // Down projections and their norms make the latent, which every rank needs whole.
-    const Count qk = Count{a.nope} + a.rope, q_l = a.q_lora, r = a.kv_lora;
-    const Count query = q_l > 0 ? d * q_l + q_l + q_l * heads * qk : d * heads * qk;
-    return query + d * (r + a.rope) + r + r * heads * (Count{a.nope} + a.v_dim) + heads * a.v_dim * d;
-  }
-  const Count q = heads * a.head_dim, kv = Count{kv_heads_of_rank(model, tp)} * a.head_dim;
-  return 2 * d * q + 2 * d * kv + (a.bias ? q + 2 * kv + d : 0) + (a.qk_norm ? Count{2} * a.head_dim : 0);
-}
-
 class WeightLines {
 public:
   void add(const char* name, const std::string& counted, Count parameters, NumberFormat format) {
+    add(name, counted, parameters, format, bytes_of(static_cast<double>(parameters), format));
+  }
+  void add(const char* name, const std::string& counted, Count parameters, NumberFormat format, Bytes bytes) {
     if (parameters == 0) return;
-    const Bytes bytes = bytes_of(static_cast<double>(parameters), format);
     lines_.push_back({name, "weights", bytes,
                       fmt::format("{} = {} parameters x {:.6g} bit ({})", counted, with_commas(parameters),
                                   bits_per_element(format), name_of(format))});
@@ -42,7 +30,8 @@ void add_vocabulary(const MemoryInputs& in, WeightLines& lines) {
   const Count rows = rounded_up(in.model.vocab, in.layout.spec.attention_tp);
   const std::string counted = fmt::format("{} of {} rows x {}", rows, in.model.vocab, in.model.hidden);
   lines.add("embedding", counted, rows * in.model.hidden, in.precision.embedding);
-  if (!in.model.tied_embedding) lines.add("LM head", counted, rows * in.model.hidden, in.precision.embedding);
+  const Count bias = in.model.head_bias ? rows : 0;
+  if (!in.model.tied_embedding) lines.add("LM head", counted, rows * in.model.hidden + bias, in.precision.embedding);
 }
 
 void add_routed_experts(const MemoryInputs& in, WeightLines& lines) {
@@ -50,7 +39,8 @@ void add_routed_experts(const MemoryInputs& in, WeightLines& lines) {
   const Count expert = count_parameters(in.model).per_expert / etp;
   lines.add("expert weights",
             fmt::format("{} layers x {} slots x {} (tp {})", in.model.moe_layers(), slots, with_commas(expert), etp),
-            Count{in.model.moe_layers()} * slots * expert, in.precision.experts);
+            Count{in.model.moe_layers()} * slots * expert, in.precision.experts,
+            static_cast<double>(in.model.moe_layers()) * slots * expert_bytes(in.model, in.precision.experts, etp));
 }
 
 }  // namespace

@@ -12,17 +12,7 @@ namespace {
 /// Bytes of one activation element that enters a GEMM: fp8 kernels quantise their input, block fp8 with one fp32 scale
 /// per 128 elements; weight-only formats keep bf16 (domain B.4).
 double activation_bytes(NumberFormat weights) {
-  switch (weights) {
-    case NumberFormat::fp8_block:
-      return 1 + 4.0 / 128;
-    case NumberFormat::fp8:
-    case NumberFormat::int8:
-      return 1;
-    case NumberFormat::bf16:
-    case NumberFormat::int4_group128:
-      return 2;
-  }
-  return 2;
+  return bits_per_vector_element(activation_format(weights)) / 8;
 }
 
 constexpr double kOutputBytes = 2;  // GEMM outputs are bf16

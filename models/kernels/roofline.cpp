@@ -68,11 +68,9 @@ public:
   }
 
 private:
-  /// Narrow weights run at the fp8 rate where the GPU has one; int4 is weight-only and multiplies in bf16.
+  /// Eight-bit weights run at the fp8 rate where the GPU has one; narrower ones are weight-only and multiply in bf16.
   const TileWaves& waves_of(NumberFormat weights) const {
-    const bool narrow =
-        weights == NumberFormat::fp8 || weights == NumberFormat::fp8_block || weights == NumberFormat::int8;
-    return narrow ? narrow_ : bf16_;
+    return bits_per_vector_element(activation_format(weights)) < 16 ? narrow_ : bf16_;
   }
 
   /// Norms, top-k, permutes: their few FLOPs run on the vector units behind the bytes.

@@ -18,21 +18,27 @@ namespace fs = std::filesystem;
 constexpr std::uintmax_t kLargestFile = 4u << 20;  // the largest published config.json has a few hundred KiB
 constexpr double kMostParameters = 1e17;           // far below what int64 holds, far above any model
 
+/// Other tools write files of their own under the same name.
+void check_hugging_face(const ConfigReader& config) {
+  constexpr const char* kExpected = "a Hugging Face config.json";
+  if (config.has("n_head") && config.has("ffn_embed_dim"))
+    throw InputError{config.where("n_head"), "a model file of llm-analysis", kExpected};
+  if (config.has("n_activated_experts") && config.has("moe_inter_dim"))
+    throw InputError{config.where("n_activated_experts"), "a model file of DeepSeek's own inference code", kExpected};
+}
+
 const ModelClass& class_of(const ConfigReader& config) {
+  check_hugging_face(config);
   std::vector<std::string> names;
   for (const ModelClass& known : model_classes()) names.emplace_back(known.model_type);
   const std::string choices = fmt::format("one of {}", fmt::join(names, ", "));
   const std::string type = config.has("model_type") ? config.found("model_type") : "";
   for (const ModelClass& known : model_classes())
     if (known.model_type == type) return known;
-  const auto& later = types_without_model();
-  if (std::find(later.begin(), later.end(), type) != later.end()) config.not_modelled("model_type", choices);
+  for (const TypeWithoutModel& later : types_without_model())
+    if (later.model_type == type)
+      throw NotModelledYet{config.where("model_type"), fmt::format("{} ({})", type, later.feature), choices};
   config.refuse("model_type", choices, nearest(type, names));
-}
-
-std::vector<std::string_view> joined(std::vector<std::string_view> some, const std::vector<std::string_view>& more) {
-  some.insert(some.end(), more.begin(), more.end());
-  return some;
 }
 
 /// "models/Mixtral/config.json" is Mixtral, "some/mixtral.json" is mixtral.
@@ -61,17 +67,27 @@ int Architecture::moe_layers() const {
   return static_cast<int>(std::count(moe_layer.begin(), moe_layer.end(), true));
 }
 
+int Architecture::windowed_layers() const {
+  return static_cast<int>(std::count(windowed_layer.begin(), windowed_layer.end(), true));
+}
+
+Precision checkpoint_precision(const Architecture& model) {
+  return precision_of(model.checkpoint_format, model.checkpoint_experts);
+}
+
 Architecture parse_architecture(const std::string& text, const std::string& origin) {
   ConfigReader config{text, origin};
   const ModelClass& known = class_of(config);
-  config.know(joined(known.keys, common_keys()), joined(known.without_influence, common_keys_without_influence()));
+  know_keys(config, known);
   Architecture model = known.read(config);
   config.check_all_read();
+  model.model_type = known.model_type;
   if (const double parameters = approximate_total(model); parameters > kMostParameters)
     throw InputError{origin, fmt::format("sizes that make {:.2g} parameters", parameters),
                      fmt::format("at most {:.0g}", kMostParameters)};
   model.name = name_from(origin);
   model.defaulted = config.defaulted();
+  model.left_out = config.left_out();
   return model;
 }
 

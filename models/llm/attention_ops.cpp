@@ -9,21 +9,6 @@
 namespace moesim {
 namespace {
 
-/// Query rows that read K and V from HBM together: 8 tiles of 128 rows run close enough to meet in L2 [assumed].
-constexpr double kRowsPerCacheRead = 8 * 128;
-
-/// Causal attention of n new tokens on p cached ones.
-double pairs(const RankBatch& batch) {
-  return batch.sequences * (batch.new_tokens * batch.context + batch.new_tokens * (batch.new_tokens + 1) / 2);
-}
-
-/// Cache entries read from HBM by all sequences: sum over row groups g of p + min(g rows, n).
-double entries_read(const RankBatch& batch) {
-  const double n = batch.new_tokens;
-  const double groups = batch.phase == Phase::decode ? 1 : std::max(1.0, std::ceil(n / kRowsPerCacheRead));
-  return batch.sequences * (groups * batch.context + kRowsPerCacheRead * groups * (groups - 1) / 2 + n);
-}
-
 int kv_heads_on_rank(const AttentionSpec& a, int tp) {
   if (a.kv_heads % tp != 0 && tp % a.kv_heads != 0)
     throw std::invalid_argument{fmt::format("tp = {} and {} KV heads: neither divides the other", tp, a.kv_heads)};
@@ -36,24 +21,37 @@ Op rope_op(double rotated, double cached, NumberFormat kv) {
           Bytes{2 * kActivationBytes * rotated} + vector_bytes_of(cached, kv), Streaming{}};
 }
 
+/// Of a layer with a window, decode sees only what is in it; a prefill's FLOPs say how much of the context is.
+double context_in_sight(const Architecture& model, Reach reach, const RankBatch& batch) {
+  if (reach == Reach::full || batch.phase == Phase::prefill) return batch.context;
+  return cache_entries_read(model, reach, batch) - batch.new_tokens;
+}
+
 std::vector<Op> grouped_attention_ops(const Architecture& model, const Precision& precision, const RankBatch& batch,
-                                      int tp) {
+                                      int tp, Reach reach) {
   const AttentionSpec& a = model.attention;
-  const double tokens = batch.tokens(), d = model.hidden, width = a.head_dim;
+  const double tokens = batch.tokens(), d = model.hidden, width = a.head_dim, sequences = batch.sequences;
   const double heads = part(a.heads, tp, "heads"), kv_heads = kv_heads_on_rank(a, tp);
-  const double qk = tokens * (heads + kv_heads) * width;
-  const AttentionCore core{batch.phase, a.kind, batch.sequences, batch.new_tokens, batch.context, heads,
-                           kv_heads,    width,  false,           precision.kv};
-  const Bytes cache = vector_bytes_of(entries_read(batch) * 2 * kv_heads * width, precision.kv);
+  const bool rotates = reach == Reach::windowed || !a.rope_in_windows_only;
+  const double qk = rotates ? tokens * (heads + kv_heads) * width : 0;
+  const AttentionCore core{
+      batch.phase, a.kind, sequences, batch.new_tokens, context_in_sight(model, reach, batch), heads,
+      kv_heads,    width,  false,     precision.kv};
+  const Bytes cache =
+      vector_bytes_of(sequences * cache_entries_read(model, reach, batch) * 2 * kv_heads * width, precision.kv);
+  const Bytes sinks{a.sinks ? kActivationBytes * heads : 0};
 
   std::vector<Op> ops{residual_norm_op("attention norm", tokens, d)};
-  ops.push_back(
-      gemm_op("qkv", OpClass::attention_projection, {tokens, (heads + 2 * kv_heads) * width, d, precision.weights}));
-  if (a.qk_norm) ops.push_back(plain_norm_op("q and k norm", qk));
+  ops.push_back(gemm_op("qkv", OpClass::attention_projection,
+                        {tokens, (heads + 2 * kv_heads) * width, d, precision.weights}, a.bias));
+  if (a.qk_norm != QkNorm::none && rotates) ops.push_back(plain_norm_op("q and k norm", qk));
   ops.push_back(rope_op(qk, tokens * 2 * kv_heads * width, precision.kv));
-  ops.push_back({"attention core", OpClass::attention_core, Flops{4 * heads * width * pairs(batch)},
-                 Bytes{2 * kActivationBytes * tokens * heads * width} + cache, core});
-  ops.push_back(gemm_op("o", OpClass::attention_projection, {tokens, d, heads * width, precision.weights}));
+  ops.push_back({"attention core", OpClass::attention_core,
+                 Flops{4 * heads * width * sequences * attended_pairs(model, reach, batch)},
+                 Bytes{2 * kActivationBytes * tokens * heads * width} + cache + sinks, core});
+  ops.push_back(
+      gemm_op("o", OpClass::attention_projection, {tokens, d, heads * width, precision.weights}, a.output_bias));
+  if (model.norms_per_layer == 4) ops.push_back(plain_norm_op("post attention norm", tokens * d));
   return ops;
 }
 
@@ -91,11 +89,13 @@ void add_absorbed_core(const Architecture& model, const Precision& precision, co
   const double tokens = batch.tokens(), rank = a.kv_lora, entry = rank + a.rope;
   const AttentionCore core{batch.phase, a.kind, batch.sequences, batch.new_tokens, batch.context, heads, 1,
                            entry,       true,   precision.kv};
-  const Bytes cache = vector_bytes_of(entries_read(batch) * entry, precision.kv);
+  const Bytes cache =
+      vector_bytes_of(batch.sequences * cache_entries_read(model, Reach::full, batch) * entry, precision.kv);
   const double nope = a.nope, v = a.v_dim;
 
   ops.push_back(per_head_op("absorb q", tokens, heads, nope, rank, {tokens, heads * rank, nope, precision.weights}));
-  ops.push_back({"attention core", OpClass::attention_core, Flops{2 * heads * (entry + rank) * pairs(batch)},
+  ops.push_back({"attention core", OpClass::attention_core,
+                 Flops{2 * heads * (entry + rank) * batch.sequences * attended_pairs(model, Reach::full, batch)},
                  Bytes{kActivationBytes * tokens * heads * (entry + rank)} + cache, core});
   ops.push_back(per_head_op("absorb v", tokens, heads, rank, v, {tokens, heads * v, rank, precision.weights}));
 }
@@ -105,14 +105,15 @@ void add_naive_core(const Architecture& model, const Precision& precision, const
                     std::vector<Op>& ops) {
   const AttentionSpec& a = model.attention;
   const double tokens = batch.tokens(), attended = batch.sequences * (batch.context + batch.new_tokens);
-  const double qk = a.head_dim, v = a.v_dim;
+  const double qk = a.head_dim, v = a.v_dim, read = batch.sequences * cache_entries_read(model, Reach::full, batch);
   const AttentionCore core{batch.phase, a.kind, batch.sequences, batch.new_tokens,  batch.context, heads,
                            heads,       qk,     false,           NumberFormat::bf16};
 
   ops.push_back(gemm_op("kv_b", OpClass::attention_projection,
                         {attended, heads * (a.nope + v), static_cast<double>(a.kv_lora), precision.weights}));
-  ops.push_back({"attention core", OpClass::attention_core, Flops{2 * heads * (qk + v) * pairs(batch)},
-                 Bytes{kActivationBytes * heads * (qk + v) * (tokens + entries_read(batch))}, core});
+  ops.push_back({"attention core", OpClass::attention_core,
+                 Flops{2 * heads * (qk + v) * batch.sequences * attended_pairs(model, Reach::full, batch)},
+                 Bytes{kActivationBytes * heads * (qk + v) * (tokens + read)}, core});
 }
 
 std::vector<Op> latent_attention_ops(const Architecture& model, const Precision& precision, const RankBatch& batch,
@@ -132,9 +133,13 @@ std::vector<Op> latent_attention_ops(const Architecture& model, const Precision&
 
 }  // namespace
 
-std::vector<Op> attention_ops(const Architecture& model, const Precision& precision, const RankBatch& batch, int tp) {
+std::vector<Op> attention_ops(const Architecture& model, const Precision& precision, const RankBatch& batch, int tp,
+                              Reach reach) {
+  check_decoder_only(model);
+  if (reach == Reach::windowed && model.attention.window < 1)
+    throw std::invalid_argument{model.name + " has no windowed layers"};
   return model.attention.kind == AttentionKind::mla ? latent_attention_ops(model, precision, batch, tp)
-                                                    : grouped_attention_ops(model, precision, batch, tp);
+                                                    : grouped_attention_ops(model, precision, batch, tp, reach);
 }
 
 }  // namespace moesim

@@ -23,11 +23,11 @@ bool is_comment(std::string_view key) {
   return key.starts_with('_');
 }
 
-/// An int from 0 to kLargestSize, or -1: too large, negative, a float, not a number.
-int as_size(const Json& value) {
+/// An int from 0 to `most`, or -1: too large, negative, a float, not a number.
+int as_size(const Json& value, int most) {
   if (!value.is_number_integer()) return -1;
-  if (value.is_number_unsigned() && value.get<std::uint64_t>() > kLargestSize) return -1;
-  return static_cast<int>(std::clamp<std::int64_t>(value.get<std::int64_t>(), -1, kLargestSize));
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(most)) return -1;
+  return static_cast<int>(std::clamp<std::int64_t>(value.get<std::int64_t>(), -1, most));
 }
 
 }  // namespace
@@ -62,10 +62,30 @@ void ConfigReader::know_section(const std::string& section, const std::vector<st
   }
 }
 
+void ConfigReader::rename(std::string_view key, std::string_view in_file) {
+  renamed_.emplace(key, in_file);
+}
+
+void ConfigReader::enter(const std::string& section, std::vector<std::string_view> read,
+                         const std::vector<std::string_view>& without_influence) {
+  if (!is_object(section)) refuse(section, "an object");
+  std::vector<std::string_view> known = read;
+  known.insert(known.end(), without_influence.begin(), without_influence.end());
+  know_section(section, known);
+  to_read_ = std::move(read);
+  section_ = section + ".";
+}
+
+std::string ConfigReader::in_file(std::string_view key) const {
+  const auto renamed = renamed_.find(key);
+  return section_ + (renamed == renamed_.end() ? std::string{key} : renamed->second);
+}
+
 const Json* ConfigReader::value(std::string_view key) const {
-  was_read_.insert(std::string{key});
+  const std::string path = in_file(key);
+  was_read_.insert(path.substr(section_.size()));
   const Json* at = root_.get();
-  std::string_view rest = key;
+  std::string_view rest = path;
   while (at != nullptr) {
     const auto dot = rest.find('.');
     const auto found = at->is_object() ? at->find(std::string{rest.substr(0, dot)}) : at->end();
@@ -82,7 +102,7 @@ bool ConfigReader::has(std::string_view key) const {
 }
 
 bool ConfigReader::is_null(std::string_view key) const {
-  return !has(key) && offsets_.count(key) > 0;
+  return !has(key) && offsets_.count(in_file(key)) > 0;
 }
 
 bool ConfigReader::is_list(std::string_view key) const {
@@ -97,13 +117,13 @@ bool ConfigReader::is_object(std::string_view key) const {
 
 int ConfigReader::size(std::string_view key, int least, int most) {
   const Json* at = value(key);
-  const int size = at == nullptr ? -1 : as_size(*at);
-  if (size < least || size > most) refuse(key, fmt::format("an integer from {} to {}", least, most));
+  const int size = at == nullptr ? -1 : as_size(*at, most);
+  if (size < least) refuse(key, fmt::format("an integer from {} to {}", least, most));
   return size;
 }
 
-int ConfigReader::size_or(std::string_view key, int fallback, std::string_view why, int least) {
-  if (has(key)) return size(key, least);
+int ConfigReader::size_or(std::string_view key, int fallback, std::string_view why, int least, int most) {
+  if (has(key)) return size(key, least, most);
   note_default(key, std::to_string(fallback), why);
   return fallback;
 }
@@ -150,7 +170,7 @@ std::vector<int> ConfigReader::numbers(std::string_view key) const {
   if (at == nullptr) return {};
   std::vector<int> numbers;
   if (!at->is_array()) refuse(key, "a list of integers");
-  for (const Json& item : *at) numbers.push_back(as_size(item));
+  for (const Json& item : *at) numbers.push_back(as_size(item, kLargestSize));
   if (std::find(numbers.begin(), numbers.end(), -1) != numbers.end()) refuse(key, "a list of integers from 0");
   return numbers;
 }
@@ -168,15 +188,16 @@ std::vector<std::string> ConfigReader::texts(std::string_view key) const {
 }
 
 std::string ConfigReader::where(std::string_view key) const {
-  const auto at = offsets_.find(key);
-  const std::string name = shown(std::string{key});
+  const std::string path = in_file(key);
+  const auto at = offsets_.find(path);
+  const std::string name = shown(path);
   if (at == offsets_.end()) return fmt::format("{}: {}", origin_, name);
   return fmt::format("{}:{}: {}", origin_, line_and_column(text_, at->second), name);
 }
 
 std::string ConfigReader::found(std::string_view key) const {
   const Json* at = value(key);
-  if (at == nullptr) return offsets_.count(key) > 0 ? "null" : "nothing";
+  if (at == nullptr) return offsets_.count(in_file(key)) > 0 ? "null" : "nothing";
   return shown(at->is_string() ? at->get<std::string>() : at->dump());
 }
 
@@ -195,8 +216,12 @@ void ConfigReader::only_flag(std::string_view key, bool modelled) {
   if (at->get<bool>() != modelled) not_modelled(key, modelled ? "true" : "false");
 }
 
+void ConfigReader::leave_out(std::string_view key, std::string_view why) {
+  left_out_.push_back(fmt::format("{}: {}", in_file(key), why));
+}
+
 void ConfigReader::note_default(std::string_view key, std::string_view value, std::string_view why) {
-  defaulted_.push_back(fmt::format("{} = {} ({})", key, value, why));
+  defaulted_.push_back(fmt::format("{} = {} ({})", in_file(key), value, why));
 }
 
 void ConfigReader::check_all_read() const {

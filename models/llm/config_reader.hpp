@@ -24,6 +24,14 @@ public:
   ConfigReader(const std::string& text, std::string origin);
   ~ConfigReader();
 
+  /// Files of this class call `key` `in_file` ("section.key" for the second level). Readers below then take `key`, and
+  /// errors name `in_file`.
+  void rename(std::string_view key, std::string_view in_file);
+  /// From here on keys are those inside the object `section`, and `read` is what must be read of it.
+  /// Throws InputError when there is no such object, or when it has a key that is in neither list.
+  void enter(const std::string& section, std::vector<std::string_view> read,
+             const std::vector<std::string_view>& without_influence);
+
   /// The keys that a model class reads, and those that have no influence on what is modelled. Any other key in the file
   /// is an error, except those that start with '_'.
   void know(std::vector<std::string_view> read, const std::vector<std::string_view>& without_influence);
@@ -36,7 +44,7 @@ public:
   bool is_list(std::string_view key) const;
 
   int size(std::string_view key, int least = 1, int most = kLargestSize);  ///< required
-  int size_or(std::string_view key, int fallback, std::string_view why, int least = 1);
+  int size_or(std::string_view key, int fallback, std::string_view why, int least = 1, int most = kLargestSize);
   bool flag_or(std::string_view key, bool fallback, std::string_view why);
   double positive_number_or(std::string_view key, double fallback, std::string_view why);
   std::string word(std::string_view key, const std::vector<std::string>& choices);  ///< required, one of `choices`
@@ -54,20 +62,25 @@ public:
 
   const std::string& origin() const { return origin_; }
   const std::vector<std::string>& defaulted() const { return defaulted_; }
+  const std::vector<std::string>& left_out() const { return left_out_; }
+  /// The file has `key`, and the model leaves it out.
+  void leave_out(std::string_view key, std::string_view why);
   void note_default(std::string_view key, std::string_view value, std::string_view why);
   /// Our own mistake when it throws std::logic_error: a key of the list that no code read.
   void check_all_read() const;
 
 private:
+  std::string in_file(std::string_view key) const;
   const nlohmann::json* value(std::string_view key) const;
 
-  std::string text_, origin_;
+  std::string text_, origin_, section_;
+  std::map<std::string, std::string, std::less<>> renamed_;
   std::unique_ptr<nlohmann::json> root_;
   std::map<std::string, std::size_t, std::less<>> offsets_;
   std::vector<std::string> order_;  ///< top-level keys as they stand in the file
   std::vector<std::string_view> to_read_;
   mutable std::set<std::string, std::less<>> was_read_;
-  std::vector<std::string> defaulted_;
+  std::vector<std::string> defaulted_, left_out_;
 };
 
 }  // namespace moesim

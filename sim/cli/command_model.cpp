@@ -2,7 +2,9 @@
 
 #include "sim/cli/command_model.hpp"
 
+#include <algorithm>
 #include <memory>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -21,8 +23,10 @@ void add_phase(const Architecture& model, const Precision& precision, const Rank
       if (layers > 0) rows.push_back({batch.phase, part, layers, op});
   };
   const double tokens = batch.tokens();
-  add("attention", model.layers, attention_ops(model, precision, batch, 1));
-  add("dense_ffn", model.dense_layers(), dense_ffn_ops(model, precision, tokens, 1));
+  add("attention", model.layers_of(Reach::full), attention_ops(model, precision, batch, 1));
+  if (model.windowed_layers() > 0)
+    add("windowed_attention", model.windowed_layers(), attention_ops(model, precision, batch, 1, Reach::windowed));
+  if (model.dense_layers() > 0) add("dense_ffn", model.dense_layers(), dense_ffn_ops(model, precision, tokens, 1));
   if (model.moe) {
     // Rows dealt out evenly: a single token lands on k experts.
     const auto experts = static_cast<std::size_t>(model.moe->experts);
@@ -46,29 +50,50 @@ std::string human_flops(Flops flops) {
   return fmt::format("{:.4g} {}", value, kUnits[unit]);
 }
 
-std::string shape_text(const Architecture& model) {
+std::string attention_text(const Architecture& model) {
   const AttentionSpec& a = model.attention;
+  if (a.kind == AttentionKind::mla)
+    return fmt::format("  attention   latent (MLA): {} heads of {} + {}, values of {}, latent {}, query latent {}\n",
+                       a.heads, a.nope, a.rope, a.v_dim, a.kv_lora, a.q_lora > 0 ? std::to_string(a.q_lora) : "none");
+  std::string text =
+      fmt::format("  attention   grouped: {} heads of {}, {} KV heads{}{}{}{}\n", a.heads, a.head_dim, a.kv_heads,
+                  a.qk_norm != QkNorm::none ? ", q and k norms" : "", a.bias ? ", biases" : "",
+                  a.sinks ? ", sinks" : "", a.relative_buckets > 0 ? ", relative position biases" : "");
+  if (model.windowed_layers() > 0)
+    text += fmt::format("              {} layers see {} {} tokens, {} the whole context\n", model.windowed_layers(),
+                        a.chunked ? "their chunk of" : "the last", with_commas(a.window), model.layers_of(Reach::full));
+  return text;
+}
+
+std::string experts_text(const Architecture& model) {
+  const MoeSpec& moe = *model.moe;
+  const RouterSpec& r = moe.router;
+  std::string text =
+      fmt::format("  experts     {} of width {}{}{}, {} per token, {} router\n", moe.experts,
+                  with_commas(moe.expert_hidden), model.gated ? "" : ", not gated", moe.bias ? ", with biases" : "",
+                  moe.top_k, r.score == RouterScore::sigmoid ? "sigmoid" : "softmax");
+  if (moe.shared_hidden > 0)
+    text += fmt::format("              and shared experts of width {}{}\n", with_commas(moe.shared_hidden),
+                        moe.shared_gate ? ", behind a gate" : "");
+  if (r.groups > 1) text += fmt::format("              from {} of {} groups\n", r.kept_groups, r.groups);
+  return text;
+}
+
+std::string shape_text(const Architecture& model) {
   std::string text =
       fmt::format("  layers      {} ({} MoE, {} dense), hidden {}, vocabulary {}{}, context {}\n", model.layers,
                   model.moe_layers(), model.dense_layers(), with_commas(model.hidden), with_commas(model.vocab),
                   model.tied_embedding ? " (tied)" : "", with_commas(model.max_context));
-  if (a.kind == AttentionKind::mla) {
-    text += fmt::format("  attention   latent (MLA): {} heads of {} + {}, values of {}, latent {}, query latent {}\n",
-                        a.heads, a.nope, a.rope, a.v_dim, a.kv_lora, a.q_lora > 0 ? std::to_string(a.q_lora) : "none");
-  } else {
-    text += fmt::format("  attention   grouped: {} heads of {}, {} KV heads{}{}\n", a.heads, a.head_dim, a.kv_heads,
-                        a.qk_norm ? ", q and k norms" : "", a.bias ? ", biases" : "");
+  if (model.encoder) {
+    const auto& moe = model.encoder->moe_layer;
+    text += fmt::format("  encoder     {} layers ({} MoE); the layers above are the decoder's\n", model.encoder->layers,
+                        std::count(moe.begin(), moe.end(), true));
   }
-  if (model.dense_hidden > 0) text += fmt::format("  dense FFN   width {}\n", with_commas(model.dense_hidden));
-  if (!model.moe) return text;
-  const RouterSpec& r = model.moe->router;
-  text += fmt::format("  experts     {} of width {}, {} per token, {} router\n", model.moe->experts,
-                      with_commas(model.moe->expert_hidden), model.moe->top_k,
-                      r.score == RouterScore::sigmoid ? "sigmoid" : "softmax");
-  if (model.moe->shared_hidden > 0)
-    text += fmt::format("              and shared experts of width {}\n", with_commas(model.moe->shared_hidden));
-  if (r.groups > 1) text += fmt::format("              from {} of {} groups\n", r.kept_groups, r.groups);
-  return text;
+  text += attention_text(model);
+  if (model.dense_hidden > 0)
+    text +=
+        fmt::format("  dense FFN   width {}{}\n", with_commas(model.dense_hidden), model.gated ? "" : ", not gated");
+  return model.moe ? text + experts_text(model) : text;
 }
 
 std::string parameters_text(const ParameterCounts& counts) {
@@ -85,28 +110,52 @@ std::string parameters_text(const ParameterCounts& counts) {
   return text;
 }
 
+/// The checkpoint's own precision, when it is none of those shown anyway; then those.
+std::vector<std::pair<std::string, Precision>> shown_precisions(const Architecture& model) {
+  std::vector<std::pair<std::string, Precision>> shown;
+  if (model.checkpoint_format != model.checkpoint_experts)
+    shown.emplace_back("checkpoint", checkpoint_precision(model));
+  for (NumberFormat format : kShownFormats) shown.emplace_back(name_of(format), precision_of(format));
+  return shown;
+}
+
+std::string kv_text(const Architecture& model) {
+  std::string text = fmt::format("\n\nKV cache            {} per token in bf16\n",
+                                 human(kv_bytes_per_token(model, NumberFormat::bf16)));
+  if (model.windowed_layers() > 0)
+    text += fmt::format("                    {} for a whole context of {}, with windows\n",
+                        human(kv_bytes_of_sequence(model, NumberFormat::bf16, model.max_context)),
+                        with_commas(model.max_context));
+  return text;
+}
+
 std::string weights_text(const Architecture& model) {
   const ParameterCounts counts = count_parameters(model);
+  const auto shown = shown_precisions(model);
   std::string text = fmt::format("\n{:<18}{:>20}", "weights", "parameters");
-  for (NumberFormat format : kShownFormats) text += fmt::format("{:>16}", name_of(format));
+  for (const auto& [name, precision] : shown) text += fmt::format("{:>16}", name);
   text += "\n";
   for (TensorClass tensor : kTensorClasses) {
     if (counts[tensor] == 0) continue;
     text += fmt::format("  {:<16}{:>20}", name_of(tensor), with_commas(counts[tensor]));
-    for (NumberFormat format : kShownFormats)
-      text += fmt::format("{:>16}", human(weight_bytes(model, precision_of(format))[static_cast<std::size_t>(tensor)]));
+    for (const auto& [name, precision] : shown)
+      text += fmt::format("{:>16}", human(weight_bytes(model, precision)[static_cast<std::size_t>(tensor)]));
     text += "\n";
   }
   text += fmt::format("  {:<16}{:>20}", "total", with_commas(counts.total));
-  for (NumberFormat format : kShownFormats)
-    text += fmt::format("{:>16}", human(total_weight_bytes(model, precision_of(format))));
-  return text + fmt::format("\n\nKV cache            {} per token in bf16\n",
-                            human(kv_bytes_per_token(model, NumberFormat::bf16)));
+  for (const auto& [name, precision] : shown)
+    text += fmt::format("{:>16}", human(total_weight_bytes(model, precision)));
+  return text + kv_text(model);
 }
 
-std::string ops_text(const std::vector<OpRow>& rows, Phase phase, const char* what, NumberFormat format) {
-  std::string text = fmt::format("\n{} in {}, one GPU\n  {:<26}{:>7}{:>18}{:>16}\n", what, name_of(format), "operation",
-                                 "layers", "FLOPs per layer", "HBM per layer");
+std::string format_text(const Precision& precision) {
+  if (precision.weights == precision.experts) return std::string{name_of(precision.weights)};
+  return fmt::format("{}, experts in {}", name_of(precision.weights), name_of(precision.experts));
+}
+
+std::string ops_text(const std::vector<OpRow>& rows, Phase phase, const char* what, const Precision& precision) {
+  std::string text = fmt::format("\n{} in {}, one GPU\n  {:<26}{:>7}{:>18}{:>16}\n", what, format_text(precision),
+                                 "operation", "layers", "FLOPs per layer", "HBM per layer");
   for (const OpRow& row : rows)
     if (row.phase == phase)
       text += fmt::format("  {:<26}{:>7}{:>18}{:>16}\n", row.op.name, row.layers, human_flops(row.op.flops),
@@ -115,22 +164,32 @@ std::string ops_text(const std::vector<OpRow>& rows, Phase phase, const char* wh
   return text + fmt::format("  {:<33}{:>18}{:>16}\n", "all layers", human_flops(sum.flops), human(sum.bytes));
 }
 
-std::string model_text(const Architecture& model, NumberFormat format) {
-  const std::vector<OpRow> rows = all_ops(model, precision_of(format));
-  std::string text =
-      fmt::format("{} ({}), stored in {}\n", model.name, model.model_type, name_of(model.checkpoint_format)) +
-      shape_text(model) + parameters_text(count_parameters(model)) + weights_text(model) +
-      ops_text(rows, Phase::decode, "one decode token at context 4,096", format) +
-      ops_text(rows, Phase::prefill, "a prefill of 4,096 tokens", format);
-  if (!model.defaulted.empty()) text += "\nnot in the file, taken as the model class does\n";
-  for (const std::string& line : model.defaulted) text += "  " + line + "\n";
+std::string listed(const char* title, const std::vector<std::string>& lines) {
+  std::string text = lines.empty() ? "" : fmt::format("\n{}\n", title);
+  for (const std::string& line : lines) text += "  " + line + "\n";
   return text;
+}
+
+std::string model_text(const Architecture& model, const Precision& precision) {
+  const std::vector<OpRow> rows = all_ops(model, precision);
+  std::string text =
+      fmt::format("{} ({}), stored in {}\n", model.name, model.model_type, format_text(checkpoint_precision(model))) +
+      shape_text(model) + parameters_text(count_parameters(model)) + weights_text(model);
+  if (model.encoder) {
+    text += "\nthe operations of an encoder-decoder are not modelled, and no scenario can run it\n";
+  } else {
+    text += ops_text(rows, Phase::decode, "one decode token at context 4,096", precision) +
+            ops_text(rows, Phase::prefill, "a prefill of 4,096 tokens", precision);
+  }
+  return text + listed("not in the file, taken as the model class does", model.defaulted) +
+         listed("in the file, and left out", model.left_out);
 }
 
 }  // namespace
 
 std::vector<OpRow> all_ops(const Architecture& model, const Precision& precision) {
   std::vector<OpRow> rows;
+  if (model.encoder) return rows;
   add_phase(model, precision, {Phase::decode, 1, 1, kShownTokens}, rows);
   add_phase(model, precision, {Phase::prefill, 1, kShownTokens, 0}, rows);
   return rows;
@@ -159,12 +218,13 @@ void add_model_command(CLI::App& app, Globals& globals) {
                       "Format of the linear layers in the operations (default: as the checkpoint is stored)");
   command->callback([options, &globals] {
     const Architecture model = load_architecture(options->model);
-    const NumberFormat format =
-        options->precision.empty() ? model.checkpoint_format : parse_number_format(options->precision, "--precision");
+    const Precision precision = options->precision.empty()
+                                    ? checkpoint_precision(model)
+                                    : precision_of(parse_number_format(options->precision, "--precision"));
     if (globals.json) {
-      fmt::print("{}\n", model_json(model, format));
+      fmt::print("{}\n", model_json(model, precision));
     } else {
-      fmt::print("{}", model_text(model, format));
+      fmt::print("{}", model_text(model, precision));
     }
   });
 }

@@ -25,14 +25,13 @@ struct Work {
 };
 
 /// Every operation of one token at context kShownTokens, and of a prefill of kShownTokens from nothing, on one GPU that
-/// holds the whole model.
+/// holds the whole model. None for an encoder-decoder, whose operations are not modelled.
 std::vector<OpRow> all_ops(const Architecture& model, const Precision& precision);
 
 /// Sum over the rows of a phase and their layers.
 Work total_of(const std::vector<OpRow>& rows, Phase phase);
 
-/// The document of `moesim model --json` (scenarios/schema/model.schema.json), operations with linear layers in
-/// `format`.
-std::string model_json(const Architecture& model, NumberFormat format);
+/// The document of `moesim model --json` (scenarios/schema/model.schema.json), operations in `precision`.
+std::string model_json(const Architecture& model, const Precision& precision);
 
 }  // namespace moesim

@@ -1,5 +1,6 @@
 // The JSON document of `moesim model --json`.
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 
@@ -22,6 +23,11 @@ ordered_json amount(double value) {
   return value;
 }
 
+const char* name_of_norm(QkNorm norm) {
+  constexpr std::array kNames{"none", "head", "full", "unweighted"};
+  return kNames[static_cast<std::size_t>(norm)];
+}
+
 ordered_json attention_json(const AttentionSpec& a) {
   const bool mla = a.kind == AttentionKind::mla;
   ordered_json json{{"kind", mla ? "mla" : "gqa"},
@@ -29,7 +35,12 @@ ordered_json attention_json(const AttentionSpec& a) {
                     {"kv_heads", a.kv_heads},
                     {"head_dim", a.head_dim},
                     {"bias", a.bias},
-                    {"qk_norm", a.qk_norm},
+                    {"output_bias", a.output_bias},
+                    {"qk_norm", name_of_norm(a.qk_norm)},
+                    {"sinks", a.sinks},
+                    {"window", a.window},
+                    {"chunked", a.chunked},
+                    {"relative_buckets", a.relative_buckets},
                     {"latent", nullptr}};
   if (mla)
     json["latent"] = {
@@ -48,6 +59,8 @@ ordered_json moe_json(const MoeSpec& moe) {
           {"top_k", moe.top_k},
           {"expert_hidden", moe.expert_hidden},
           {"shared_hidden", moe.shared_hidden},
+          {"shared_gate", moe.shared_gate},
+          {"bias", moe.bias},
           {"router",
            {{"score", r.score == RouterScore::softmax ? "softmax" : "sigmoid"},
             {"groups", r.groups},
@@ -55,25 +68,42 @@ ordered_json moe_json(const MoeSpec& moe) {
             {"group_score", name_of_group_score(r.group_score)},
             {"normalise_topk", r.normalise_topk},
             {"scale", amount(r.scale)},
-            {"selection_bias", r.selection_bias}}}};
+            {"selection_bias", r.selection_bias},
+            {"bias", r.bias}}}};
+}
+
+std::vector<int> indices(const std::vector<bool>& layers, bool of) {
+  std::vector<int> found;
+  for (std::size_t i = 0; i < layers.size(); ++i)
+    if (layers[i] == of) found.push_back(static_cast<int>(i));
+  return found;
+}
+
+ordered_json encoder_json(const Architecture& model) {
+  if (!model.encoder) return nullptr;
+  return {{"layers", model.encoder->layers}, {"dense_layer_indices", indices(model.encoder->moe_layer, false)}};
 }
 
 ordered_json architecture_json(const Architecture& model) {
-  std::vector<int> dense;
-  for (int i = 0; i < model.layers; ++i)
-    if (!model.moe_layer[static_cast<std::size_t>(i)]) dense.push_back(i);
   return {{"hidden", model.hidden},
           {"layers", model.layers},
           {"moe_layers", model.moe_layers()},
-          {"dense_layer_indices", dense},
+          {"dense_layer_indices", indices(model.moe_layer, false)},
+          {"windowed_layer_indices", indices(model.windowed_layer, true)},
           {"vocab", model.vocab},
           {"tied_embedding", model.tied_embedding},
+          {"head_bias", model.head_bias},
           {"max_context", model.max_context},
+          {"gated", model.gated},
+          {"norms_per_layer", model.norms_per_layer},
+          {"norm_bias", model.norm_bias},
           {"attention", attention_json(model.attention)},
           {"dense_hidden", model.dense_hidden},
           {"moe", model.moe ? moe_json(*model.moe) : ordered_json(nullptr)},
+          {"encoder", encoder_json(model)},
           {"mtp_layers", model.mtp_layers},
-          {"checkpoint_format", name_of(model.checkpoint_format)}};
+          {"checkpoint_format", name_of(model.checkpoint_format)},
+          {"checkpoint_experts", name_of(model.checkpoint_experts)}};
 }
 
 ordered_json parameters_json(const ParameterCounts& counts) {
@@ -89,16 +119,18 @@ ordered_json parameters_json(const ParameterCounts& counts) {
           {"by_class", by_class}};
 }
 
+ordered_json weights_json(const Architecture& model, const Precision& precision) {
+  const auto bytes = weight_bytes(model, precision);
+  ordered_json by_class;
+  for (TensorClass tensor : kTensorClasses)
+    by_class[std::string{name_of(tensor)}] = amount(bytes[static_cast<std::size_t>(tensor)].value());
+  return {{"by_class", by_class}, {"total", amount(total_weight_bytes(model, precision).value())}};
+}
+
 ordered_json weight_bytes_json(const Architecture& model) {
-  ordered_json json;
-  for (NumberFormat format : kShownFormats) {
-    const auto bytes = weight_bytes(model, precision_of(format));
-    ordered_json by_class;
-    for (TensorClass tensor : kTensorClasses)
-      by_class[std::string{name_of(tensor)}] = amount(bytes[static_cast<std::size_t>(tensor)].value());
-    json[std::string{name_of(format)}] = {{"by_class", by_class},
-                                          {"total", amount(total_weight_bytes(model, precision_of(format)).value())}};
-  }
+  ordered_json json{{"checkpoint", weights_json(model, checkpoint_precision(model))}};
+  for (NumberFormat format : kShownFormats)
+    json[std::string{name_of(format)}] = weights_json(model, precision_of(format));
   return json;
 }
 
@@ -107,10 +139,7 @@ const char* name_of_shape(const Op& op) {
   return kNames[op.shape.index()];
 }
 
-}  // namespace
-
-std::string model_json(const Architecture& model, NumberFormat format) {
-  const std::vector<OpRow> rows = all_ops(model, precision_of(format));
+ordered_json ops_json(const std::vector<OpRow>& rows) {
   ordered_json ops = ordered_json::array();
   for (const OpRow& row : rows)
     ops.push_back({{"phase", name_of(row.phase)},
@@ -121,22 +150,37 @@ std::string model_json(const Architecture& model, NumberFormat format) {
                    {"layers", row.layers},
                    {"flops", amount(row.op.flops.value())},
                    {"bytes", amount(row.op.bytes.value())}});
+  return ops;
+}
+
+ordered_json work_json(const std::vector<OpRow>& rows) {
   ordered_json work;
   for (Phase phase : {Phase::decode, Phase::prefill}) {
     const Work sum = total_of(rows, phase);
     work[std::string{name_of(phase)}] = {{"flops", amount(sum.flops.value())}, {"bytes", amount(sum.bytes.value())}};
   }
-  const ordered_json document{{"name", model.name},
-                              {"model_type", model.model_type},
-                              {"architecture", architecture_json(model)},
-                              {"parameters", parameters_json(count_parameters(model))},
-                              {"weight_bytes", weight_bytes_json(model)},
-                              {"kv_bytes_per_token", amount(kv_bytes_per_token(model, NumberFormat::bf16).value())},
-                              {"ops_precision", name_of(format)},
-                              {"ops_tokens", amount(kShownTokens)},
-                              {"ops", ops},
-                              {"work", work},
-                              {"defaulted", model.defaulted}};
+  return work;
+}
+
+}  // namespace
+
+std::string model_json(const Architecture& model, const Precision& precision) {
+  const std::vector<OpRow> rows = all_ops(model, precision);
+  const double longest = model.max_context;
+  const ordered_json document{
+      {"name", model.name},
+      {"model_type", model.model_type},
+      {"architecture", architecture_json(model)},
+      {"parameters", parameters_json(count_parameters(model))},
+      {"weight_bytes", weight_bytes_json(model)},
+      {"kv_bytes_per_token", amount(kv_bytes_per_token(model, NumberFormat::bf16).value())},
+      {"kv_bytes_of_max_context", amount(kv_bytes_of_sequence(model, NumberFormat::bf16, longest).value())},
+      {"ops_precision", {{"weights", name_of(precision.weights)}, {"experts", name_of(precision.experts)}}},
+      {"ops_tokens", amount(kShownTokens)},
+      {"ops", ops_json(rows)},
+      {"work", work_json(rows)},
+      {"defaulted", model.defaulted},
+      {"left_out", model.left_out}};
   return document.dump(2, ' ', false, ordered_json::error_handler_t::replace);
 }
 

@@ -30,18 +30,24 @@ std::vector<Choice> weight_format_choices() {
           now("fp8_per_tensor", NumberFormat::fp8, "8 bits, scales per tensor or channel not counted"),
           now("int8", NumberFormat::int8, "8 bits"),
           now("int4_group128", NumberFormat::int4_group128, "4 bits, one fp16 scale per 128"),
-          later("int4_group32", "4 bits, one scale per 32", "int4_group128"),
-          later("int3_group128", "3 bits", "int4_group128"),
-          later("int2_group128", "2 bits", "int4_group128"),
-          later("mxfp8", "8 bits, one e8m0 scale per 32", "fp8_block"),
-          later("mxfp4", "4 bits, one e8m0 scale per 32", "int4_group128"),
-          later("nvfp4", "4 bits, one fp8 scale per 16", "int4_group128")};
+          now("fp16", NumberFormat::fp16, "16 bits"),
+          now("mxfp8", NumberFormat::mxfp8, "8 bits, one e8m0 scale per 32"),
+          now("int4_group32", NumberFormat::int4_group32, "4 bits, one fp16 scale per 32"),
+          now("int4_group128_asymmetric", NumberFormat::int4_group128_asymmetric,
+              "4 bits, one fp16 scale and a zero point per 128"),
+          now("int3_group128", NumberFormat::int3_group128, "3 bits, one fp16 scale and a zero point per 128"),
+          now("int2_group128", NumberFormat::int2_group128, "2 bits, one fp16 scale and a zero point per 128"),
+          now("mxfp4", NumberFormat::mxfp4, "4 bits, one e8m0 scale per 32; activations bf16"),
+          now("nvfp4", NumberFormat::nvfp4, "4 bits, one fp8 scale per 16; activations bf16")};
 }
 
 std::vector<Choice> stored_format_choices() {
-  return {now("bf16", NumberFormat::bf16, "16 bits"), now("fp8", NumberFormat::fp8, "8 bits, scales not counted"),
-          now("int8", NumberFormat::int8, "8 bits"), later("mxfp8", "8 bits, one e8m0 scale per 32", "fp8"),
-          later("nvfp4", "4 bits, one fp8 scale per 16", "fp8")};
+  return {now("bf16", NumberFormat::bf16, "16 bits"),
+          now("fp8", NumberFormat::fp8, "8 bits, scales not counted"),
+          now("int8", NumberFormat::int8, "8 bits"),
+          now("fp16", NumberFormat::fp16, "16 bits"),
+          now("mxfp8", NumberFormat::mxfp8, "8 bits, one e8m0 scale per 32"),
+          now("nvfp4", NumberFormat::nvfp4, "4 bits, one fp8 scale per 16")};
 }
 
 std::vector<Choice> dispatch_format_choices() {

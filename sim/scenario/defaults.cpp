@@ -44,9 +44,8 @@ int product_if_given(const Settings& settings, std::string_view first, std::stri
 }  // namespace
 
 void fill_precision_defaults(Settings& settings, const Architecture& model) {
-  const std::string checkpoint = weight_format_name(model.checkpoint_format);
-  settings.fill("precision.weights", checkpoint, "checkpoint");
-  settings.fill("precision.experts", checkpoint, "checkpoint");
+  settings.fill("precision.weights", weight_format_name(model.checkpoint_format), "checkpoint");
+  settings.fill("precision.experts", weight_format_name(model.checkpoint_experts), "checkpoint");
   const bool fp8 = settings.choice<NumberFormat>("precision.experts") == NumberFormat::fp8_block;
   settings.fill("precision.dispatch", fp8 ? "fp8_block" : "bf16", "default");
 }

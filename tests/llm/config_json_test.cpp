@@ -53,8 +53,8 @@ TEST_CASE("Nesting is bounded, not followed", "[llm]") {
 
 TEST_CASE("A hostile file makes a short message", "[llm]") {
   CHECK(refusal("{\"" + std::string(100'000, 'k') + "\": 1, \"model_type\": \"llama\"}").size() < 200);
-  CHECK(refusal("{\"model_type\": \"" + std::string(100'000, 'k') + "\"}").size() < 300);
-  CHECK(refusal("{\"model_type\": " + std::string(100'000, 'k')).size() < 300);
+  CHECK(refusal("{\"model_type\": \"" + std::string(100'000, 'k') + "\"}").size() < 500);
+  CHECK(refusal("{\"model_type\": " + std::string(100'000, 'k')).size() < 500);
 }
 
 TEST_CASE("No prefix of a config crashes or is accepted", "[llm]") {

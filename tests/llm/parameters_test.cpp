@@ -36,6 +36,33 @@ constexpr Row kTable[] = {
     {"llama-3.1-405b", 405853388800, 405853388800, 403752042496, 401650696192, 0, 516096},
     {"qwen3-8b", 8190735360, 8190735360, 7568405504, 6946075648, 0, 147456},
     {"qwen3-32b", 32762123264, 32762123264, 31984210944, 31206298624, 0, 262144},
+    {"deepseek-v2", 235741434880, 21375800320, 20851512320, 20327224320, 23592960, 69120},
+    {"kimi-k2", 1026408232448, 32861500928, 31687095808, 30512690688, 44040192, 70272},
+    {"llama-4-maverick", 400711848960, 17184691200, 16150205440, 15115719680, 125829120, 196608},
+    {"gpt-oss-120b", 116829156672, 5711982912, 5132849472, 4553716032, 24891840, 73728},
+    {"gpt-oss-20b", 20914757184, 4187440704, 3608307264, 3029173824, 24891840, 49152},
+    {"olmoe-1b-7b", 6919161856, 1282017280, 1178994688, 1075972096, 6291456, 131072},
+    {"dbrx", 131596523520, 36469708800, 35853146112, 35236583424, 198180864, 163840},
+    {"deepseek-67b", 67425001472, 67425001472, 66586140672, 65747279872, 0, 389120},
+    // An encoder-decoder's token: 2 x heads x 64 x 2 B in every decoder layer; not in the table
+    {"t5-base", 222903552, 222903552, 222903552, 198229248, 0, 36864},
+    {"switch-base-8", 619339008, 222977280, 222977280, 198302976, 4718592, 36864},
+    {"switch-base-128", 7415217408, 224083200, 224083200, 199408896, 4718592, 36864},
+    {"switch-c-2048", 1571308972448, 1728326048, 1728326048, 1661499808, 25559040, 122880},
+    // Not in the table, by hand below.
+    {"deepseek-moe-16b", 16375728128, 2828650496, 2618935296, 2409220096, 8650752, 229376},
+    {"glm-4.5", 352797829024, 33632266144, 32856319904, 32080373664, 23592960, 376832},
+    {"glm-4.5-air", 106852251264, 13424129664, 12803372672, 12182615680, 17301504, 188416},
+    {"qwen1.5-moe-a2.7b", 14315784192, 2689173504, 2378008576, 2066843648, 8650752, 196608},
+    {"qwen2-57b-a14b", 57408658944, 14249270784, 13704732160, 13160193536, 27525120, 57344},
+    {"qwen2.5-72b", 72706203648, 72706203648, 71460495360, 70214787072, 0, 327680},
+    {"qwen3-coder-480b-a35b", 480154875392, 35474765312, 34541270528, 33607775744, 47185920, 253952},
+    {"mistral-7b", 7241732096, 7241732096, 7110660096, 6979588096, 0, 131072},
+    {"llama-4-scout", 107769861120, 17172894720, 16138408960, 15103923200, 125829120, 196608},
+    {"minimax-m2", 228689764864, 11030553088, 10415956480, 9801359872, 14155776, 253952},
+    {"phi-3.5-moe", 41873153344, 6640999744, 6509665600, 6378299392, 78643200, 131072},
+    {"grok-1", 315684820992, 83756587008, 83756587008, 82951280640, 603979776, 262144},
+    {"ernie-4.5-21b-a3b", 21825437888, 3352150208, 3352150208, 3087384768, 11796480, 57344},
 };
 
 double gigabytes(Bytes bytes) {
@@ -64,26 +91,72 @@ TEST_CASE("Every model of the zoo has a row in the table of parameters", "[llm]"
   CHECK(resource_names(Resource::zoo).size() == std::size(kTable));
 }
 
-TEST_CASE("DeepSeek-V2 with its query latent and 160 experts counts 235,741,434,880", "[llm]") {
-  const Architecture model =
-      parse_architecture(R"({"model_type": "deepseek_v2", "vocab_size": 102400, "hidden_size": 5120,
-    "num_hidden_layers": 60, "num_attention_heads": 128, "q_lora_rank": 1536, "kv_lora_rank": 512, "v_head_dim": 128,
-    "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "intermediate_size": 12288, "first_k_dense_replace": 1,
-    "n_routed_experts": 160, "num_experts_per_tok": 6, "moe_intermediate_size": 1536, "n_shared_experts": 2,
-    "topk_method": "group_limited_greedy", "n_group": 8, "topk_group": 3, "max_position_embeddings": 163840})",
-                         "deepseek-v2");
-  const ParameterCounts counts = count_parameters(model);
-  CHECK(counts.total == 235741434880);
-  CHECK(counts.active_without_embedding == 20851512320);
-  CHECK(model.moe->router.group_score == GroupScore::max);
-  CHECK(model.moe->router.kept_groups == 3);
-}
-
 TEST_CASE("DeepSeek-V3's MTP module holds 11,610,068,224 parameters of its own", "[llm]") {
   const ParameterCounts counts = count_parameters(load_architecture("deepseek-v3"));
   CHECK(counts.mtp == 11610068224);
   CHECK(counts.total + counts.mtp == 682636487424);
   CHECK(count_parameters(load_architecture("mixtral-8x7b")).mtp == 0);
+}
+
+// Weight files of GLM-4.5 hold the MTP module with copies of embedding and head: what the Hub counts.
+TEST_CASE("GLM-4.5 with its MTP module counts what its weight files do", "[llm]") {
+  const ParameterCounts air = count_parameters(load_architecture("glm-4.5-air"));
+  CHECK(air.mtp == 2375059584);
+  CHECK(air.total + air.mtp + air[TensorClass::embedding] + air[TensorClass::head] == 110468824832);
+  const ParameterCounts large = count_parameters(load_architecture("glm-4.5"));
+  CHECK(large.total + large.mtp + large[TensorClass::embedding] + large[TensorClass::head] == 358337791296);
+}
+
+TEST_CASE("DeepSeek-V3 with its MTP module's copies of embedding and head is the 685B of its label", "[llm]") {
+  const ParameterCounts counts = count_parameters(load_architecture("deepseek-v3"));
+  CHECK(counts.total + counts.mtp + counts[TensorClass::embedding] + counts[TensorClass::head] == 684489845504);
+}
+
+TEST_CASE("gpt-oss-120b is stored in 65,248,815,744 bytes: experts in mxfp4, their biases and all else in bf16",
+          "[llm]") {
+  const Architecture model = load_architecture("gpt-oss-120b");
+  const Precision precision = checkpoint_precision(model);
+  CHECK(precision.experts == NumberFormat::mxfp4);
+  CHECK(precision.weights == NumberFormat::bf16);
+  // 36 * 128 experts * (24,883,200 weights * 4.25 bit + 8,640 biases * 16 bit), and 2 bytes for all else
+  CHECK(total_weight_bytes(model, precision).value() == 65248815744);
+  CHECK(gigabytes(total_weight_bytes(model, precision)) == Approx(65.25).epsilon(1e-4));
+}
+
+TEST_CASE("An expert of DeepSeek-V3 takes 24.77 MB in nvfp4", "[llm]") {
+  const Architecture model = load_architecture("deepseek-v3");
+  CHECK(expert_bytes(model, NumberFormat::nvfp4).value() == 24772608);  // 44,040,192 * 4.5 / 8
+  // int8: 44,040,192 bytes, and 2 bytes for each of 2 * 2048 + 7168 output channels
+  CHECK(expert_bytes(model, NumberFormat::int8).value() == Approx(44040192 + 2.0 * (2 * 2048 + 7168)));
+  CHECK(8 * expert_bytes(model, NumberFormat::nvfp4, 8).value() == 24772608);
+}
+
+TEST_CASE("Mixtral with 3-bit experts and 4-bit attention takes a fifth (claim 19)", "[llm]") {
+  Precision precision = precision_of(NumberFormat::int4_group128_asymmetric);
+  precision.experts = NumberFormat::int3_group128;
+  const Architecture model = load_architecture("mixtral-8x7b");
+  CHECK(gigabytes(total_weight_bytes(model, precision)) == Approx(18.97).epsilon(5e-4));
+  CHECK(total_weight_bytes(model, {}) / total_weight_bytes(model, precision) == Approx(4.923).epsilon(1e-3));
+}
+
+TEST_CASE("A layer with a window keeps no more than the window", "[llm]") {
+  const Architecture oss = load_architecture("gpt-oss-120b");  // 18 layers slide over 128, 18 see everything
+  // 2 * 8 heads * 64 * 2 B = 2,048 B per layer and token
+  CHECK(kv_bytes_per_layer(oss, NumberFormat::bf16).value() == 2048);
+  CHECK(kv_bytes_of_sequence(oss, NumberFormat::bf16, 100).value() == 36 * 100 * 2048.0);
+  CHECK(kv_bytes_of_sequence(oss, NumberFormat::bf16, 10000).value() == 18 * (10000 + 128) * 2048.0);
+  const Architecture scout = load_architecture("llama-4-scout");  // 36 layers in chunks of 8,192
+  CHECK(scout.windowed_layers() == 36);
+  CHECK(kv_bytes_of_sequence(scout, NumberFormat::bf16, 1e6).value() == (12 * 1e6 + 36 * 8192) * 4096);
+  const Architecture mixtral = load_architecture("mixtral-8x7b");
+  CHECK(kv_bytes_of_sequence(mixtral, NumberFormat::bf16, 1000, 8).value() == 1000 * 131072.0 / 8);
+}
+
+TEST_CASE("On a TP rank attention keeps its share of heads, and a KV head at least", "[llm]") {
+  const Architecture oss = load_architecture("gpt-oss-120b");
+  // 8 heads of 64: 2 * 2880 * 512; one KV head: 2 * 2880 * 64; biases 512 + 2 * 64 + 2880; 8 sinks
+  CHECK(attention_parameters(oss, 8) == 2 * 2880 * 512 + 2 * 2880 * 64 + 512 + 128 + 2880 + 8);
+  CHECK(attention_parameters(oss, 1) == count_parameters(oss).attention_per_layer);
 }
 
 TEST_CASE("A tied embedding is counted once and still multiplied as the head", "[llm]") {
@@ -103,7 +176,9 @@ TEST_CASE("Biases of the attention projections are counted", "[llm]") {
   Architecture model = load_architecture("llama-3.1-8b");
   const std::int64_t plain = count_parameters(model).attention_per_layer;
   model.attention.bias = true;
-  // q 4096, k and v 1024 each, o 4096
+  // q 4096, k and v 1024 each
+  CHECK(count_parameters(model).attention_per_layer == plain + 4096 + 2 * 1024);
+  model.attention.output_bias = true;
   CHECK(count_parameters(model).attention_per_layer == plain + 4096 + 2 * 1024 + 4096);
 }
 
