@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include <fmt/format.h>
@@ -56,11 +57,17 @@ private:
   std::vector<std::set<std::string>> seen_;
 };
 
+constexpr double kMostCounts = 1e15;  // beyond, doubles no longer count one by one
+
 /// Sums of one domain by the file's layer numbers.
 using LayerCounts = std::map<int, std::vector<double>>;
 
 void check_counts(const LayerCounts& counts, const RoutingSpec& spec, const MoeSpec& moe) {
   for (const auto& [layer, of_expert] : counts) {
+    const double sum = std::accumulate(of_expert.begin(), of_expert.end(), 0.0);
+    if (!(sum <= kMostCounts))
+      throw InputError{spec.file, fmt::format("{} counts in layer {}", sum, layer),
+                       fmt::format("at most {}", kMostCounts)};
     const auto chosen = std::count_if(of_expert.begin(), of_expert.end(), [](double n) { return n > 0; });
     if (chosen < moe.top_k)
       throw InputError{spec.file, fmt::format("layer {} with {} experts that were ever chosen", layer, chosen),
