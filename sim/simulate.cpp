@@ -4,6 +4,7 @@
 
 #include "models/units/error.hpp"
 #include "models/units/text.hpp"
+#include "sim/audit.hpp"
 #include "sim/metrics/recorder.hpp"
 #include "sim/serving/batch_run.hpp"
 #include "sim/serving/deployment_plan.hpp"
@@ -94,7 +95,10 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
   if (plan.sampler == Sampler::aggregate && scenario.workload.dp_imbalance > 1)
     notes.push_back("aggregate sampler: dispatch bytes by source take the mean share of each data-parallel rank");
   if (!summary.nic_imbalance) notes.push_back("imbalance.nic is null: no expert traffic crosses a NIC");
-  notes.push_back("audit is null: the flow-level audit of collectives does not exist yet");
+  if (!summary.audit)
+    notes.push_back(scenario.model.moe
+                        ? "audit is null: at this size it costs more than a tenth of the run; --audit N asks"
+                        : "audit is null: a dense model has no expert traffic");
   notes.push_back("uncertainty is null: roofline kernel times carry none");
   notes.push_back("energy is null: power is not modelled yet");
   notes.push_back("invariants.littles_law_error is null and requests.csv has no rows: a batch has no requests");
@@ -106,9 +110,10 @@ MemoryFit check_memory(const Scenario& scenario) {
   return plan_deployment(scenario).memory;
 }
 
-Summary simulate(const Scenario& scenario) {
+Summary simulate(const Scenario& scenario, std::optional<int> audited) {
   const Deployment plan = plan_deployment(scenario);
   require_fit(scenario, plan);
+  const std::optional<Audit> checked = audit(scenario, plan, audited ? *audited : default_audit(scenario, plan));
 
   Recorder recorder{shape_of(scenario, plan)};
   run_batches(scenario, plan, [&](const Event& event) { recorder(event); });
@@ -121,6 +126,7 @@ Summary simulate(const Scenario& scenario) {
   summary.gpus = plan.layout.ranks;
   summary.nodes = scenario.cluster.nodes;
   summary.memory = plan.memory;
+  summary.audit = checked;
   recorder.summarise(summary);
   add_throughput(scenario, summary);
   add_cost(scenario, summary);

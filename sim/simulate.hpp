@@ -1,14 +1,17 @@
 #pragma once
 // A question in, an answer out.
 
+#include <optional>
+
 #include "sim/metrics/summary.hpp"
 #include "sim/scenario/scenario.hpp"
 
 namespace moesim {
 
 /// Builds the deployment, runs it on the simulated clock and sums up. One call per process.
+/// audited: MoE layers to audit, 0 for none; left out, default_audit() says.
 /// Throws InputError, NotModelledYet, Infeasible (the model does not fit: names the line and three remedies), RunError.
-Summary simulate(const Scenario& scenario);
+Summary simulate(const Scenario& scenario, std::optional<int> audited = std::nullopt);
 
 /// The memory fit alone, as simulate would judge it.
 MemoryFit check_memory(const Scenario& scenario);

@@ -1,6 +1,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
@@ -21,6 +22,7 @@ struct RunOptions {
   std::string scenario, out;
   std::vector<std::string> set;
   bool force = false;
+  std::optional<int> audit;
 };
 
 void run(const RunOptions& options, const Globals& globals) {
@@ -28,7 +30,7 @@ void run(const RunOptions& options, const Globals& globals) {
   const Scenario scenario = load_scenario(options.scenario, parse_overrides(options.set));
   const auto folder = choose_result_folder(options.out, scenario.name, options.force);
   try {
-    const Summary summary = simulate(scenario);
+    const Summary summary = simulate(scenario, options.audit);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     write_results(folder, scenario, summary, Seconds{took.count()});
     if (globals.json) {
@@ -54,6 +56,10 @@ void add_run_command(CLI::App& app, Globals& globals) {
       ->allow_extra_args(false);
   command->add_option("--out", options->out, "Result folder (default: a fresh numbered folder under out/)");
   command->add_flag("--force", options->force, "Replace the results in a folder that is not empty");
+  command
+      ->add_option("--audit", options->audit,
+                   "MoE layers to redo token by token and as flows, 0 for none (default: what a tenth of the run buys)")
+      ->check(CLI::NonNegativeNumber);
   add_common_options(*command, globals, "  moesim run scenarios/quickstart.yaml",
                      "  moesim run scenarios/quickstart.yaml --set workload.tokens_per_gpu=128 --out out/a --json");
   command->callback([options, &globals] { run(*options, globals); });

@@ -71,6 +71,18 @@ std::string hotspot_lines(const Summary& summary) {
   return text;
 }
 
+/// What the audit found, as it reads on the second line.
+std::string audit_line(const std::optional<Audit>& audit) {
+  if (!audit) return "audit none (--audit N)";
+  std::string text = fmt::format("audit {} layer{}:", audit->sampled, audit->sampled == 1 ? "" : "s");
+  if (audit->sampling) text += fmt::format(" token/run {:.3f},", 1 + audit->sampling->mean);
+  if (audit->sharing)
+    text += fmt::format(" flows/fluid {:.3f}, worst {:.3f},", 1 + audit->sharing->mean, 1 + audit->sharing->worst);
+  if (audit->staggered) text += fmt::format(" early starts {:.3f},", 1 + audit->staggered->mean);
+  text.pop_back();
+  return text;
+}
+
 std::string slo_lines(const Summary& summary, bool colour) {
   std::string text;
   for (const auto& item : summary.slo) {
@@ -85,7 +97,8 @@ std::string slo_lines(const Summary& summary, bool colour) {
 
 std::string terminal_summary(const Summary& summary, bool colour) {
   std::string text = summary.headline + "\n";
-  text += fmt::format("kernels {}: estimates, no measured profile     audit none yet\n\n", summary.kernel_source);
+  text += fmt::format("kernels {}: estimates, no measured profile     {}\n\n", summary.kernel_source,
+                      audit_line(summary.audit));
   text += "  " + throughput_line(summary) + "\n";
   text += "  " + memory_line(summary, colour) + "\n";
   text += slo_lines(summary, colour);

@@ -57,9 +57,10 @@ Seconds fluid_bound(const Topology& topology, std::span<const Flow> flows, const
 class Replay {
 public:
   Replay(const Topology& topology, std::span<const Flow> flows, Seconds precision,
-         const CollectiveParameters& efficiency)
+         const CollectiveParameters& efficiency, std::span<const Seconds> starts)
       : topology_{topology},
         flows_{flows},
+        starts_{starts},
         engine_{neutral_flags(precision)},
         zone_{add_full_zone(engine_)},
         finish_(flows.size(), 0) {
@@ -69,7 +70,8 @@ public:
   /// [makespan, finish of every flow]
   std::vector<double> run() {
     for (const auto& [gpu, ends] : ends_of_)
-      add_actor(engine_, fmt::format("gpu{}", gpu), hosts_.at(gpu), [this, &ends = ends] { exchange(ends); });
+      add_actor(engine_, fmt::format("gpu{}", gpu), hosts_.at(gpu),
+                [this, gpu = gpu, &ends = ends] { exchange(gpu, ends); });
     start_ = sg4::Engine::get_clock();
     engine_->run();
     std::vector<double> answer{finish_.empty() ? 0 : *std::max_element(finish_.begin(), finish_.end())};
@@ -115,11 +117,12 @@ private:
     zone_->seal();
   }
 
-  /// One GPU's part: post all receives, then all sends, and wait.
-  void exchange(const Ends& ends) {
+  /// One GPU's part: post all receives, then all sends when it is its time, and wait.
+  void exchange(int gpu, const Ends& ends) {
     std::vector<sg4::CommPtr> receives, sends;
     std::vector<int*> received(ends.in.size());
     for (std::size_t i = 0; i < ends.in.size(); ++i) receives.push_back(mailbox(ends.in[i])->get_async(&received[i]));
+    if (!starts_.empty()) sg4::this_actor::sleep_until(start_ + starts_[static_cast<std::size_t>(gpu)].value());
     static int token = 0;  // SimGrid wants something to carry
     for (std::size_t flow : ends.out)
       sends.push_back(mailbox(flow)->put_async(
@@ -135,6 +138,7 @@ private:
 
   const Topology& topology_;
   std::span<const Flow> flows_;
+  std::span<const Seconds> starts_;
   EngineWithFlags engine_;
   sg4::NetZone* zone_;
   std::map<int, sg4::Host*> hosts_;
@@ -147,15 +151,17 @@ private:
 }  // namespace
 
 FlowReplay replay_flows(const Topology& topology, std::span<const Flow> flows, Seconds quantum,
-                        const CollectiveParameters& efficiency) {
+                        const CollectiveParameters& efficiency, std::span<const Seconds> start) {
   check_flows(topology, flows);
+  if (!start.empty() && start.size() != static_cast<std::size_t>(topology.gpus()))
+    throw std::invalid_argument{fmt::format("starts of {} GPUs, expected {}", start.size(), topology.gpus())};
   if (!(quantum >= Seconds{})) throw std::invalid_argument{fmt::format("a quantum of {} s", quantum.value())};
   if (std::none_of(flows.begin(), flows.end(), travels)) return {Seconds{}, std::vector<Seconds>(flows.size())};
 
   constexpr Seconds kFinest{1e-12};
   const Seconds precision = std::max(kFinest, std::min(quantum, fluid_bound(topology, flows, efficiency) / 1000));
   const auto answer = run_forked(fmt::format("flow replay of {} flows", flows.size()), [&] {
-    return Replay{topology, flows, precision, efficiency}.run();
+    return Replay{topology, flows, precision, efficiency, start}.run();
   });
   FlowReplay replay{Seconds{answer.at(0)}, {}};
   for (std::size_t i = 1; i < answer.size(); ++i) replay.finish.emplace_back(answer[i]);

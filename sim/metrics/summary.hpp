@@ -31,6 +31,23 @@ struct Hotspot {
   std::string remedy;
 };
 
+/// Relative errors of a sample, signed.
+struct SampleError {
+  double mean = 0;
+  double worst = 0;            ///< the largest in magnitude
+  std::optional<double> ci95;  ///< half width of the mean's 95 % interval (Student's t); two samples or more
+};
+
+/// What a sample of the run's MoE layers says about its two approximations, and about its common starts.
+struct Audit {
+  int sampled = 0;  ///< (step, layer) pairs
+  std::optional<SampleError>
+      sampling;                        ///< token-level draw / the run's sampler - 1, time of the expert part of a layer
+  std::optional<SampleError> sharing;  ///< SimGrid flows / F0 - 1, time of a dispatch or combine
+  std::optional<SampleError> staggered;  ///< flows that start when their rank is ready / the run's common start - 1
+  std::optional<double> bracket;         ///< mean width of [busy-period bound, last start + F0] over its upper end
+};
+
 struct LinkUse {
   std::string name;
   std::string tier;
@@ -76,6 +93,7 @@ struct Summary {
   std::vector<Hotspot> hotspots;
   MemoryFit memory;
   // checks
+  std::optional<Audit> audit;
   bool tokens_conserved = false, bytes_conserved = false;
   // provenance
   std::string version, scenario_hash, simgrid, kernel_source, profile;

@@ -16,6 +16,20 @@ Json milliseconds(Seconds value) {
   return value.value() / kMillisecond;
 }
 
+Json sample_error(const std::optional<SampleError>& error) {
+  if (!error) return nullptr;
+  return {{"mean", error->mean}, {"worst", error->worst}, {"ci95", optional(error->ci95)}};
+}
+
+Json audit(const std::optional<Audit>& of) {
+  if (!of) return nullptr;
+  return {{"sampled", of->sampled},
+          {"sampling", sample_error(of->sampling)},
+          {"sharing", sample_error(of->sharing)},
+          {"staggered", sample_error(of->staggered)},
+          {"bracket", optional(of->bracket)}};
+}
+
 Json percentiles(const std::optional<Percentiles>& of) {
   if (!of) return Json{{"mean", nullptr}, {"p50", nullptr}, {"p90", nullptr}, {"p99", nullptr}};
   return Json{{"mean", milliseconds(of->mean)},
@@ -143,7 +157,7 @@ std::string summary_json(const Summary& summary) {
       {"hotspots", hotspots(summary)},
       {"memory", memory(summary.memory)},
       {"slo", slo(summary)},
-      {"audit", nullptr},
+      {"audit", audit(summary.audit)},
       {"uncertainty", nullptr},
       {"invariants",
        {{"tokens_conserved", summary.tokens_conserved},

@@ -26,9 +26,7 @@ public:
         combine_time_{plan.topology, scenario.cluster.gpu.combine} {
     if (!scenario.model.moe) return;
     traffic_.emplace(scenario, plan);
-    const MoeSpec& moe = *scenario.model.moe;
-    experts_ = plan.kernels->experts(
-        {scenario.model.hidden, moe.expert_hidden / plan.layout.spec.expert_tp, scenario.precision.experts});
+    experts_.emplace(scenario, plan);
     expert_seconds_.resize(static_cast<std::size_t>(plan.layout.ranks));
     const auto in_groups = [&](const auto& groups, GroupExchange::Collective collective) {
       return GroupExchange{plan.topology, groups, collective, scenario.cluster.gpu.all_gather};
@@ -148,7 +146,7 @@ private:
     traffic_->draw(step, moe_layer, batch_, loads_);
     group_.tell(
         ExpertsLoaded{group_.now(), layer, moe_layer, loads_.rows_per_slot, loads_.expert_loads, batch_.tokens});
-    time_experts();
+    (*experts_)(loads_.rows_per_slot, expert_seconds_);
     switch (plan_.layout.kind) {
       case LayoutKind::tensor:
       case LayoutKind::tensor_expert:
@@ -195,17 +193,6 @@ private:
     exchange_in_groups(cause, layer, exchange);
   }
 
-  /// Under expert parallelism every rank has slots of its own; the ranks of an expert TP group do the same work on a
-  /// slice.
-  void time_experts() {
-    const std::span<const std::int32_t> rows{loads_.rows_per_slot};
-    const auto slots = static_cast<std::size_t>(plan_.placement.slots_per_rank);
-    const std::size_t width = expert_seconds_.size() / static_cast<std::size_t>(plan_.placement.ranks);
-    for (std::size_t p = 0; p < static_cast<std::size_t>(plan_.placement.ranks); ++p)
-      std::fill_n(expert_seconds_.begin() + static_cast<std::ptrdiff_t>(p * width), width,
-                  (*experts_)(rows.subspan(p * slots, slots)).value());
-  }
-
   const Scenario& scenario_;
   const Deployment& plan_;
   Clock& clock_;
@@ -214,7 +201,7 @@ private:
   std::optional<GroupExchange> spread_, collect_;           ///< attention TP groups, when they spread their tokens
   std::optional<GroupExchange> gather_rows_, reduce_rows_;  ///< expert TP groups, when they are dispatched to
   std::optional<ExpertTraffic> traffic_;
-  std::unique_ptr<ExpertTimes> experts_;
+  std::optional<ExpertPhase> experts_;
   StepBatch batch_;
   RankTimes times_;
   LayerTraffic loads_;

@@ -27,9 +27,16 @@ double scaled_chance(double mean_chance, double load, double mean_load) {
 }  // namespace
 
 ExpertTraffic::ExpertTraffic(const Scenario& scenario, const Deployment& plan)
-    : scenario_{scenario}, plan_{plan}, dispatches_{plan.layout.kind == LayoutKind::data_expert_a2a} {
-  if (plan.sampler == Sampler::token)
-    tokens_ = make_token_sampler(scenario.routing, scenario.model, plan.popularity, scenario.seed);
+    : ExpertTraffic{scenario, plan, plan.sampler, scenario.seed} {}
+
+ExpertTraffic::ExpertTraffic(const Scenario& scenario, const Deployment& plan, Sampler sampler, std::uint64_t seed)
+    : scenario_{scenario},
+      plan_{plan},
+      sampler_{sampler},
+      seed_{seed},
+      dispatches_{plan.layout.kind == LayoutKind::data_expert_a2a} {
+  if (sampler == Sampler::token)
+    tokens_ = make_token_sampler(scenario.routing, scenario.model, plan.popularity, seed);
   else
     prepare_aggregate();
 }
@@ -37,7 +44,7 @@ ExpertTraffic::ExpertTraffic(const Scenario& scenario, const Deployment& plan)
 void ExpertTraffic::prepare_aggregate() {
   const RouterSpec& router = scenario_.model.moe->router;
   const Placement& placement = plan_.placement;
-  aggregate_.emplace(router, plan_.popularity, scenario_.seed);
+  aggregate_.emplace(router, plan_.popularity, seed_);
   for (int l = 0; l < placement.layers; ++l) {
     std::vector<std::vector<int>> slots(static_cast<std::size_t>(placement.experts));
     for (int s = 0; s < placement.slots(); ++s)
@@ -96,13 +103,13 @@ void ExpertTraffic::prepare_aggregate() {
 void ExpertTraffic::draw(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
   out.expert_loads.assign(static_cast<std::size_t>(plan_.placement.experts), 0);
   out.rows_per_slot.assign(static_cast<std::size_t>(plan_.placement.slots()), 0);
-  if (plan_.sampler == Sampler::token)
+  if (sampler_ == Sampler::token)
     draw_tokens(step, moe_layer, batch, out);
   else
     draw_aggregate(step, moe_layer, batch, out);
 }
 
-void ExpertTraffic::draw_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
+void ExpertTraffic::choose_experts(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
   const auto k = static_cast<std::size_t>(plan_.popularity.top_k);
   chosen_.resize(static_cast<std::size_t>(batch.tokens) * k);
   source_of_.resize(static_cast<std::size_t>(batch.tokens));
@@ -114,16 +121,24 @@ void ExpertTraffic::draw_tokens(int step, int moe_layer, const StepBatch& batch,
       source_of_[token] = static_cast<int>(rank);
       for (const int expert : experts) ++out.expert_loads[static_cast<std::size_t>(expert)];
     }
+}
+
+DispatchTraffic ExpertTraffic::count_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
+  choose_experts(step, moe_layer, batch, out);
+  return count_dispatch(chosen_, source_of_, plan_.popularity.top_k, plan_.placement, moe_layer, plan_.copies,
+                        scenario_.communication.replicas, plan_.dispatch_payload, plan_.topology,
+                        seed_ + static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15u, plan_.layout.spec.expert_tp);
+}
+
+void ExpertTraffic::draw_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
   if (plan_.placement.ranks == 1 && !dispatches_) {  // every rank holds (a slice of) every expert
+    choose_experts(step, moe_layer, batch, out);
     const auto expert_of = plan_.placement.layer(moe_layer);
     for (std::size_t s = 0; s < expert_of.size(); ++s)
       if (expert_of[s] >= 0) out.rows_per_slot[s] = out.expert_loads[static_cast<std::size_t>(expert_of[s])];
     return;
   }
-  const DispatchTraffic dispatch = count_dispatch(
-      chosen_, source_of_, static_cast<int>(k), plan_.placement, moe_layer, plan_.copies,
-      scenario_.communication.replicas, plan_.dispatch_payload, plan_.topology,
-      scenario_.seed + static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15u, plan_.layout.spec.expert_tp);
+  const DispatchTraffic dispatch = count_tokens(step, moe_layer, batch, out);
   out.rows_per_slot = dispatch.rows_per_slot;
   if (!dispatches_) return;
   if (plan_.layout.spec.expert_tp > 1) count_arrivals(dispatch, out);
@@ -153,8 +168,7 @@ void ExpertTraffic::split_over_replicas(int step, int moe_layer, LayerTraffic& o
   const ReplicaMap& map = replicas_[static_cast<std::size_t>(moe_layer)];
   for (const auto& [expert, slot] : map.single)
     out.rows_per_slot[static_cast<std::size_t>(slot)] = out.expert_loads[static_cast<std::size_t>(expert)];
-  Random random{scenario_.seed, Purpose::replica, static_cast<std::uint32_t>(step),
-                static_cast<std::uint32_t>(moe_layer)};
+  Random random{seed_, Purpose::replica, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(moe_layer)};
   for (const auto& [expert, slots] : map.replicated) {
     std::int32_t left = out.expert_loads[static_cast<std::size_t>(expert)];
     auto copies = static_cast<double>(slots.size());

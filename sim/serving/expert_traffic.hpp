@@ -24,12 +24,19 @@ struct LayerTraffic {
 
 class ExpertTraffic {
 public:
+  /// By the plan's sampler; or by the token sampler with another seed, which is how the audit looks again.
   ExpertTraffic(const Scenario& scenario, const Deployment& plan);
+  ExpertTraffic(const Scenario& scenario, const Deployment& plan, Sampler sampler, std::uint64_t seed);
 
   /// Fills `out`, whose vectors keep their size from call to call.
   void draw(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
 
+  /// One layer token by token, who sends to whom. Only with the token sampler and where ranks hold experts of their
+  /// own or the layout dispatches. Adds to out.expert_loads.
+  DispatchTraffic count_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
+
 private:
+  void choose_experts(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
   void draw_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
   void count_arrivals(const DispatchTraffic& dispatch, LayerTraffic& out) const;
   void draw_aggregate(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
@@ -52,6 +59,8 @@ private:
 
   const Scenario& scenario_;
   const Deployment& plan_;
+  Sampler sampler_;
+  std::uint64_t seed_;
   bool dispatches_;
   std::unique_ptr<TokenSampler> tokens_;
   std::optional<AggregateSampler> aggregate_;

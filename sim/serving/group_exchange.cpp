@@ -6,15 +6,19 @@
 #include <fmt/format.h>
 
 namespace moesim {
+namespace {
+
+constexpr Bytes kProbe{1e6};
+
+}  // namespace
 
 GroupExchange::GroupExchange(const Topology& topology, const std::vector<std::vector<int>>& groups,
                              Collective collective, const CollectiveParameters& parameters)
     : seconds_(static_cast<std::size_t>(topology.gpus()), 0.0), link_bytes_(topology.links().size(), 0.0) {
-  constexpr Bytes kProbe{1e6};
   for (const auto& ranks : groups) {
     const GroupCollective once = collective(topology, ranks, kProbe, parameters);
     const GroupCollective twice = collective(topology, ranks, 2 * kProbe, parameters);
-    Group group{ranks, 2 * once.time - twice.time, (twice.time - once.time).value() / kProbe.value(), {}};
+    Group group{ranks, 2 * once.time - twice.time, twice.time - once.time, {}};
     std::vector<double> bytes(link_bytes_.size(), 0.0);
     add_link_bytes(topology, ranks, Bytes{once.sent_per_gpu / kProbe}, bytes);
     for (std::size_t link = 0; link < bytes.size(); ++link)
@@ -29,7 +33,7 @@ void GroupExchange::run(std::span<const double> message) {
   std::fill(link_bytes_.begin(), link_bytes_.end(), 0.0);
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     const Group& group = groups_[g];
-    const double took = message[g] > 0 ? group.latency.value() + group.seconds_per_byte * message[g] : 0;
+    const double took = message[g] > 0 ? (group.latency + Bytes{message[g]} / kProbe * group.per_megabyte).value() : 0;
     for (int rank : group.ranks) seconds_[static_cast<std::size_t>(rank)] = took;
     for (const auto& [link, share] : group.share) link_bytes_[static_cast<std::size_t>(link)] += share * message[g];
   }

@@ -30,8 +30,7 @@ public:
 private:
   struct Group {
     std::vector<int> ranks;
-    Seconds latency;
-    double seconds_per_byte;
+    Seconds latency, per_megabyte;
     std::vector<std::pair<LinkId, double>> share;  ///< bytes on a link per byte of message
   };
 

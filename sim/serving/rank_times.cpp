@@ -56,4 +56,19 @@ RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const Ste
   return times;
 }
 
+ExpertPhase::ExpertPhase(const Scenario& scenario, const Deployment& plan)
+    : placement_ranks_{static_cast<std::size_t>(plan.placement.ranks)},
+      slots_per_rank_{static_cast<std::size_t>(plan.placement.slots_per_rank)},
+      experts_{
+          plan.kernels->experts({scenario.model.hidden, scenario.model.moe->expert_hidden / plan.layout.spec.expert_tp,
+                                 scenario.precision.experts})} {}
+
+void ExpertPhase::operator()(std::span<const std::int32_t> rows_per_slot, std::span<double> seconds) const {
+  const std::size_t width = seconds.size() / placement_ranks_;
+  for (std::size_t p = 0; p < placement_ranks_; ++p) {
+    const Seconds took = (*experts_)(rows_per_slot.subspan(p * slots_per_rank_, slots_per_rank_));
+    std::fill_n(seconds.begin() + static_cast<std::ptrdiff_t>(p * width), width, took.value());
+  }
+}
+
 }  // namespace moesim

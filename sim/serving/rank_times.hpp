@@ -1,6 +1,8 @@
 #pragma once
 // How long each rank computes in the parts of a step that do not depend on routing.
 
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "models/kernels/kernel_times.hpp"
@@ -16,5 +18,19 @@ struct RankTimes {
 
 /// Equal batches are timed once.
 RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const StepBatch& batch);
+
+/// The grouped expert FFN of a layer on every rank.
+class ExpertPhase {
+public:
+  ExpertPhase(const Scenario& scenario, const Deployment& plan);
+
+  /// rows_per_slot [slots] -> seconds [ranks]. Under expert parallelism every placement rank has slots of its own; the
+  /// GPUs of an expert TP group do the same work on a slice.
+  void operator()(std::span<const std::int32_t> rows_per_slot, std::span<double> seconds) const;
+
+private:
+  std::size_t placement_ranks_, slots_per_rank_;
+  std::unique_ptr<ExpertTimes> experts_;
+};
 
 }  // namespace moesim

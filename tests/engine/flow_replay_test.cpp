@@ -128,3 +128,20 @@ TEST_CASE("A replay works after a simulation of the same process", "[engine]") {
   run_actors({{"simulation", [](Clock& clock) { clock.advance(100.0_s); }}});
   REQUIRE(replay_flows(topology, flows, kQuantum).makespan.value() == Approx(before.value()).epsilon(1e-9));
 }
+
+TEST_CASE("A GPU that starts later shares its link from then on", "[engine]") {
+  // Two flows of 50 GB into one 50 GB/s NIC, the second from 0.4 s: the first has 20 GB by then, both share, the first
+  // ends at 0.4 + 30 / 25 = 1.6 s and the second, with 20 GB left, at 2.0 s.
+  const Topology topology{testing::cluster_of(3, 1)};
+  const auto flow = [&](int src) {
+    const auto route = topology.route(src, 2);
+    return Flow{src, 2, Bytes{50e9}, {route.begin(), route.end()}};
+  };
+  const std::vector<Flow> flows{flow(0), flow(1)};
+  const std::vector<Seconds> start{Seconds{0}, Seconds{0.4}, Seconds{0}};
+  const FlowReplay replay = replay_flows(topology, flows, Seconds{1e-9}, {}, start);
+  CHECK(replay.finish[0].value() == Approx(1.6).epsilon(1e-6));
+  CHECK(replay.finish[1].value() == Approx(2.0).epsilon(1e-6));
+  CHECK(replay.makespan.value() == Approx(2.0).epsilon(1e-6));
+  CHECK_THROWS_AS(replay_flows(topology, flows, Seconds{1e-9}, {}, std::vector<Seconds>(1)), std::invalid_argument);
+}

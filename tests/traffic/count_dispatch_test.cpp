@@ -100,25 +100,6 @@ TEST_CASE("Under per_node a token for its own node goes directly", "[traffic]") 
   REQUIRE(traffic.copies == 1);
 }
 
-TEST_CASE("A group of GPUs that share its experts takes a token at the sender's place in the group", "[traffic]") {
-  // 2 nodes x 2 GPUs, each node one placement rank of two halves (L6). Experts 2 and 3 live in node 1: GPU 1 sends its
-  // token once to GPU 3, its like; GPU 2's token for experts 3 and 0 stays on GPU 2 and goes to GPU 0.
-  const Topology topology{cluster_of(2, 2)};
-  const std::vector<int> chosen{2, 3, 3, 0}, source{1, 2};
-  const auto traffic = count_dispatch(chosen, source, 2, linear_placement(4, 2), 0, CopyRule::per_rank,
-                                      ReplicaChoice::uniform_random, 100_B, topology, 1, 2);
-  CHECK(traffic.direct.ranks == 4);
-  CHECK(traffic.direct.at(1, 3) == 100);
-  CHECK(traffic.direct.at(2, 2) == 100);
-  CHECK(traffic.direct.at(2, 0) == 100);
-  CHECK(sum(traffic.direct) == 300);
-  CHECK(traffic.rows_per_slot == std::vector<std::int32_t>{1, 0, 1, 2});
-  CHECK_THROWS_WITH(count_dispatch(chosen, source, 2, linear_placement(4, 2), 0, CopyRule::per_node,
-                                   ReplicaChoice::uniform_random, 100_B, topology, 1, 2),
-                    "communication.copies: per_node with experts tp 2 is not modelled yet; use per_rank, which sends "
-                    "once to each expert TP group");
-}
-
 TEST_CASE("No row and no byte is lost under any rule (L35)", "[traffic]") {
   const Topology topology{cluster_of(4, 4)};
   Placement placement = linear_placement(64, 16);

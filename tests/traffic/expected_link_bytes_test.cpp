@@ -94,25 +94,6 @@ TEST_CASE("The compressed map is the uncompressed one on every fabric", "[traffi
   }
 }
 
-TEST_CASE("Groups that share experts receive at each GPU what its likes send", "[traffic]") {
-  const int width = GENERATE(1, 2, 4);
-  const Topology topology{cluster_of(3, 4, RailPolicy::forward, SpreadPolicy::ecmp)};
-  const int groups = 12 / width;
-  const std::vector<double> share(12, 1.0 / 12);
-  const auto into = random_bytes(groups, 5, 0.2);
-  TrafficMatrix direct{12};
-  for (int src = 0; src < 12; ++src)
-    for (int group = 0; group < groups; ++group)
-      direct.at(src, group * width + src % width) += into[static_cast<std::size_t>(group)] / 12;
-  const DispatchTraffic traffic{direct, TrafficMatrix{12}, TrafficMatrix{12}, {}, 0};
-  std::vector<double> out(topology.links().size());
-  const ExpectedLinkBytes expected{topology, share, CopyRule::per_rank, width};
-  expected.dispatch(into, {}, out);
-  require_equal(out, RouteLoads{topology, 12}(traffic));
-  expected.combine(into, {}, out);
-  require_equal(out, RouteLoads{topology, 12}(reversed(traffic, 1)));
-}
-
 TEST_CASE("A rank's own bytes never touch a link", "[traffic]") {
   const Topology topology{cluster_of(2, 4)};
   std::vector<double> share(8, 0.0), into(8, 0.0), out(topology.links().size(), -1);

@@ -1,0 +1,160 @@
+#include "sim/audit.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include <boost/math/distributions/students_t.hpp>
+
+#include "models/units/random.hpp"
+#include "sim/engine/flow_replay.hpp"
+#include "sim/serving/expert_traffic.hpp"
+#include "sim/serving/rank_times.hpp"
+
+namespace moesim {
+namespace {
+
+/// The second draw shares no random number with the run.
+constexpr std::uint64_t kIndependent = 0xA5A5'5A5A'0F0F'F0F0u;
+/// Completions of flows closer than a thousandth of the collective are merged (replay_flows takes the lesser).
+constexpr Seconds kQuantum{1e-6};
+
+bool has_dispatch(const Deployment& plan) {
+  return plan.layout.kind == LayoutKind::data_expert_a2a;
+}
+
+/// One replay as flows: 20,592 flows of 144 ranks take about 2.5 s here, and time grows with the ranks to the 3.2;
+/// building its processes takes 5 ms.
+double replay_seconds(int ranks) {
+  return 0.005 + 2.5 * std::pow(ranks / 144.0, 3.2);
+}
+
+std::vector<std::pair<int, int>> sample(const Scenario& scenario, int layers) {
+  const auto steps = static_cast<std::uint32_t>(scenario.workload.steps);
+  const auto moe_layers = static_cast<std::uint32_t>(scenario.model.moe_layers());
+  const auto all = static_cast<std::uint64_t>(steps) * moe_layers;
+  Random random{scenario.seed, Purpose::audit, 0, 0};
+  std::set<std::pair<int, int>> chosen;
+  while (chosen.size() < std::min<std::uint64_t>(static_cast<std::uint64_t>(layers), all))
+    chosen.emplace(static_cast<int>(random.below(steps)), static_cast<int>(random.below(moe_layers)));
+  return {chosen.begin(), chosen.end()};
+}
+
+std::optional<SampleError> error_of(const std::vector<double>& errors) {
+  if (errors.empty()) return std::nullopt;
+  const auto n = static_cast<double>(errors.size());
+  SampleError error;
+  double squares = 0;
+  for (const double e : errors) {
+    error.mean += e / n;
+    if (std::abs(e) > std::abs(error.worst)) error.worst = e;
+  }
+  for (const double e : errors) squares += (e - error.mean) * (e - error.mean);
+  if (errors.size() > 1)
+    error.ci95 = boost::math::quantile(boost::math::students_t{n - 1}, 0.975) * std::sqrt(squares / (n - 1) / n);
+  return error;
+}
+
+class Auditor {
+public:
+  Auditor(const Scenario& scenario, const Deployment& plan)
+      : scenario_{scenario},
+        plan_{plan},
+        run_{scenario, plan},
+        again_{scenario, plan, Sampler::token, scenario.seed ^ kIndependent},
+        experts_{scenario, plan},
+        dispatch_{plan.topology, scenario.cluster.gpu.dispatch},
+        combine_{plan.topology, scenario.cluster.gpu.combine},
+        seconds_(static_cast<std::size_t>(plan.layout.ranks)) {}
+
+  void look_at(int step, int moe_layer) {
+    const StepBatch batch = batch_of_step(scenario_, plan_.layout, step);
+    run_.draw(step, moe_layer, batch, loads_);
+    const Seconds in_run = expert_part(loads_);
+    again_.draw(step, moe_layer, batch, loads_);
+    const Seconds again = expert_part(loads_);
+    if (scenario_.routing.kind != RoutingKind::trace && in_run.value() > 0) sampling_.push_back(again / in_run - 1);
+    if (has_dispatch(plan_)) replay(step, moe_layer, batch);
+  }
+
+  Audit result(int sampled) const {
+    Audit audit{sampled, error_of(sampling_), error_of(sharing_), error_of(staggered_), std::nullopt};
+    if (const auto bracket = error_of(bracket_)) audit.bracket = bracket->mean;
+    return audit;
+  }
+
+private:
+  /// Dispatch, the slowest rank's experts, combine. Leaves the seconds of the experts in seconds_.
+  Seconds expert_part(const LayerTraffic& loads) {
+    experts_(loads.rows_per_slot, seconds_);
+    Seconds time{*std::max_element(seconds_.begin(), seconds_.end())};
+    if (has_dispatch(plan_)) time += dispatch_(loads.dispatch_bytes).time + combine_(loads.combine_bytes).time;
+    return time;
+  }
+
+  void replay(int step, int moe_layer, const StepBatch& batch) {
+    LayerTraffic ignored;
+    ignored.expert_loads.resize(static_cast<std::size_t>(plan_.placement.experts));
+    const DispatchTraffic out = again_.count_tokens(step, moe_layer, batch, ignored);
+    const DispatchTraffic back = reversed(out, plan_.combine_payload / plan_.dispatch_payload);
+    compare(flows_of(out, plan_.topology), dispatch_(loads_.dispatch_bytes), scenario_.cluster.gpu.dispatch);
+    const auto flows = flows_of(back, plan_.topology);
+    const CollectiveTime fluid = combine_(loads_.combine_bytes);
+    compare(flows, fluid, scenario_.cluster.gpu.combine);
+    stagger(flows, fluid.time - fluid.latency);
+  }
+
+  void compare(const std::vector<Flow>& flows, const CollectiveTime& fluid, const CollectiveParameters& parameters) {
+    const Seconds transfer = fluid.time - fluid.latency;
+    if (transfer.value() <= 0) return;
+    sharing_.push_back(replay_flows(plan_.topology, flows, kQuantum, parameters).makespan / transfer - 1);
+  }
+
+  /// The combine of ranks that are ready one after another.
+  void stagger(const std::vector<Flow>& flows, Seconds transfer) {
+    const double last = *std::max_element(seconds_.begin(), seconds_.end());
+    const double first = *std::min_element(seconds_.begin(), seconds_.end());
+    if (transfer.value() <= 0 || first == last) return;
+    std::vector<Seconds> start(static_cast<std::size_t>(plan_.topology.gpus()));
+    for (std::size_t r = 0; r < seconds_.size(); ++r) start[r] = Seconds{seconds_[r]};
+    const CollectiveParameters& parameters = scenario_.cluster.gpu.combine;
+    const Seconds upper = Seconds{last} + transfer;
+    const Seconds lower = busy_period_bound(flows, start, achieved_bandwidths(plan_.topology, parameters));
+    bracket_.push_back(1 - lower / upper);
+    const Seconds flown = replay_flows(plan_.topology, flows, kQuantum, parameters, start).makespan;
+    staggered_.push_back(flown / upper - 1);
+  }
+
+  const Scenario& scenario_;
+  const Deployment& plan_;
+  ExpertTraffic run_, again_;
+  ExpertPhase experts_;
+  FluidTimer dispatch_, combine_;
+  LayerTraffic loads_;
+  std::vector<double> seconds_;
+  std::vector<double> sampling_, sharing_, staggered_, bracket_;
+};
+
+}  // namespace
+
+int default_audit(const Scenario& scenario, const Deployment& plan) {
+  if (!scenario.model.moe) return 0;
+  constexpr double kPerRankAndLayer = 0.15e-6, kPerToken = 1e-6;  // seconds of this program, as its benchmarks say
+  constexpr double kQuick = 0.05;
+  constexpr int kMost = 8;
+  const double run = kPerRankAndLayer * scenario.workload.steps * scenario.model.layers * plan.layout.ranks;
+  const double tokens = scenario.workload.tokens_per_gpu * plan.layout.ranks * scenario.model.moe->top_k;
+  const double one = kPerToken * tokens + (has_dispatch(plan) ? 3 * replay_seconds(plan.layout.ranks) : 0);
+  return std::clamp(static_cast<int>(run / 10 / one), one <= kQuick ? 1 : 0, kMost);
+}
+
+std::optional<Audit> audit(const Scenario& scenario, const Deployment& plan, int layers) {
+  if (!scenario.model.moe || layers <= 0) return std::nullopt;
+  Auditor auditor{scenario, plan};
+  const auto chosen = sample(scenario, layers);
+  for (const auto& [step, moe_layer] : chosen) auditor.look_at(step, moe_layer);
+  return auditor.result(static_cast<int>(chosen.size()));
+}
+
+}  // namespace moesim

@@ -1,0 +1,73 @@
+#include "sim/audit.hpp"
+
+#include <cmath>
+
+#include "tests/catch_compat.hpp"
+
+using namespace moesim;
+
+namespace {
+
+Scenario shipped(const char* name, const std::vector<Override>& overrides) {
+  return load_scenario(std::string{MOESIM_TEST_SOURCE_DIR} + "/scenarios/" + name, overrides);
+}
+
+std::optional<Audit> audit_of(const Scenario& scenario, int layers) {
+  return audit(scenario, plan_deployment(scenario), layers);
+}
+
+}  // namespace
+
+TEST_CASE("An aggregate run of DeepSeek-V3 agrees with tokens and with flows", "[audit]") {
+  const Scenario scenario = shipped("deepseek_v3_decode_ep32.yaml", {{"routing.sampler", "aggregate"}});
+  const auto audit = audit_of(scenario, 6);
+  REQUIRE(audit);
+  CHECK(audit->sampled == 6);
+  REQUIRE(audit->sampling);
+  // Sixty layers say +2.0 +- 0.4 %: which of a node's rails a copy takes varies from token to token, and the busiest
+  // NIC is busier than the expectation that the aggregate sampler uses.
+  CHECK(std::abs(audit->sampling->mean) <= 0.04);
+  REQUIRE(audit->sampling->ci95);
+  REQUIRE(audit->sharing);
+  CHECK(audit->sharing->mean >= -1e-3);  // F0 is a lower bound; flows merge ends within a thousandth
+  CHECK(audit->sharing->mean <= 0.005);
+  REQUIRE(audit->staggered);
+  CHECK(audit->staggered->worst <= 1e-3);  // a common start with the last rank is an upper bound
+  REQUIRE(audit->bracket);
+  CHECK(*audit->bracket >= 0);
+}
+
+TEST_CASE("The same audit twice is the same", "[audit]") {
+  const Scenario scenario = shipped("deepseek_v3_decode_ep32.yaml", {});
+  const auto first = audit_of(scenario, 2), second = audit_of(scenario, 2);
+  REQUIRE((first && second));
+  CHECK(first->sampling->mean == second->sampling->mean);
+  CHECK(first->sharing->worst == second->sharing->worst);
+}
+
+TEST_CASE("A layout without a dispatch has no flows to replay", "[audit]") {
+  const auto audit = audit_of(shipped("qwen3_235b_tp8.yaml", {{"workload.steps", "2"}}), 3);
+  REQUIRE(audit);
+  CHECK(audit->sampled == 3);
+  CHECK(audit->sampling);
+  CHECK_FALSE(audit->sharing);
+  CHECK_FALSE(audit->staggered);
+}
+
+TEST_CASE("An audit takes no more layers than there are", "[audit]") {
+  const Scenario scenario = shipped("quickstart.yaml", {{"workload.steps", "1"}});
+  CHECK_FALSE(audit_of(scenario, 0));
+  const auto audit = audit_of(scenario, 1000);
+  REQUIRE(audit);
+  CHECK(audit->sampled == scenario.model.moe_layers());
+}
+
+TEST_CASE("How many layers a run audits depends on its size alone", "[audit]") {
+  const auto rule = [](const char* name, const char* steps) {
+    const Scenario scenario = shipped(name, {{"workload.steps", steps}});
+    return default_audit(scenario, plan_deployment(scenario));
+  };
+  CHECK(rule("deepseek_v3_decode_ep144.yaml", "50") == 0);  // three replays take 7.5 s, the run 0.06 s
+  CHECK(rule("deepseek_v3_decode_ep144.yaml", "1000000") == 8);
+  CHECK(rule("quickstart.yaml", "1") == 1);
+}
