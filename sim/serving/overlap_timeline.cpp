@@ -1,0 +1,70 @@
+#include "sim/serving/overlap_timeline.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+namespace moesim {
+
+OverlapTimeline::OverlapTimeline(int ranks, double compute_rate)
+    : compute_rate_{compute_rate}, ready_(static_cast<std::size_t>(ranks), 0.0) {
+  if (!(compute_rate > 0 && compute_rate <= 1))
+    throw std::invalid_argument{fmt::format("a compute rate of {}, expected above 0 and at most 1", compute_rate)};
+  for (auto& seconds : spent_) seconds.assign(ready_.size(), 0.0);
+}
+
+/// When work that takes `seconds` alone ends: slower inside the intervals of collectives, which do not overlap.
+double OverlapTimeline::end_of(double begin, double seconds) const {
+  double now = begin;
+  for (const Collective& collective : in_flight_) {
+    if (collective.end <= now) continue;
+    const double alone = std::max(0.0, collective.begin - now);
+    if (seconds <= alone) return now + seconds;
+    seconds -= alone;
+    now += alone;
+    const double beside = collective.end - now;
+    if (seconds <= beside * compute_rate_) return now + seconds / compute_rate_;
+    seconds -= beside * compute_rate_;
+    now = collective.end;
+  }
+  return now + seconds;
+}
+
+void OverlapTimeline::compute(Cause cause, std::span<const double> seconds) {
+  auto& spent = spent_[static_cast<std::size_t>(cause)];
+  for (std::size_t r = 0; r < ready_.size(); ++r) {
+    const double end = end_of(ready_[r], seconds[r]);
+    spent[r] += end - ready_[r];
+    ready_[r] = end;
+  }
+}
+
+void OverlapTimeline::start(int batch, Cause cause, Seconds duration) {
+  // What ended before every rank's present slows nobody any more.
+  const double earliest = *std::min_element(ready_.begin(), ready_.end());
+  std::erase_if(in_flight_, [&](const Collective& collective) { return collective.end <= earliest; });
+  const double begin = std::max(network_free_, *std::max_element(ready_.begin(), ready_.end()));
+  network_free_ = begin + duration.value();
+  last_of_[static_cast<std::size_t>(batch)] = {begin, network_free_, cause};
+  in_flight_.push_back(last_of_[static_cast<std::size_t>(batch)]);
+}
+
+void OverlapTimeline::wait(int batch) {
+  const Collective& collective = last_of_[static_cast<std::size_t>(batch)];
+  auto& spent = spent_[static_cast<std::size_t>(collective.cause)];
+  for (std::size_t r = 0; r < ready_.size(); ++r) {
+    spent[r] += std::max(0.0, collective.end - ready_[r]);
+    ready_[r] = std::max(ready_[r], collective.end);
+  }
+}
+
+void OverlapTimeline::meet() {
+  std::fill(ready_.begin(), ready_.end(), *std::max_element(ready_.begin(), ready_.end()));
+}
+
+void OverlapTimeline::clear() {
+  for (auto& seconds : spent_) std::fill(seconds.begin(), seconds.end(), 0.0);
+}
+
+}  // namespace moesim

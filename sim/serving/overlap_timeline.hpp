@@ -1,0 +1,51 @@
+#pragma once
+// Two micro-batches on one GPU's compute and communication at once (domain H), for all ranks of a group.
+
+#include <array>
+#include <span>
+#include <vector>
+
+#include "sim/events/events.hpp"
+
+namespace moesim {
+
+/// Work is issued in one order on every rank, as engines do: a computation waits for the one before it on its rank, a
+/// collective for all ranks to issue it and for the collective before it. While a collective is in flight, computations
+/// proceed at a lower rate (the SMs and the memory bandwidth that communication takes).
+class OverlapTimeline {
+public:
+  /// compute_rate: of a rank's computation beside a collective, in (0, 1].
+  /// Throws std::invalid_argument outside that range.
+  OverlapTimeline(int ranks, double compute_rate);
+
+  /// seconds [ranks] of a rank that computes alone.
+  void compute(Cause cause, std::span<const double> seconds);
+  /// Starts a collective of one of the two micro-batches, 0 or 1.
+  void start(int batch, Cause cause, Seconds duration);
+  /// Every rank waits for that micro-batch's last collective.
+  void wait(int batch);
+
+  /// Ranks wait for the last one. Afterwards spent() is what each rank spent since the last meeting, waiting for a
+  /// collective included under its cause; the largest sum over causes is the time that passed.
+  void meet();
+  const std::vector<double>& spent(Cause cause) const { return spent_[static_cast<std::size_t>(cause)]; }
+  /// Forgets what was spent.
+  void clear();
+
+private:
+  struct Collective {
+    double begin, end;
+    Cause cause;
+  };
+
+  double end_of(double begin, double seconds) const;
+
+  double compute_rate_;
+  std::vector<double> ready_;  ///< [ranks] when the compute stream is free
+  std::vector<Collective> in_flight_;
+  std::array<Collective, 2> last_of_{};
+  double network_free_ = 0;
+  std::array<std::vector<double>, kCauses> spent_;
+};
+
+}  // namespace moesim
