@@ -13,28 +13,13 @@
 
 #include "models/units/error.hpp"
 #include "tests/catch_compat.hpp"
+#include "tests/temporary_folder.hpp"
 
 using namespace moesim;
+using moesim::testing::TemporaryFolder;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// A fresh folder, removed with all it holds.
-class Folder {
-public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "moesim_atomic_XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error{"no temporary folder"};
-    path_ = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { fs::remove_all(path_); }
-  const fs::path& path() const { return path_; }
-
-private:
-  fs::path path_;
-};
 
 std::string text_of(const fs::path& file) {
   std::ifstream in{file, std::ios::binary};
@@ -65,7 +50,7 @@ private:
 }  // namespace
 
 TEST_CASE("A new file has the text, all of it, and its folder has nothing else", "[cli]") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto file = folder.path() / "summary.json";
   const std::string text = std::string(3 << 20, 'x') + '\0' + "end\n";
   write_file_atomically(file, text);
@@ -74,7 +59,7 @@ TEST_CASE("A new file has the text, all of it, and its folder has nothing else",
 }
 
 TEST_CASE("An existing file is replaced, even by nothing", "[cli]") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto file = folder.path() / "summary.json";
   write_file_atomically(file, "old and longer");
   write_file_atomically(file, "new");
@@ -85,7 +70,7 @@ TEST_CASE("An existing file is replaced, even by nothing", "[cli]") {
 }
 
 TEST_CASE("A result file is as readable as the umask allows", "[cli]") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto file = folder.path() / "summary.json";
   const mode_t before = ::umask(022);
   write_file_atomically(file, "{}");
@@ -96,7 +81,7 @@ TEST_CASE("A result file is as readable as the umask allows", "[cli]") {
 }
 
 TEST_CASE("A bare file name is written into the current folder", "[cli]") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto before = fs::current_path();
   fs::current_path(folder.path());
   write_file_atomically("bare.txt", "here");
@@ -105,7 +90,7 @@ TEST_CASE("A bare file name is written into the current folder", "[cli]") {
 }
 
 TEST_CASE("A missing folder is named with the reason", "[cli]") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto file = folder.path() / "absent" / "summary.json";
   REQUIRE_THROWS_WITH(write_file_atomically(file, "{}"),
                       "cannot write " + file.string() + ": No such file or directory");
@@ -113,7 +98,7 @@ TEST_CASE("A missing folder is named with the reason", "[cli]") {
 }
 
 TEST_CASE("A folder in the place of the file is left alone", "[cli]") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto file = folder.path() / "summary.json";
   fs::create_directories(file / "inside");
   REQUIRE_THROWS_AS(write_file_atomically(file, "{}"), RunError);
@@ -122,7 +107,7 @@ TEST_CASE("A folder in the place of the file is left alone", "[cli]") {
 }
 
 TEST_CASE("A write that stops half way leaves the old file and no temporary", "[cli]") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto file = folder.path() / "summary.json";
   write_file_atomically(file, "old");
   const std::string text(1 << 20, 'x');
@@ -135,7 +120,7 @@ TEST_CASE("A write that stops half way leaves the old file and no temporary", "[
 }
 
 TEST_CASE("A full disk leaves the old file and says so", "[cli]") {
-  const Folder folder;
+  const TemporaryFolder folder;
   if (::mount("tmpfs", folder.path().c_str(), "tmpfs", 0, "size=128k") != 0) {
     std::fprintf(stderr, "SKIPPED: a small tmpfs needs root\n");
     return;

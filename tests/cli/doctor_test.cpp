@@ -1,4 +1,3 @@
-#include <cstdlib>
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
@@ -7,6 +6,7 @@
 #include "tests/catch_compat.hpp"
 #include "tests/cli/json_schema.hpp"
 #include "tests/cli/run_command.hpp"
+#include "tests/temporary_folder.hpp"
 
 using namespace moesim::testing;
 using Catch::Matchers::Contains;
@@ -42,12 +42,11 @@ TEST_CASE("doctor tells people the version of SimGrid and why a part is off", "[
 }
 
 TEST_CASE("doctor exits 77 and names a data folder that is empty", "[cli]") {
-  std::string folder = (std::filesystem::temp_directory_path() / "moesim_doctor_XXXXXX").string();
-  REQUIRE(::mkdtemp(folder.data()) != nullptr);
-  std::filesystem::create_directory(folder + "/zoo");
+  const TemporaryFolder data;
+  const std::string folder = data.path().string();
+  std::filesystem::create_directory(data.path() / "zoo");
   const CommandResult text = run_command({"doctor"}, {.environment = {{"MOESIM_DATA", folder}}});
   const CommandResult json = run_command({"doctor", "--json"}, {.environment = {{"MOESIM_DATA", folder}}});
-  std::filesystem::remove_all(folder);
   CHECK(text.exit == 77);
   CHECK_THAT(text.out, Contains("zoo is empty"));
   CHECK(json.exit == 77);

@@ -1,13 +1,11 @@
 // The launcher at the root, tried on a project of one script: what it promises does not depend on what it builds.
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
-#include <unistd.h>
-
 #include "tests/catch_compat.hpp"
 #include "tests/cli/run_command.hpp"
+#include "tests/temporary_folder.hpp"
 
 using namespace moesim::testing;
 using Catch::Matchers::Contains;
@@ -20,11 +18,8 @@ namespace {
 class Checkout {
 public:
   Checkout() {
-    std::string name = (fs::temp_directory_path() / "moesim launcher XXXXXX").string();  // with spaces
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error{"no temporary folder"};
-    root_ = name;
-    for (const char* folder : {"models", "sim", "plots"}) fs::create_directory(root_ / folder);
-    fs::copy_file(fs::path{MOESIM_TEST_SOURCE_DIR} / "moesim", root_ / "moesim");
+    for (const char* folder : {"models", "sim", "plots"}) fs::create_directory(root() / folder);
+    fs::copy_file(fs::path{MOESIM_TEST_SOURCE_DIR} / "moesim", root() / "moesim");
     write("CMakeLists.txt",
           "cmake_minimum_required(VERSION 3.22)\nproject(stub NONE)\nset(out ${CMAKE_BINARY_DIR}/sim/cli/moesim)\n"
           "add_custom_command(OUTPUT ${out} DEPENDS ${CMAKE_SOURCE_DIR}/program.sh\n"
@@ -32,16 +27,12 @@ public:
           "  COMMAND install -D ${CMAKE_SOURCE_DIR}/program.sh ${out})\nadd_custom_target(moesim DEPENDS ${out})\n");
     write("program.sh", "#!/bin/sh\nprintf '<%s>' \"$@\"\nexit ${ENDS_WITH:-0}\n");
   }
-  Checkout(const Checkout&) = delete;
-  Checkout& operator=(const Checkout&) = delete;
-  ~Checkout() { fs::remove_all(root_); }
-
-  void write(const char* file, const std::string& text) const { std::ofstream{root_ / file} << text; }
-  const fs::path& root() const { return root_; }
-  fs::path launcher() const { return root_ / "moesim"; }
+  void write(const char* file, const std::string& text) const { folder_.write(file, text); }
+  const fs::path& root() const { return folder_.path(); }
+  fs::path launcher() const { return root() / "moesim"; }
 
 private:
-  fs::path root_;
+  TemporaryFolder folder_{"moesim launcher"};  // with a space
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "tests/catch_compat.hpp"
 #include "tests/cli/json_schema.hpp"
 #include "tests/cli/run_command.hpp"
+#include "tests/temporary_folder.hpp"
 
 using namespace moesim::testing;
 using Catch::Matchers::Contains;
@@ -19,21 +20,6 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::string kScenarios = std::string{MOESIM_TEST_SOURCE_DIR} + "/scenarios/";
-
-/// A folder of its own for a test, gone afterwards.
-struct Scratch {
-  fs::path folder = fs::temp_directory_path() / ("moesim_run_" + std::to_string(::getpid()));
-  Scratch() { fs::create_directories(folder); }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(folder, ignored);
-  }
-  std::string path(const std::string& name) const { return (folder / name).string(); }
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream{folder / name} << text;
-    return path(name);
-  }
-};
 
 std::string read(const fs::path& file) {
   std::ostringstream text;
@@ -51,14 +37,14 @@ TEST_CASE("Every shipped scenario runs, and its summary obeys the schema and its
   const std::string name = GENERATE("quickstart", "deepseek_v3_decode_ep32", "deepseek_v3_decode_ep144",
                                     "deepseek_v3_prefill_ep32", "qwen3_235b_tp8", "qwen3_235b_ep8");
   INFO(name);
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const CommandResult result = run_command(
       {"run", kScenarios + name + ".yaml", "--set", "workload.steps=2", "--out", scratch.path("r"), "--json"});
   INFO(result.err);
   REQUIRE(result.exit == 0);
   const auto summary = nlohmann::json::parse(result.out);
   CHECK(schema_violations(summary, "summary") == "");
-  CHECK(result.out == read(scratch.folder / "r/summary.json"));
+  CHECK(result.out == read(scratch.path() / "r/summary.json"));
   CHECK(summary["invariants"]["tokens_conserved"] == true);
   CHECK(summary["invariants"]["bytes_conserved"] == true);
   CHECK(summary["provenance"]["kernel_source"] == "roofline");
@@ -79,31 +65,31 @@ TEST_CASE("Every shipped scenario runs, and its summary obeys the schema and its
 }
 
 TEST_CASE("The same scenario twice gives identical files but run.json", "[cli]") {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   for (const char* folder : {"a", "b"})
     REQUIRE(run_command({"run", kScenarios + "quickstart.yaml", "--out", scratch.path(folder)}).exit == 0);
   int files = 0;
-  for (const auto& entry : fs::directory_iterator{scratch.folder / "a"}) {
+  for (const auto& entry : fs::directory_iterator{scratch.path() / "a"}) {
     const fs::path name = entry.path().filename();
     ++files;
     INFO(name.string());
-    if (name != "run.json") CHECK(read(entry.path()) == read(scratch.folder / "b" / name));
+    if (name != "run.json") CHECK(read(entry.path()) == read(scratch.path() / "b" / name));
   }
   CHECK(files == 8);
 }
 
 TEST_CASE("The resolved scenario of a run gives the same answer", "[cli]") {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string scenario = scratch.write("s.yaml", kSmall);
   REQUIRE(run_command({"run", scenario, "--out", scratch.path("a")}).exit == 0);
-  fs::copy_file(scratch.folder / "a/scenario.resolved.yaml", scratch.folder / "resolved/s.yaml",
-                (fs::create_directory(scratch.folder / "resolved"), fs::copy_options::none));
+  fs::copy_file(scratch.path() / "a/scenario.resolved.yaml", scratch.path() / "resolved/s.yaml",
+                (fs::create_directory(scratch.path() / "resolved"), fs::copy_options::none));
   REQUIRE(run_command({"run", scratch.path("resolved/s.yaml"), "--out", scratch.path("b")}).exit == 0);
-  CHECK(read(scratch.folder / "a/summary.json") == read(scratch.folder / "b/summary.json"));
+  CHECK(read(scratch.path() / "a/summary.json") == read(scratch.path() / "b/summary.json"));
 }
 
 TEST_CASE("A model that does not fit exits 4, names the line and gives three remedies", "[cli]") {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const CommandResult result = run_command(
       {"run", kScenarios + "quickstart.yaml", "--set", "workload.tokens_per_gpu=4000", "--out", scratch.path("r")});
   CHECK(result.exit == 4);
@@ -112,40 +98,40 @@ TEST_CASE("A model that does not fit exits 4, names the line and gives three rem
   for (std::size_t at = result.err.find("remedy:"); at != std::string::npos; at = result.err.find("remedy:", at + 1))
     ++remedies;
   CHECK(remedies == 3);
-  CHECK(!fs::exists(scratch.folder / "r"));
+  CHECK(!fs::exists(scratch.path() / "r"));
 }
 
 TEST_CASE("A named folder that is in use is refused without --force", "[cli]") {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string scenario = scratch.write("s.yaml", kSmall);
-  fs::create_directory(scratch.folder / "r");
+  fs::create_directory(scratch.path() / "r");
   scratch.write("r/mine.txt", "precious");
   const CommandResult refused = run_command({"run", scenario, "--out", scratch.path("r")});
   CHECK(refused.exit == 2);
   CHECK_THAT(refused.err, Contains("which is not empty"));
   CHECK(run_command({"run", scenario, "--out", scratch.path("r"), "--force"}).exit == 0);
-  CHECK(read(scratch.folder / "r/mine.txt") == "precious");
+  CHECK(read(scratch.path() / "r/mine.txt") == "precious");
 }
 
 TEST_CASE("Without --out every run gets a numbered folder of its own", "[cli]") {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string scenario = scratch.write("s.yaml", kSmall);
-  for (int i = 0; i < 2; ++i) REQUIRE(run_command({"run", scenario}, {.folder = scratch.folder.string()}).exit == 0);
-  CHECK(fs::exists(scratch.folder / "out/0001-s/summary.json"));
-  CHECK(fs::exists(scratch.folder / "out/0002-s/summary.json"));
+  for (int i = 0; i < 2; ++i) REQUIRE(run_command({"run", scenario}, {.folder = scratch.path().string()}).exit == 0);
+  CHECK(fs::exists(scratch.path() / "out/0001-s/summary.json"));
+  CHECK(fs::exists(scratch.path() / "out/0002-s/summary.json"));
 }
 
 TEST_CASE("A refused scenario leaves no folder behind", "[cli]") {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string scenario = scratch.write("s.yaml", std::string{kSmall} + "layout: {attention: {tp: 3, dp: 1}}\n");
-  const CommandResult result = run_command({"run", scenario}, {.folder = scratch.folder.string()});
+  const CommandResult result = run_command({"run", scenario}, {.folder = scratch.path().string()});
   CHECK(result.exit == 2);
   CHECK(!result.err.empty());
-  CHECK((!fs::exists(scratch.folder / "out") || fs::is_empty(scratch.folder / "out")));
+  CHECK((!fs::exists(scratch.path() / "out") || fs::is_empty(scratch.path() / "out")));
 }
 
 TEST_CASE("Wrong scenarios are refused with the place, exit 2, and one line", "[cli]") {
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   struct Case {
     std::string text, message;
   };
@@ -170,7 +156,7 @@ TEST_CASE("Wrong scenarios are refused with the place, exit 2, and one line", "[
 
 TEST_CASE("A disk that takes nothing is exit 1 and leaves nothing", "[cli]") {
   if (::geteuid() == 0 && !fs::exists("/proc/self")) return;
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string scenario = scratch.write("s.yaml", kSmall);
   const CommandResult result = run_command({"run", scenario, "--out", "/proc/moesim-results"});
   CHECK(result.exit == 1);
@@ -179,7 +165,7 @@ TEST_CASE("A disk that takes nothing is exit 1 and leaves nothing", "[cli]") {
 
 TEST_CASE("More GPUs, a faster link or fewer tokens never slow a balanced step", "[cli]") {
   // Monotony through the whole program (oracle L37), routing balanced so that no draw differs.
-  const Scratch scratch;
+  const TemporaryFolder scratch;
   const std::string scenario = scratch.write(
       "s.yaml",
       "model: mixtral-8x7b\ncluster: {gpu: h100-sxm, nodes: 2, fabric: {nic: 400 Gb/s}}\nrouting: {kind: balanced}\n"
