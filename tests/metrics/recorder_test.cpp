@@ -19,24 +19,29 @@ Topology four_gpus() {
   return Topology{cluster};
 }
 
-/// One MoE layer, 4 experts, one per GPU.
-Placement one_each() {
-  return {1, 4, 4, 1, {0, 1, 2, 3}};
-}
+/// One MoE layer of 4 experts, one per GPU, and the recorder of what happens there.
+struct FourGpus {
+  const Topology topology = four_gpus();
+  const Placement placement{1, 4, 4, 1, {0, 1, 2, 3}};
+  Recorder recorder{{topology, placement, 4, 1, 1, {0}}};
+
+  Summary summary() const {
+    Summary summary;
+    recorder.summarise(summary);
+    return summary;
+  }
+};
 
 }  // namespace
 
 TEST_CASE("The GPU that makes others wait for its experts is the top hotspot", "[metrics]") {
-  const Topology topology = four_gpus();
-  const Placement placement = one_each();
-  Recorder recorder{{topology, placement, 4, 1, 1, {0}}};
+  FourGpus four;
   const std::vector<std::int32_t> rows{10, 10, 70, 10};
   const std::vector<double> busy{1, 1, 7, 1};
-  recorder(ExpertsLoaded{Seconds{0}, 0, 0, rows, rows, 100});
-  recorder(PhaseFinished{Seconds{7}, Seconds{7}, Cause::experts, 0, 2, -1, busy});
-  recorder(StepFinished{Seconds{7}, Seconds{7}, 0, 100});
-  Summary summary;
-  recorder.summarise(summary);
+  four.recorder(ExpertsLoaded{Seconds{0}, 0, 0, rows, rows, 100});
+  four.recorder(PhaseFinished{Seconds{7}, Seconds{7}, Cause::experts, 0, 2, -1, busy});
+  four.recorder(StepFinished{Seconds{7}, Seconds{7}, 0, 100});
+  const Summary summary = four.summary();
   REQUIRE(!summary.hotspots.empty());
   // took 7, mean rank 10/4 = 2.5: 4.5 of 7 seconds are beyond balance.
   CHECK(summary.hotspots[0].id == "n0g2");
@@ -51,47 +56,38 @@ TEST_CASE("The GPU that makes others wait for its experts is the top hotspot", "
 }
 
 TEST_CASE("A token lost between routing and slots is noticed", "[metrics]") {
-  const Topology topology = four_gpus();
-  const Placement placement = one_each();
-  Recorder recorder{{topology, placement, 4, 1, 1, {0}}};
+  FourGpus four;
   const std::vector<std::int32_t> rows{10, 10, 69, 10};
-  recorder(ExpertsLoaded{Seconds{0}, 0, 0, rows, rows, 100});
-  recorder(StepFinished{Seconds{1}, Seconds{1}, 0, 100});
-  Summary summary;
-  recorder.summarise(summary);
+  four.recorder(ExpertsLoaded{Seconds{0}, 0, 0, rows, rows, 100});
+  four.recorder(StepFinished{Seconds{1}, Seconds{1}, 0, 100});
+  const Summary summary = four.summary();
   CHECK(!summary.tokens_conserved);
 }
 
 TEST_CASE("An even system has no hotspot", "[metrics]") {
-  const Topology topology = four_gpus();
-  const Placement placement = one_each();
-  Recorder recorder{{topology, placement, 4, 1, 1, {0}}};
+  FourGpus four;
   const std::vector<std::int32_t> rows{25, 25, 25, 25};
   const std::vector<double> busy{2, 2, 2, 2};
-  recorder(ExpertsLoaded{Seconds{0}, 0, 0, rows, rows, 100});
-  recorder(PhaseFinished{Seconds{2}, Seconds{2}, Cause::experts, 0, 0, -1, busy});
-  recorder(StepFinished{Seconds{2}, Seconds{2}, 0, 100});
-  Summary summary;
-  recorder.summarise(summary);
+  four.recorder(ExpertsLoaded{Seconds{0}, 0, 0, rows, rows, 100});
+  four.recorder(PhaseFinished{Seconds{2}, Seconds{2}, Cause::experts, 0, 0, -1, busy});
+  four.recorder(StepFinished{Seconds{2}, Seconds{2}, 0, 100});
+  const Summary summary = four.summary();
   CHECK(summary.hotspots.empty());
   CHECK(experts_csv(summary) ==
         "layer,expert,slot,gpu,tokens\n0,0,0,n0g0,25\n0,1,1,n0g1,25\n0,2,2,n0g2,25\n0,3,3,n0g3,25\n");
 }
 
 TEST_CASE("The link that decides collectives beyond its tier's mean is a hotspot", "[metrics]") {
-  const Topology topology = four_gpus();
-  const Placement placement = one_each();
-  Recorder recorder{{topology, placement, 4, 1, 1, {0}}};
-  std::vector<double> bytes(topology.links().size(), 0.0);
-  const LinkId hot = topology.route(0, 1)[0];
-  for (const LinkId link : {topology.route(1, 0)[0], topology.route(2, 0)[0], topology.route(3, 0)[0]})
+  FourGpus four;
+  std::vector<double> bytes(four.topology.links().size(), 0.0);
+  const LinkId hot = four.topology.route(0, 1)[0];
+  for (const LinkId link : {four.topology.route(1, 0)[0], four.topology.route(2, 0)[0], four.topology.route(3, 0)[0]})
     bytes[link] = 10e9;
   bytes[hot] = 90e9;  // mean of the four used links: 30e9
-  recorder(PhaseFinished{Seconds{0.9}, Seconds{0.9}, Cause::dispatch, 0, -1, hot, {}});
-  recorder(BytesMoved{Seconds{0.9}, Cause::dispatch, 0, Seconds{0.9}, bytes});
-  recorder(StepFinished{Seconds{1.8}, Seconds{1.8}, 0, 100});
-  Summary summary;
-  recorder.summarise(summary);
+  four.recorder(PhaseFinished{Seconds{0.9}, Seconds{0.9}, Cause::dispatch, 0, -1, hot, {}});
+  four.recorder(BytesMoved{Seconds{0.9}, Cause::dispatch, 0, Seconds{0.9}, bytes});
+  four.recorder(StepFinished{Seconds{1.8}, Seconds{1.8}, 0, 100});
+  const Summary summary = four.summary();
   REQUIRE(summary.hotspots.size() == 1);
   CHECK(summary.hotspots[0].kind == Hotspot::Kind::link);
   CHECK(summary.hotspots[0].share_of_time == Approx(0.5 * (1 - 1.0 / 3)));
@@ -99,12 +95,9 @@ TEST_CASE("The link that decides collectives beyond its tier's mean is a hotspot
 }
 
 TEST_CASE("Step percentiles are nearest-rank", "[metrics]") {
-  const Topology topology = four_gpus();
-  const Placement placement = one_each();
-  Recorder recorder{{topology, placement, 4, 1, 1, {0}}};
-  for (int i = 1; i <= 100; ++i) recorder(StepFinished{Seconds{1.0 * i}, Seconds{1.0 * i}, i, 1});
-  Summary summary;
-  recorder.summarise(summary);
+  FourGpus four;
+  for (int i = 1; i <= 100; ++i) four.recorder(StepFinished{Seconds{1.0 * i}, Seconds{1.0 * i}, i, 1});
+  const Summary summary = four.summary();
   CHECK(summary.step.p50.value() == 50);
   CHECK(summary.step.p99.value() == 99);
   CHECK(summary.step.mean.value() == 50.5);
