@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "models/collectives/collectives.hpp"
 #include "models/units/error.hpp"
 #include "sim/engine/forked.hpp"
 #include "sim/engine/simgrid_compat.hpp"
@@ -21,11 +22,6 @@ using Pair = std::pair<int, int>;
 
 bool travels(const Flow& flow) {
   return flow.bytes.value() > 0 && flow.src != flow.dst;
-}
-
-double achieved(const Link& link, const CollectiveParameters& efficiency) {
-  const double share = efficiency_of(efficiency, link.tier);
-  return link.capacity.value() * share;
 }
 
 void check_flows(const Topology& topology, std::span<const Flow> flows) {
@@ -47,10 +43,11 @@ void check_flows(const Topology& topology, std::span<const Flow> flows) {
 
 Seconds fluid_bound(const Topology& topology, std::span<const Flow> flows, const CollectiveParameters& efficiency) {
   const auto bytes = link_bytes(flows, topology.links().size());
-  double longest = 0;
+  const auto bandwidths = achieved_bandwidths(topology, efficiency);
+  Seconds longest;
   for (std::size_t link = 0; link < bytes.size(); ++link)
-    longest = std::max(longest, bytes[link] / achieved(topology.links()[link], efficiency));
-  return Seconds{longest};
+    longest = std::max(longest, Bytes{bytes[link]} / bandwidths[link]);
+  return longest;
 }
 
 /// The collective inside the forked process.
@@ -88,12 +85,11 @@ private:
   static constexpr double kScale = 1024;
 
   void build(const CollectiveParameters& efficiency) {
-    std::vector<sg4::Link*> links(topology_.links().size(), nullptr);
+    const auto bandwidths = achieved_bandwidths(topology_, efficiency);
+    std::vector<sg4::Link*> links(bandwidths.size(), nullptr);
     const auto link = [&](LinkId id) {
       auto& known = links[static_cast<std::size_t>(id)];
-      if (!known)
-        known = add_link(zone_, fmt::format("link{}", id),
-                         kScale * achieved(topology_.links()[static_cast<std::size_t>(id)], efficiency));
+      if (!known) known = add_link(zone_, fmt::format("link{}", id), kScale * bandwidths[static_cast<std::size_t>(id)]);
       return known;
     };
     const auto host = [&](int gpu) {

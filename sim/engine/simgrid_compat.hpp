@@ -80,11 +80,11 @@ inline sg4::Host* add_host(sg4::NetZone* zone, const std::string& name) {
 }
 
 /// A plain shared link of latency 0: CM02 would weight a flow's share by the latency of its route.
-inline sg4::Link* add_link(sg4::NetZone* zone, const std::string& name, double bytes_per_second) {
+inline sg4::Link* add_link(sg4::NetZone* zone, const std::string& name, BytesPerSecond capacity) {
 #if SIMGRID_VERSION >= 40000
-  return zone->add_link(name, bytes_per_second)->set_latency(0);
+  return zone->add_link(name, capacity.value())->set_latency(0);
 #else
-  return zone->create_link(name, bytes_per_second)->set_latency(0);
+  return zone->create_link(name, capacity.value())->set_latency(0);
 #endif
 }
 
