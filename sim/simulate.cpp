@@ -12,13 +12,13 @@
 namespace moesim {
 namespace {
 
-void require_fit(const Scenario& scenario, const Deployment& plan) {
+std::optional<Infeasible> misfit(const Scenario& scenario, const Deployment& plan) {
   const MemoryFit& fit = plan.memory;
-  if (fit.fits) return;
-  throw Infeasible{fmt::format("{} does not fit: '{}' takes a GPU to {} of {} usable ({} x memory_fraction {})",
-                               scenario.model.name, fit.breaking_line, human(fit.needed), human(fit.capacity),
-                               human(fit.device), scenario.memory_fraction),
-                   memory_remedies(memory_inputs(scenario, plan), fit)};
+  if (fit.fits) return std::nullopt;
+  return Infeasible{fmt::format("{} does not fit: '{}' takes a GPU to {} of {} usable ({} x memory_fraction {})",
+                                scenario.model.name, fit.breaking_line, human(fit.needed), human(fit.capacity),
+                                human(fit.device), scenario.memory_fraction),
+                    memory_remedies(memory_inputs(scenario, plan), fit)};
 }
 
 RunShape shape_of(const Scenario& scenario, const Deployment& plan) {
@@ -106,13 +106,14 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
 
 }  // namespace
 
-MemoryFit check_memory(const Scenario& scenario) {
-  return plan_deployment(scenario).memory;
+MemoryVerdict check_memory(const Scenario& scenario) {
+  const Deployment plan = plan_deployment(scenario);
+  return {plan.memory, misfit(scenario, plan)};
 }
 
 Summary simulate(const Scenario& scenario, std::optional<int> audited) {
   const Deployment plan = plan_deployment(scenario);
-  require_fit(scenario, plan);
+  if (const auto refusal = misfit(scenario, plan)) throw Infeasible{*refusal};
   const std::optional<Audit> checked = audit(scenario, plan, audited ? *audited : default_audit(scenario, plan));
 
   Recorder recorder{shape_of(scenario, plan)};

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "models/units/error.hpp"
 #include "sim/metrics/summary.hpp"
 #include "sim/scenario/scenario.hpp"
 
@@ -13,7 +14,12 @@ namespace moesim {
 /// Throws InputError, NotModelledYet, Infeasible (the model does not fit: names the line and three remedies), RunError.
 Summary simulate(const Scenario& scenario, std::optional<int> audited = std::nullopt);
 
-/// The memory fit alone, as simulate would judge it.
-MemoryFit check_memory(const Scenario& scenario);
+struct MemoryVerdict {
+  MemoryFit fit;
+  std::optional<Infeasible> misfit;  ///< what simulate would throw; nothing when it fits
+};
+
+/// The memory fit alone, as simulate would judge it. Throws InputError, NotModelledYet as simulate would.
+MemoryVerdict check_memory(const Scenario& scenario);
 
 }  // namespace moesim

@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -7,7 +8,9 @@
 #include "models/layout/layout.hpp"
 #include "sim/cli/command.hpp"
 #include "sim/cli/overrides.hpp"
-#include "sim/scenario/scenario.hpp"
+#include "sim/cli/terminal.hpp"
+#include "sim/metrics/summary_json.hpp"
+#include "sim/simulate.hpp"
 
 namespace moesim {
 namespace {
@@ -23,13 +26,13 @@ std::string layout_line(const Scenario& scenario) {
       make_layout(scenario.layout, scenario.model, scenario.cluster.gpus(), scenario.communication.all_to_all));
 }
 
-nlohmann::ordered_json as_json(const Scenario& scenario) {
+nlohmann::ordered_json as_json(const Scenario& scenario, const MemoryFit& memory) {
   nlohmann::ordered_json resolved = nlohmann::ordered_json::array();
   for (const ResolvedValue& item : scenario.resolved)
     resolved.push_back({{"path", item.path},
                         {"value", item.value.empty() ? nlohmann::ordered_json{} : nlohmann::ordered_json(item.value)},
                         {"origin", item.origin}});
-  return {{"ok", true},
+  return {{"ok", memory.fits},
           {"scenario", scenario.name},
           {"question", scenario.question},
           {"scenario_hash", scenario_hash(scenario)},
@@ -38,32 +41,40 @@ nlohmann::ordered_json as_json(const Scenario& scenario) {
           {"nodes", scenario.cluster.nodes},
           {"gpus", scenario.cluster.gpus()},
           {"layout", layout_line(scenario)},
+          {"memory", nlohmann::ordered_json::parse(memory_json(memory))},
           {"resolved", resolved}};
 }
 
-void print_for_people(const Scenario& scenario) {
+void print_for_people(const Scenario& scenario, const MemoryFit& memory) {
   const WorkloadSpec& workload = scenario.workload;
-  fmt::print("{}: ok, {} on {} x {} ({} node{}), {}, {}, {} tokens/GPU, context {}, {} step{}\n", scenario.name,
-             scenario.model.name, scenario.cluster.gpus(), scenario.cluster.gpu.name, scenario.cluster.nodes,
-             scenario.cluster.nodes == 1 ? "" : "s", layout_line(scenario), name_of(workload.phase),
-             workload.tokens_per_gpu, workload.context, workload.steps, workload.steps == 1 ? "" : "s");
+  fmt::print("{}: {}, {} on {} x {} ({} node{}), {}, {}, {} tokens/GPU, context {}, {} step{}\n", scenario.name,
+             memory.fits ? "ok" : "does not fit", scenario.model.name, scenario.cluster.gpus(),
+             scenario.cluster.gpu.name, scenario.cluster.nodes, scenario.cluster.nodes == 1 ? "" : "s",
+             layout_line(scenario), name_of(workload.phase), workload.tokens_per_gpu, workload.context, workload.steps,
+             workload.steps == 1 ? "" : "s");
+  fmt::print("{}", memory_table(memory, wants_colour()));
 }
 
 void check(const CheckOptions& options, const Globals& globals) {
   const Scenario scenario = load_scenario(options.scenario, parse_overrides(options.set));
+  const MemoryVerdict memory = check_memory(scenario);
   if (globals.json)
-    fmt::print("{}\n", as_json(scenario).dump(2));
+    fmt::print("{}\n", as_json(scenario, memory.fit).dump(2));
   else if (options.resolved)
     fmt::print("{}", resolved_yaml(scenario));
   else
-    print_for_people(scenario);
+    print_for_people(scenario, memory.fit);
+  if (memory.misfit) {
+    std::fflush(stdout);  // what was found comes before the verdict, also in one file
+    throw Infeasible{*memory.misfit};
+  }
 }
 
 }  // namespace
 
 void add_check_command(CLI::App& app, Globals& globals) {
   const auto options = std::make_shared<CheckOptions>();
-  CLI::App* command = app.add_subcommand("check", "Check a scenario without running it");
+  CLI::App* command = app.add_subcommand("check", "Check a scenario and its memory fit without running it");
   command->add_option("scenario", options->scenario, "Scenario file (YAML or JSON)")->required();
   command->add_option("--set", options->set, "Override one value: --set layout.experts.ep=16 (repeatable)")
       ->allow_extra_args(false);  // one value each, so that it may stand before the scenario

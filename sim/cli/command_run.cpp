@@ -1,11 +1,9 @@
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include "models/units/error.hpp"
 #include "sim/cli/command.hpp"
@@ -37,8 +35,7 @@ void run(const RunOptions& options, const Globals& globals) {
       fmt::print("{}", summary_json(summary));
       return;
     }
-    const bool colour = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-    fmt::print("{}  results {}\n", terminal_summary(summary, colour), folder.string());
+    fmt::print("{}  results {}\n", terminal_summary(summary, wants_colour()), folder.string());
   } catch (...) {
     std::error_code ignored;
     if (options.out.empty()) std::filesystem::remove(folder, ignored);  // the claimed folder, if still empty

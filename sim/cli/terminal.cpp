@@ -1,10 +1,12 @@
 #include "sim/cli/terminal.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 #include <vector>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "models/units/text.hpp"
 #include "sim/metrics/summary_json.hpp"
@@ -25,9 +27,8 @@ std::string throughput_line(const Summary& summary) {
                      with_commas(static_cast<long long>(rate)));
 }
 
-std::string memory_line(const Summary& summary, bool colour) {
+std::string memory_line(const MemoryFit& fit, bool colour) {
   constexpr double kGiB = 1073741824.0;
-  const MemoryFit& fit = summary.memory;
   return fmt::format("memory {:.1f} of {:.1f} GiB usable   {}     room for {} KV tokens per GPU",
                      fit.needed.value() / kGiB, fit.capacity.value() / kGiB,
                      verdict(fit.fits, colour, "ok", "does not fit"), with_commas(fit.kv_tokens_capacity));
@@ -95,12 +96,25 @@ std::string slo_lines(const Summary& summary, bool colour) {
 
 }  // namespace
 
+bool wants_colour() {
+  return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+}
+
+std::string memory_table(const MemoryFit& fit, bool colour) {
+  std::string text = "  memory of the fullest GPU\n";
+  for (const MemoryLine& line : fit.lines)
+    text += fmt::format("    {:<28}{:>10}   {}\n", line.name, human(line.bytes), line.formula);
+  text += fmt::format("    {:<28}{:>10}   of {} usable: {} x memory_fraction {:g}\n", "sum", human(fit.needed),
+                      human(fit.capacity), human(fit.device), fit.capacity / fit.device);
+  return text + "  " + memory_line(fit, colour) + "\n";
+}
+
 std::string terminal_summary(const Summary& summary, bool colour) {
   std::string text = summary.headline + "\n";
   text += fmt::format("kernels {}: estimates, no measured profile     {}\n\n", summary.kernel_source,
                       audit_line(summary.audit));
   text += "  " + throughput_line(summary) + "\n";
-  text += "  " + memory_line(summary, colour) + "\n";
+  text += "  " + memory_line(summary.memory, colour) + "\n";
   text += slo_lines(summary, colour);
   text += "  " + critical_path_line(summary) + "\n";
   text += "  " + imbalance_line(summary) + "\n";

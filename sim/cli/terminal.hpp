@@ -7,6 +7,12 @@
 
 namespace moesim {
 
+/// Whether stdout is a terminal, and NO_COLOR does not forbid colours.
+bool wants_colour();
+
+/// Each line of the fullest GPU's memory with its arithmetic, their sum and the limit; then the verdict.
+std::string memory_table(const MemoryFit& fit, bool colour);
+
 /// The summary as text; `colour` adds ANSI colours to verdicts.
 std::string terminal_summary(const Summary& summary, bool colour);
 

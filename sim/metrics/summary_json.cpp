@@ -130,6 +130,10 @@ std::string_view name_of(Hotspot::Kind kind) {
   return kind == Hotspot::Kind::gpu ? "gpu" : "link";
 }
 
+std::string memory_json(const MemoryFit& fit) {
+  return memory(fit).dump();
+}
+
 std::string summary_json(const Summary& summary) {
   Json json{
       {"scenario", summary.scenario_name},

@@ -10,6 +10,9 @@ namespace moesim {
 /// Deterministic: the same summary gives the same bytes. Undefined values are null, with a line in notes.
 std::string summary_json(const Summary& summary);
 
+/// The object under "memory".
+std::string memory_json(const MemoryFit& fit);
+
 std::string_view name_of(Cause cause);
 std::string_view name_of(Hotspot::Kind kind);
 
