@@ -29,14 +29,23 @@ void require_known_command(const CLI::App& app, const std::string& word) {
                            moesim::nearest(word, names)};
 }
 
+constexpr const char* kFirstSteps =
+    "First steps:\n"
+    "  moesim check scenarios/quickstart.yaml   is the scenario right, and does it fit in memory?\n"
+    "  moesim run scenarios/quickstart.yaml     throughput, where a step's time goes, hotspots\n"
+    "  moesim list models                       what a scenario may name; also gpus, policies, routing, fabrics\n"
+    "  moesim COMMAND --help                    options and examples of a command";
+
 int dispatch(int argc, char** argv) {
   CLI::App app{"Predicts what a Mixture-of-Experts model will do on a GPU cluster: throughput, memory fit, hotspots.",
                "moesim"};
   app.require_subcommand(1);
+  app.footer(kFirstSteps);
   app.set_version_flag("--version", std::string{"moesim " MOESIM_VERSION});
   moesim::Globals globals;
   moesim::add_commands(app, globals);
-  require_known_command(app, argc > 1 ? argv[1] : "");
+  if (argc <= 1) return report(kUsage, "a command is needed\n\n", app.help());
+  require_known_command(app, argv[1]);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

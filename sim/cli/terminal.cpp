@@ -87,9 +87,12 @@ std::string audit_line(const std::optional<Audit>& audit) {
 std::string slo_lines(const Summary& summary, bool colour) {
   std::string text;
   for (const auto& item : summary.slo) {
-    if (!item.reached) continue;
-    text += fmt::format("  {} p99 {} <= {}   {}\n", item.name, human(*item.reached), human(item.limit),
-                        verdict(item.met, colour, "ok", "missed"));
+    if (item.reached)
+      text += fmt::format("  {} p99 {} <= {}   {}\n", item.name, human(*item.reached), human(item.limit),
+                          verdict(item.met, colour, "ok", "missed"));
+    else
+      text += fmt::format("  {} p99 <= {}   not judged: this batch run does not express {}\n", item.name,
+                          human(item.limit), item.name);
   }
   return text;
 }

@@ -26,6 +26,8 @@ std::vector<std::string> commands_in_help() {
   for (const std::string& line : lines_of(run_command({"--help"}).out)) {
     if (line.rfind("Subcommands:", 0) == 0)
       listing = true;
+    else if (line.empty())
+      listing = false;
     else if (listing && line.rfind("  ", 0) == 0 && line.size() > 2 && line[2] != ' ')
       commands.push_back(line.substr(2, line.find(' ', 2) - 2));
   }
@@ -61,11 +63,12 @@ TEST_CASE("An unknown command is a usage error on stderr", "[cli]") {
   CHECK_THAT(run_command({"docter"}).err, Contains("did you mean doctor?"));
 }
 
-TEST_CASE("No command at all is a usage error", "[cli]") {
+TEST_CASE("No command at all is a usage error that shows the help and the first steps", "[cli]") {
   const CommandResult result = run_command({});
   CHECK(result.exit == 2);
   CHECK(result.out.empty());
-  CHECK_FALSE(result.err.empty());
+  CHECK(result.err == "moesim: a command is needed\n\n" + run_command({"--help"}).out + "\n");
+  CHECK_THAT(result.err, Contains("First steps:\n  moesim check scenarios/quickstart.yaml"));
 }
 
 TEST_CASE("An unknown option of a command is a usage error that names it", "[cli]") {

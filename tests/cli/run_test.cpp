@@ -101,6 +101,15 @@ TEST_CASE("A model that does not fit exits 4, names the line and gives three rem
   CHECK(!fs::exists(scratch.path() / "r"));
 }
 
+TEST_CASE("A limit that a batch run cannot be held to is named, not passed over", "[cli]") {
+  const TemporaryFolder scratch;
+  const std::string scenario = scratch.write("s.yaml", std::string{kSmall} + "slo: {ttft: 200 ms, tpot: 50 ms}\n");
+  const CommandResult result = run_command({"run", scenario, "--out", scratch.path("r")});
+  CHECK(result.exit == 0);
+  CHECK_THAT(result.out, Contains("  ttft p99 <= 200 ms   not judged: this batch run does not express ttft\n"));
+  CHECK_THAT(result.out, Contains("  tpot p99 ") && Contains(" <= 50 ms   ok\n"));
+}
+
 TEST_CASE("A named folder that is in use is refused without --force", "[cli]") {
   const TemporaryFolder scratch;
   const std::string scenario = scratch.write("s.yaml", kSmall);
