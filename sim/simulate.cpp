@@ -62,6 +62,22 @@ void add_throughput(const Scenario& scenario, Summary& summary) {
   }
 }
 
+/// The recorder saw what happened to the tokens; the rule is the scenario's.
+void add_capacity(const Scenario& scenario, Summary& summary) {
+  if (!summary.capacity) {
+    summary.notes.push_back("capacity is null: no limit on the tokens of an expert (routing.capacity)");
+    return;
+  }
+  const CapacitySpec& spec = scenario.routing.capacity;
+  summary.capacity->policy = name_of(spec.policy);
+  summary.capacity->scope = name_of(spec.scope);
+  summary.capacity->factor = spec.factor;
+  summary.capacity->padded = spec.pad;
+  summary.capacity->has_gates = spec.policy != CapacityPolicy::drop_position;
+  if (!summary.capacity->has_gates)
+    summary.notes.push_back("capacity's gate weights are null: policy drop_position does not look at them");
+}
+
 void add_cost(const Scenario& scenario, Summary& summary) {
   const double per_hour = scenario.cluster.price_usd_per_gpu_hour * scenario.cluster.gpus();
   if (per_hour <= 0) {
@@ -129,6 +145,7 @@ Summary simulate(const Scenario& scenario, std::optional<int> audited) {
   summary.memory = plan.memory;
   summary.audit = checked;
   recorder.summarise(summary);
+  add_capacity(scenario, summary);
   add_throughput(scenario, summary);
   add_cost(scenario, summary);
   add_slo(scenario, summary);

@@ -56,6 +56,7 @@ public:
   void add_token(std::uint32_t token, int source, std::span<const int> experts) {
     ranks_.clear();
     for (int expert : experts) {
+      if (expert == -1) continue;
       const int slot = choose_slot(token, source, expert);
       ++traffic_.rows_per_slot[static_cast<std::size_t>(slot)];
       const int rank = slot / placement_.slots_per_rank;

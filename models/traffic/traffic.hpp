@@ -57,11 +57,11 @@ struct DispatchTraffic {
 ///
 /// expert_tp > 1: a placement rank is a group of that many consecutive GPUs, each with a slice of every slot; a token
 /// of GPU s goes to GPU s % expert_tp of the group, which gathers afterwards (not counted here). chosen [tokens *
-/// top_k] : experts; source_of [tokens] : ranks Replicas: uniform_random by a hash of (seed, token, layer, expert);
-/// static_nearest on the source's rank, else in its node, else anywhere, by the same hash among equals. Throws
-/// std::invalid_argument when the sizes do not match or an index is out of range; InputError when a chosen expert has
-/// no slot, when the placement has more ranks than the topology has GPUs, or when per_node meets a node that is only
-/// partly in the group (its relays would be missing); NotModelledYet for per_node with expert_tp > 1.
+/// top_k] : experts, -1 where a token has fewer; source_of [tokens] : ranks Replicas: uniform_random by a hash of
+/// (seed, token, layer, expert); static_nearest on the source's rank, else in its node, else anywhere, by the same hash
+/// among equals. Throws std::invalid_argument when the sizes do not match or an index is out of range; InputError when
+/// a chosen expert has no slot, when the placement has more ranks than the topology has GPUs, or when per_node meets a
+/// node that is only partly in the group (its relays would be missing); NotModelledYet for per_node with expert_tp > 1.
 DispatchTraffic count_dispatch(std::span<const int> chosen, std::span<const int> source_of, int top_k,
                                const Placement& placement, int layer, CopyRule rule, ReplicaChoice replicas,
                                Bytes payload, const Topology& topology, std::uint64_t seed, int expert_tp = 1);

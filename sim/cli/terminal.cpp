@@ -59,6 +59,15 @@ std::string imbalance_line(const Summary& summary) {
   return text;
 }
 
+std::string capacity_line(const CapacityUse& use) {
+  const auto share = [&](std::int64_t part) {
+    return use.wanted > 0 ? 100.0 * static_cast<double>(part) / static_cast<double>(use.wanted) : 0.0;
+  };
+  return fmt::format("capacity {:<13} {} per {}: {:.2f} % dropped   {:.2f} % to a backup   {} empty places{}",
+                     fmt::format("x {:g}", use.factor), use.policy, use.scope, share(use.dropped), share(use.rerouted),
+                     with_commas(use.places - (use.wanted - use.dropped)), use.padded ? ", padded" : "");
+}
+
 std::string hotspot_lines(const Summary& summary) {
   if (summary.hotspots.empty()) return "  hotspots               none above 0.1 % of the step\n";
   std::string text;
@@ -121,6 +130,7 @@ std::string terminal_summary(const Summary& summary, bool colour) {
   text += slo_lines(summary, colour);
   text += "  " + critical_path_line(summary) + "\n";
   text += "  " + imbalance_line(summary) + "\n";
+  if (summary.capacity) text += "  " + capacity_line(*summary.capacity) + "\n";
   text += hotspot_lines(summary);
   for (const auto& [key, value] : summary.chosen) text += fmt::format("  auto   {} = {}\n", key, value);
   return text;

@@ -34,6 +34,16 @@ struct ExpertsLoaded {
   std::span<const std::int32_t> rows_per_slot;  ///< [slots]
   std::span<const std::int32_t> expert_loads;   ///< [experts]
   std::int64_t tokens;                          ///< entering the layer
+  std::int64_t rows = -1;                       ///< that the slots must hold in all, -1: top_k per token
+};
+
+/// Experts gave their places to the tokens of one MoE layer in one step (capacity limits only).
+struct PlacesGiven {
+  Seconds at;
+  int layer;                               ///< model layer
+  std::int64_t wanted, dropped, rerouted;  ///< assignments
+  std::int64_t places;                     ///< of all experts
+  double displaced_gate, dropped_gate;     ///< sums of gate weights; 0 where nobody looked at them
 };
 
 /// A collective moved bytes over links.
@@ -53,6 +63,6 @@ struct StepFinished {
 };
 
 /// A closed set: a new kind of event makes every std::visit that forgets it fail to compile.
-using Event = std::variant<PhaseFinished, ExpertsLoaded, BytesMoved, StepFinished>;
+using Event = std::variant<PhaseFinished, ExpertsLoaded, PlacesGiven, BytesMoved, StepFinished>;
 
 }  // namespace moesim

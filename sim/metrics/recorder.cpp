@@ -106,7 +106,7 @@ void Recorder::on(const ExpertsLoaded& loads) {
     total[s] += loads.rows_per_slot[s];
     rows += loads.rows_per_slot[s];
   }
-  tokens_conserved_ = tokens_conserved_ && rows == loads.tokens * shape_.top_k;
+  tokens_conserved_ = tokens_conserved_ && rows == (loads.rows >= 0 ? loads.rows : loads.tokens * shape_.top_k);
   if (rows == 0) return;
   const auto largest = static_cast<double>(*std::max_element(loads.expert_loads.begin(), loads.expert_loads.end()));
   expert_imbalance_.add(largest * static_cast<double>(loads.expert_loads.size()) / static_cast<double>(rows));
@@ -119,6 +119,16 @@ void Recorder::on(const ExpertsLoaded& loads) {
     busiest = std::max(busiest, own);
   }
   gpu_imbalance_.add(busiest * shape_.placement.ranks / static_cast<double>(rows));
+}
+
+void Recorder::on(const PlacesGiven& given) {
+  if (!capacity_) capacity_.emplace();
+  capacity_->wanted += given.wanted;
+  capacity_->dropped += given.dropped;
+  capacity_->rerouted += given.rerouted;
+  capacity_->places += given.places;
+  capacity_->displaced_gate += given.displaced_gate;
+  capacity_->dropped_gate += given.dropped_gate;
 }
 
 void Recorder::on(const BytesMoved& moved) {
@@ -196,6 +206,7 @@ void Recorder::summarise(Summary& summary) const {
   summary.gpu_imbalance = gpu_imbalance_.mean_max();
   if (nic_imbalance_.count > 0) summary.nic_imbalance = nic_imbalance_.mean_max();
   summary.tokens_conserved = tokens_conserved_;
+  summary.capacity = capacity_;
   const double out = sum_at(link_total_, nic_out_), in = sum_at(link_total_, nic_in_);
   summary.bytes_conserved = std::abs(out - in) <= 1e-9 * std::max(out, in);
   fill_tables(summary);

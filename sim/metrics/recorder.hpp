@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "models/hardware/topology.hpp"
@@ -38,6 +39,7 @@ private:
   friend class HotspotRanking;
   void on(const PhaseFinished& phase);
   void on(const ExpertsLoaded& loads);
+  void on(const PlacesGiven& given);
   void on(const BytesMoved& moved);
   void on(const StepFinished& step);
 
@@ -71,6 +73,7 @@ private:
   std::vector<std::int64_t> slot_rows_;            // [moe layers][slots]
   Imbalance expert_imbalance_, gpu_imbalance_, nic_imbalance_;
   bool tokens_conserved_ = true;
+  std::optional<CapacityUse> capacity_;  // only with a limit on places
 };
 
 }  // namespace moesim

@@ -31,6 +31,15 @@ struct Hotspot {
   std::string remedy;
 };
 
+/// What a limit on places did over the run.
+struct CapacityUse {
+  std::string policy, scope;
+  double factor = 0;
+  bool padded = false, has_gates = false;
+  std::int64_t wanted = 0, dropped = 0, rerouted = 0, places = 0;  ///< assignments, and places of all experts
+  double displaced_gate = 0, dropped_gate = 0;                     ///< sums of gate weights
+};
+
 /// Relative errors of a sample, signed.
 struct SampleError {
   double mean = 0;
@@ -92,6 +101,7 @@ struct Summary {
   std::array<double, kCauses> critical_path{};  ///< shares, sum 1
   std::vector<Hotspot> hotspots;
   MemoryFit memory;
+  std::optional<CapacityUse> capacity;  ///< none without a limit on places
   // checks
   std::optional<Audit> audit;
   bool tokens_conserved = false, bytes_conserved = false;

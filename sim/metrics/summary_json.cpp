@@ -89,6 +89,25 @@ Json critical_path(const Summary& summary) {
   return shares;
 }
 
+Json capacity(const std::optional<CapacityUse>& use) {
+  if (!use) return nullptr;
+  const auto of_wanted = [&](double part) { return use->wanted > 0 ? part / static_cast<double>(use->wanted) : 0.0; };
+  const auto gates = [&](double sum) { return use->has_gates ? Json(of_wanted(sum)) : Json(nullptr); };
+  const std::int64_t kept = use->wanted - use->dropped;
+  const double places = static_cast<double>(use->places);
+  return Json{{"policy", use->policy},
+              {"scope", use->scope},
+              {"factor", use->factor},
+              {"padded", use->padded},
+              {"assignments", use->wanted},
+              {"drop_fraction", of_wanted(static_cast<double>(use->dropped))},
+              {"reroute_fraction", of_wanted(static_cast<double>(use->rerouted))},
+              {"displaced_gate_per_assignment", gates(use->displaced_gate)},
+              {"dropped_gate_per_assignment", gates(use->dropped_gate)},
+              {"padded_slots", use->places - kept},
+              {"padded_slot_fraction", use->places > 0 ? 1 - static_cast<double>(kept) / places : 0.0}};
+}
+
 Json slo(const Summary& summary) {
   Json list = Json::array();
   for (const auto& verdict : summary.slo)
@@ -160,6 +179,7 @@ std::string summary_json(const Summary& summary) {
       {"critical_path", critical_path(summary)},
       {"hotspots", hotspots(summary)},
       {"memory", memory(summary.memory)},
+      {"capacity", capacity(summary.capacity)},
       {"slo", slo(summary)},
       {"audit", audit(summary.audit)},
       {"uncertainty", nullptr},

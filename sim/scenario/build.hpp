@@ -13,6 +13,9 @@ void fill_precision_defaults(Settings& settings, const Architecture& model);
 void fill_cluster_defaults(Settings& settings, const Gpu& gpu);
 void fill_layout_defaults(Settings& settings, const Architecture& model);
 
+/// The routing section, with what spans its keys.
+RoutingSpec read_routing(const Settings& settings, const std::filesystem::path& folder);
+
 /// What spans several keys: a fabric for one node, replicas of a policy without them, the layout on this cluster, whole
 /// tokens per rank, the model's longest context. Throws InputError and NotModelledYet at the key that has to change.
 void check_together(const Scenario& scenario, const Settings& settings);

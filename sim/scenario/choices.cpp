@@ -96,18 +96,31 @@ std::vector<Choice> routing_choices() {
           now("balanced", RoutingKind::balanced, "every expert gets the same number of tokens"),
           now("zipf", RoutingKind::zipf, "the i-th popular expert ~ i^-exponent, popularity shuffled per layer"),
           now("dirichlet", RoutingKind::dirichlet, "shares of a layer ~ Dir(concentration, ...)"),
+          now("lognormal", RoutingKind::lognormal, "shares of a layer lognormal: exp(sigma z)"),
+          now("power_law", RoutingKind::power_law, "loads of a layer by a power law between min and max"),
           now("histogram", RoutingKind::histogram, "measured counts: a file of layer,expert,count"),
-          now("trace", RoutingKind::trace, "recorded tokens: a file of seq,pos,layer,e0,e1,..."),
-          later("lognormal", "lognormal shares", "zipf"),
-          later("power_law", "loads by a bounded power law", "zipf"),
-          later("mixture", "a histogram per domain, one domain per request", "histogram"),
-          later("markov", "experts that depend on the layer before", "trace"),
-          later("logits", "random logits through the router", "zipf"),
-          later("expert_choice", "experts choose their tokens", "balanced")};
+          now("mixture", RoutingKind::mixture, "measured counts per domain, every request of one domain"),
+          now("markov", RoutingKind::markov, "zipf shares; tokens follow their layer before, and the token before"),
+          now("logits", RoutingKind::logits, "random logits through the model's router, with gate weights"),
+          now("expert_choice", RoutingKind::expert_choice, "every expert takes its best tokens: equal loads"),
+          now("trace", RoutingKind::trace, "recorded tokens: a file of seq,pos,layer,e0,e1,...")};
+}
+
+std::vector<Choice> capacity_choices() {
+  return {now("none", CapacityPolicy::none, "no limit, nothing is dropped"),
+          now("drop_position", CapacityPolicy::drop_position, "the later token loses its expert"),
+          now("drop_prob", CapacityPolicy::drop_prob, "the lower gate weight loses its expert (kind logits)"),
+          now("backup", CapacityPolicy::backup, "the later token tries its next-best experts (kind logits)")};
+}
+
+std::vector<Choice> capacity_scope_choices() {
+  return {now("rank", CapacityScope::rank, "tokens of one rank, as Megatron and Switch do"),
+          now("global", CapacityScope::global, "tokens of the whole step")};
 }
 
 std::vector<Choice> sampler_choices() {
-  return {now("auto", Sampler::automatic, "token for traces and few tokens, aggregate for long runs"),
+  return {now("auto", Sampler::automatic,
+              "token for few tokens, a capacity limit and routing whose tokens depend on each other; else aggregate"),
           now("token", Sampler::token, "every token draws its experts"),
           now("aggregate", Sampler::aggregate, "the loads of a layer at once, with the same mean and covariance")};
 }

@@ -15,6 +15,8 @@ std::vector<Choice> stored_format_choices();  ///< embedding and KV cache
 std::vector<Choice> dispatch_format_choices();
 std::vector<Choice> combine_format_choices();
 std::vector<Choice> sampler_choices();
+std::vector<Choice> capacity_choices();
+std::vector<Choice> capacity_scope_choices();
 std::vector<Choice> workload_choices();
 std::vector<Choice> phase_choices();
 std::vector<Choice> all_to_all_choices();

@@ -16,7 +16,7 @@ std::vector<Key> all_keys() {
   return keys;
 }
 
-constexpr std::array<std::array<std::string_view, 2>, 14> kSections{{
+constexpr std::array<std::array<std::string_view, 2>, 15> kSections{{
     {"", "A question to moesim: a model, a cluster, a layout and a workload"},
     {"precision", "Number format of every class of tensor"},
     {"cluster", "The machine"},
@@ -26,6 +26,7 @@ constexpr std::array<std::array<std::string_view, 2>, 14> kSections{{
     {"layout.experts", "Experts: ep x tp"},
     {"placement", "Which slot of which rank holds which expert"},
     {"routing", "How tokens choose experts"},
+    {"routing.capacity", "A limit on the tokens of an expert"},
     {"workload", "What the deployment works on"},
     {"communication", "How tokens and partial sums travel"},
     {"overlap", "What runs at the same time"},

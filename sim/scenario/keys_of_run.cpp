@@ -12,42 +12,6 @@ using T = KeyType;
 
 }  // namespace
 
-std::vector<Key> routing_keys() {
-  return {
-      {.path = "routing.kind",
-       .type = T::choice,
-       .doc = "How tokens choose experts",
-       .standard = "uniform",
-       .choices = routing_choices()},
-      {.path = "routing.exponent",
-       .type = T::number,
-       .doc = "The i-th popular expert ~ i^-exponent",
-       .least = 0,
-       .most = 10,
-       .only_with = {"routing.kind", {"zipf"}, true}},
-      {.path = "routing.concentration",
-       .type = T::number,
-       .doc = "Small: few hot experts; large: even",
-       .least = 0,
-       .most = 1e6,
-       .above_least = true,
-       .only_with = {"routing.kind", {"dirichlet"}, true}},
-      {.path = "routing.file",
-       .type = T::file,
-       .doc = "CSV of layer,expert,count (histogram) or seq,pos,layer,e0,e1,... (trace), may be .gz",
-       .only_with = {"routing.kind", {"histogram", "trace"}, true}},
-      {.path = "routing.where",
-       .type = T::columns,
-       .doc = "Keep only the rows of the file whose column has this value, as {domain: law}",
-       .only_with = {"routing.kind", {"histogram"}, false}},
-      {.path = "routing.sampler",
-       .type = T::choice,
-       .doc = "How loads are drawn from the routing",
-       .standard = "auto",
-       .choices = sampler_choices()},
-  };
-}
-
 std::vector<Key> workload_keys() {
   return {
       {.path = "workload.kind",

@@ -67,17 +67,6 @@ PlacementSpec read_placement(const Settings& settings, const fs::path& folder) {
   return placement;
 }
 
-RoutingSpec read_routing(const Settings& settings, const fs::path& folder) {
-  RoutingSpec routing;
-  routing.kind = settings.choice<RoutingKind>("routing.kind");
-  routing.sampler = settings.choice<Sampler>("routing.sampler");
-  if (settings.has("routing.exponent")) routing.exponent = settings.number("routing.exponent");
-  if (settings.has("routing.concentration")) routing.concentration = settings.number("routing.concentration");
-  if (settings.has("routing.file")) routing.file = existing_file(settings, "routing.file", folder).string();
-  if (settings.has("routing.where")) routing.where = std::get<Columns>(settings.at("routing.where").value);
-  return routing;
-}
-
 WorkloadSpec read_workload(const Settings& settings) {
   return {.phase = settings.choice<Phase>("workload.phase"),
           .tokens_per_gpu = settings.number("workload.tokens_per_gpu"),

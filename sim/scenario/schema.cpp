@@ -110,6 +110,7 @@ void add_conditions(Json& schema, std::string_view prefix) {
   for (const Key& key : scenario_keys()) {
     if (!key.only_with.required || !key.only_with.path.starts_with(prefix)) continue;
     const std::string other{key.only_with.path.substr(prefix.size())};
+    if (other.find('.') != std::string::npos) continue;  // of the section below
     Json values = Json::array();
     for (const std::string_view value : key.only_with.values) values.push_back(value);
     Json condition;

@@ -144,8 +144,9 @@ private:
   void run_moe(int step, int layer, int moe_layer) {
     group_.work(Cause::other, times_.routing);
     traffic_->draw(step, moe_layer, batch_, loads_);
-    group_.tell(
-        ExpertsLoaded{group_.now(), layer, moe_layer, loads_.rows_per_slot, loads_.expert_loads, batch_.tokens});
+    group_.tell(ExpertsLoaded{group_.now(), layer, moe_layer, loads_.rows_per_slot, loads_.expert_loads, batch_.tokens,
+                              loads_.rows});
+    if (scenario_.routing.capacity.policy != CapacityPolicy::none) tell_places(layer);
     (*experts_)(loads_.rows_per_slot, expert_seconds_);
     switch (plan_.layout.kind) {
       case LayoutKind::tensor:
@@ -163,6 +164,12 @@ private:
         break;
     }
     if (collect_) exchange_in_groups(Cause::tp_collective, layer, *collect_);
+  }
+
+  void tell_places(int layer) {
+    const CapacityCount& count = loads_.places;
+    group_.tell(PlacesGiven{group_.now(), layer, count.assignments, count.dropped, count.rerouted, count.places,
+                            count.displaced_gate, count.dropped_gate});
   }
 
   /// Tokens out, experts, results back; shared experts run beside the way out when the scenario overlaps them.

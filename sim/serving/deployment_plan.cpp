@@ -36,12 +36,32 @@ CopyRule choose_copies(const Scenario& scenario, const Layout& layout, AllToAll 
   return rule;
 }
 
+/// Why only the token sampler can draw this, "" when either can.
+std::string_view needs_tokens(const Scenario& scenario) {
+  if (scenario.routing.capacity.policy != CapacityPolicy::none) return "places are given to tokens, not to loads";
+  switch (scenario.routing.kind) {
+    case RoutingKind::trace:
+      return "a trace is replayed token by token";
+    case RoutingKind::mixture:
+      return "tokens of a request share its domain";
+    case RoutingKind::markov:
+      return "tokens depend on the token and the layer before";
+    case RoutingKind::logits:
+      return "tokens go through the router one by one";
+    case RoutingKind::expert_choice:
+      return "the number of experts varies from token to token";
+    default:
+      return "";
+  }
+}
+
 Sampler choose_sampler(const Scenario& scenario, const Layout& layout, std::map<std::string, std::string>& chosen) {
   const bool nearest = scenario.communication.replicas == ReplicaChoice::static_nearest;
+  const std::string_view reason = needs_tokens(scenario);
   if (scenario.routing.sampler == Sampler::aggregate) {
-    if (scenario.routing.kind == RoutingKind::trace)
-      throw InputError{"routing.sampler", "aggregate with routing.kind trace",
-                       "token: a trace is replayed token by token"};
+    if (!reason.empty())
+      throw InputError{"routing.sampler", fmt::format("aggregate with routing.kind {}", name_of(scenario.routing.kind)),
+                       fmt::format("token: {}", reason)};
     if (nearest)
       throw NotModelledYet{"routing.sampler", "aggregate with communication.replicas static_nearest", "sampler token"};
     return Sampler::aggregate;
@@ -49,7 +69,7 @@ Sampler choose_sampler(const Scenario& scenario, const Layout& layout, std::map<
   if (scenario.routing.sampler == Sampler::token) return Sampler::token;
   const double tokens = scenario.workload.tokens_per_gpu * layout.ranks;
   const double mean_load = tokens * scenario.model.moe->top_k / scenario.model.moe->experts;
-  const bool token = scenario.routing.kind == RoutingKind::trace || nearest || mean_load < kSmallMeanLoad ||
+  const bool token = !reason.empty() || nearest || mean_load < kSmallMeanLoad ||
                      tokens * scenario.model.moe_layers() * scenario.workload.steps <= kTokenDrawsOfARun;
   chosen["routing.sampler"] = token ? "token" : "aggregate";
   return token ? Sampler::token : Sampler::aggregate;

@@ -36,7 +36,7 @@ ExpertTraffic::ExpertTraffic(const Scenario& scenario, const Deployment& plan, S
       seed_{seed},
       dispatches_{plan.layout.kind == LayoutKind::data_expert_a2a} {
   if (sampler == Sampler::token)
-    tokens_ = make_token_sampler(scenario.routing, scenario.model, plan.popularity, seed);
+    routes_.emplace(scenario, plan, seed);
   else
     prepare_aggregate();
 }
@@ -110,23 +110,17 @@ void ExpertTraffic::draw(int step, int moe_layer, const StepBatch& batch, LayerT
 }
 
 void ExpertTraffic::choose_experts(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
-  const auto k = static_cast<std::size_t>(plan_.popularity.top_k);
-  chosen_.resize(static_cast<std::size_t>(batch.tokens) * k);
-  source_of_.resize(static_cast<std::size_t>(batch.tokens));
-  std::size_t token = 0;
-  for (std::size_t rank = 0; rank < batch.tokens_of_rank.size(); ++rank)
-    for (std::int64_t i = 0; i < batch.tokens_of_rank[rank]; ++i, ++token) {
-      const std::span<int> experts{chosen_.data() + token * k, k};
-      tokens_->draw(static_cast<std::uint32_t>(step), moe_layer, static_cast<std::uint32_t>(token), experts);
-      source_of_[token] = static_cast<int>(rank);
-      for (const int expert : experts) ++out.expert_loads[static_cast<std::size_t>(expert)];
-    }
+  routes_->draw(step, moe_layer, batch);
+  for (const int expert : routes_->chosen())
+    if (expert >= 0) ++out.expert_loads[static_cast<std::size_t>(expert)];
+  out.rows = routes_->rows();
+  out.places = routes_->count();
 }
 
 DispatchTraffic ExpertTraffic::count_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
   choose_experts(step, moe_layer, batch, out);
-  return count_dispatch(chosen_, source_of_, plan_.popularity.top_k, plan_.placement, moe_layer, plan_.copies,
-                        scenario_.communication.replicas, plan_.dispatch_payload, plan_.topology,
+  return count_dispatch(routes_->chosen(), routes_->source_of(), routes_->width(), plan_.placement, moe_layer,
+                        plan_.copies, scenario_.communication.replicas, plan_.dispatch_payload, plan_.topology,
                         seed_ + static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15u, plan_.layout.spec.expert_tp);
 }
 
@@ -188,6 +182,7 @@ void ExpertTraffic::split_over_replicas(int step, int moe_layer, LayerTraffic& o
 
 void ExpertTraffic::draw_aggregate(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
   draw_loads(step, moe_layer, batch.tokens, out);
+  out.rows = batch.tokens * plan_.popularity.top_k;
   split_over_replicas(step, moe_layer, out);
   if (dispatches_) expect_bytes(moe_layer, batch.tokens, out);
 }

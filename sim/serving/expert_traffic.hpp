@@ -11,6 +11,7 @@
 #include "models/traffic/traffic.hpp"
 #include "sim/serving/batch.hpp"
 #include "sim/serving/deployment_plan.hpp"
+#include "sim/serving/token_routes.hpp"
 
 namespace moesim {
 
@@ -19,6 +20,8 @@ struct LayerTraffic {
   std::vector<std::int32_t> rows_per_slot;  ///< [slots] tokens
   std::vector<double> dispatch_bytes;       ///< [links], empty unless the layout dispatches
   std::vector<double> combine_bytes;        ///< [links]
+  std::int64_t rows = 0;                    ///< that the slots must hold in all
+  CapacityCount places;                     ///< token sampler: what the limit on places did
   std::vector<double> copies_into;          ///< [placement ranks] token copies that arrive, only with expert TP
 };
 
@@ -62,12 +65,11 @@ private:
   Sampler sampler_;
   std::uint64_t seed_;
   bool dispatches_;
-  std::unique_ptr<TokenSampler> tokens_;
+  std::optional<TokenRoutes> routes_;  ///< token sampler
   std::optional<AggregateSampler> aggregate_;
   std::optional<ExpectedLinkBytes> expected_;
   std::vector<ReplicaMap> replicas_;     ///< [layer]
   std::vector<MeanCopies> mean_copies_;  ///< [layer], dedup rules only
-  std::vector<int> chosen_, source_of_;  ///< scratch of the token sampler
   std::vector<double> into_rank_, into_node_, back_rank_, back_node_;
 };
 

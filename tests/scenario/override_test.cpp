@@ -39,8 +39,9 @@ TEST_CASE("An override --set replaces a whole section by a map", "[scenario]") {
   CHECK(refusal(text, {{"routing", "{kind: zipf, exponent: x}"}}) ==
         "--set routing={kind: zipf, exponent: x}: routing.exponent: got the text 'x', expected a number from 0 to 10");
   CHECK(refusal(text, {{"routing", "zipf"}}) ==
-        "--set routing=zipf: got the text 'zipf', expected a map with keys of kind, exponent, concentration, file, "
-        "where, sampler");
+        "--set routing=zipf: got the text 'zipf', expected a map with keys of kind, exponent, concentration, "
+        "sigma, alpha, min, max, spread, domains, file, where, weights, domain_column, affinity, persistence, "
+        "capacity, sampler");
 }
 
 TEST_CASE("An override --set reaches a column of routing.where", "[scenario]") {

@@ -115,14 +115,16 @@ TEST_CASE("A name outside a closed set is refused with the modelled names and th
 
 TEST_CASE("A key that belongs to another kind is refused, a needed one is asked for", "[scenario]") {
   CHECK(refusal(kSmall + "routing: {exponent: 0.6}\n") ==
-        "s.yaml:4:21: routing.exponent: got 0.6, expected no such key with routing.kind uniform (only with zipf)");
+        "s.yaml:4:21: routing.exponent: got 0.6, expected no such key with routing.kind uniform (only with zipf, "
+        "markov)");
   CHECK(refusal(kSmall + "routing: {kind: zipf}\n") ==
         "s.yaml: routing.exponent: got nothing, expected a number from 0 to 10: routing.kind zipf needs it");
   CHECK(refusal(kSmall + "routing: {kind: histogram}\n") ==
         "s.yaml: routing.file: got nothing, expected the path of a file: routing.kind histogram needs it");
   CHECK(refusal(kSmall + "placement: {policy: file}\n") ==
         "s.yaml: placement.file: got nothing, expected the path of a file: placement.policy file needs it");
-  CHECK(refusal(kSmall + "routing: {kind: zipf, exponent: 0.6}\n", {{"routing.kind", "uniform"}}) ==
-        "s.yaml:4:33: routing.exponent: got 0.6, expected no such key with routing.kind uniform (only with zipf; "
-        "--set routing.exponent= takes it out)");
+  CHECK(
+      refusal(kSmall + "routing: {kind: zipf, exponent: 0.6}\n", {{"routing.kind", "uniform"}}) ==
+      "s.yaml:4:33: routing.exponent: got 0.6, expected no such key with routing.kind uniform (only with zipf, markov; "
+      "--set routing.exponent= takes it out)");
 }
