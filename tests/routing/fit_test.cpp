@@ -22,8 +22,8 @@ using namespace moesim::testing;
 namespace {
 
 std::string written(const std::string& text, const std::string& name = "fit.csv") {
-  std::ofstream{own_folder.path / name} << text;
-  return (own_folder.path / name).string();
+  std::ofstream{own_folder.path() / name} << text;
+  return (own_folder.path() / name).string();
 }
 
 std::string refusal(const std::string& text) {

@@ -94,7 +94,7 @@ TEST_CASE("Power-law loads follow the bounded law's distribution function", "[ro
 
 TEST_CASE("A mixture keeps a request in its domain and the mean of its domains", "[routing]") {
   auto spec = spec_of(RoutingKind::mixture);
-  spec.file = two_domains(own_folder.path);
+  spec.file = two_domains(own_folder.path());
   spec.weights = {{"a", 3}, {"b", 1}};
   const auto popularity = expert_popularity(spec, tiny(), 6);
   // a: 0.9 of the tokens' shares, times 2, so inclusion 0.9 and 0.1; 3 to 1: 0.9 * 0.75 + 0.1 * 0.25 = 0.7
@@ -181,7 +181,7 @@ TEST_CASE("Affinity sends a token after its layer before with chance a, and keep
 
 TEST_CASE("A persistence column of the file holds per layer, and the key overrides it", "[routing]") {
   auto spec = spec_of(RoutingKind::mixture);
-  spec.file = two_domains(own_folder.path, "0.5");
+  spec.file = two_domains(own_folder.path(), "0.5");
   spec.weights = {{"a", 1}};
   const auto popularity = expert_popularity(spec, tiny(), 1);
   const auto repeats = [&](const RoutingSpec& of) {
@@ -195,7 +195,7 @@ TEST_CASE("A persistence column of the file holds per layer, and the key overrid
   spec.persistence = 0;
   const double without = repeats(spec);
   CHECK(with_column == Approx(0.5 + 0.5 * without).margin(0.03));
-  spec.file = two_domains(own_folder.path, "1");
+  spec.file = two_domains(own_folder.path(), "1");
   CHECK_THROWS_WITH(expert_popularity(spec, tiny(), 1),
                     spec.file + ":2:10: got persistence 1, expected a number from 0 to below 1");
 }
