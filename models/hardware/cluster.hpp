@@ -76,7 +76,7 @@ struct NodeGroup {
   int count = 1;
   int gpus_per_node = 8;
   int nics_per_node = 0;  ///< 0: one per GPU
-  BytesPerSecond nic;
+  BytesPerSecond nic = {};
   NodeLinks links = NodeLinks::nvswitch;
   std::shared_ptr<const NodeShape> shape = {};  ///< read from a file; empty: made from the above
 };

@@ -31,7 +31,7 @@ void check_group(const NodeGroup& group, bool fabric) {
   if (group.links != NodeLinks::pcie && group.links != NodeLinks::none && group.gpus_per_node > 1 && !group.shape)
     require(is_bandwidth(group.gpu.nvlink), "cluster.gpu.nvlink", fmt::format("{} B/s", group.gpu.nvlink.value()),
             "more than zero, as a node has several GPUs");
-  if (fabric)
+  if (fabric && !group.shape)
     require(is_bandwidth(group.nic), "cluster.fabric.nic", fmt::format("{} B/s", group.nic.value()),
             "more than zero, as there are several nodes");
 }
@@ -90,7 +90,11 @@ void check_cluster(const ClusterSpec& cluster) {
   require_count(cluster.nodes, "cluster.nodes", 1);
   require_count(cluster.gpus_per_pcie_switch, "cluster.gpus_per_pcie_switch", 1);
   const bool graph = cluster.fabric.kind == FabricKind::graph;
-  for (const NodeGroup& group : node_groups(cluster)) check_group(group, cluster.nodes > 1 && !graph);
+  for (const NodeGroup& group : node_groups(cluster)) {
+    check_group(group, cluster.nodes > 1 && !graph);
+    require(group.links != NodeLinks::none || graph || group.gpus_per_node == 1 || group.shape, "cluster.node_links",
+            "none", "how the GPUs of a node are joined, or cluster.fabric.kind graph");
+  }
   check_size(cluster);
   if (cluster.nodes == 1) return check_policies(cluster);
   require(cluster.fabric.kind != FabricKind::single_node, "cluster.fabric.kind",

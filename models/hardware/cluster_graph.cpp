@@ -27,8 +27,11 @@ NodeShape shape_of(const ClusterSpec& cluster, const NodeGroup& group) {
   NodeShape shape = *group.shape;
   if (fabric && shape.nics.empty())
     throw InputError{"cluster.xml", "a node without a NIC", fmt::format("NICs, as there are {} nodes", cluster.nodes)};
-  for (NodeShape::Nic& nic : shape.nics)
+  for (NodeShape::Nic& nic : shape.nics) {
     if (nic.bandwidth.value() == 0) nic.bandwidth = group.nic;
+    if (fabric && nic.bandwidth.value() <= 0)
+      throw InputError{"cluster.fabric.nic", "nothing", "the bandwidth of the NICs: the file of cluster.xml has none"};
+  }
   if (!fabric) shape.nics.clear();  // its NICs stay as vertices below PCIe
   return shape;
 }

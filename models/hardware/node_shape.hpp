@@ -64,7 +64,7 @@ struct NodePlan {
   int gpus = 1;
   NodeLinks links = NodeLinks::nvswitch;
   int nics = 0;  ///< 0: no NICs
-  BytesPerSecond nic;
+  BytesPerSecond nic = {};
   int gpus_per_pcie_switch = 4;
 };
 

@@ -123,6 +123,11 @@ int Topology::leaf_of(int gpu) const {
   return graph.network.index_of_switch[index(graph.nic_links[index(nic)].edge_switch)];
 }
 
+void check_buildable(const ClusterSpec& cluster) {
+  const ClusterGraph graph = build_graph(cluster);
+  if (cluster.fabric.kind == FabricKind::graph) RouteTable{cluster, graph};
+}
+
 std::vector<std::string> Topology::notes() const {
   std::vector<std::string> notes;
   for (const NodeShape& shape : state_->graph.shapes) notes.insert(notes.end(), shape.notes.begin(), shape.notes.end());

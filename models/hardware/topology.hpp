@@ -91,4 +91,7 @@ private:
   std::unique_ptr<State> state_;
 };
 
+/// Builds the network of a cluster without its routes (with them for a custom graph). Throws as Topology does.
+void check_buildable(const ClusterSpec& cluster);
+
 }  // namespace moesim
