@@ -52,7 +52,7 @@ Recorder::Recorder(const RunShape& shape) : shape_{shape} {
   link_peak_rate_ = link_gate_ = link_total_;
   for (std::size_t l = 0; l < links.size(); ++l) {
     if (links[l].tier != Tier::nic) continue;
-    const bool out = shape.topology.vertices()[static_cast<std::size_t>(links[l].from)].kind == VertexKind::gpu;
+    const bool out = shape.topology.vertices()[static_cast<std::size_t>(links[l].from)].node >= 0;
     (out ? nic_out_ : nic_in_).push_back(static_cast<int>(l));
   }
   slot_rows_.assign(

@@ -112,6 +112,7 @@ RankBatch largest_batch(const Scenario& scenario, const Layout& layout) {
 }  // namespace
 
 Deployment plan_deployment(const Scenario& scenario) {
+  check_served(scenario.cluster);
   const int gpus = scenario.cluster.gpus();
   Deployment plan{.topology = Topology{scenario.cluster},
                   .layout = make_layout(scenario.layout, scenario.model, gpus, scenario.communication.all_to_all)};
