@@ -73,11 +73,15 @@ void read_quantisation(ConfigReader& config, Architecture& model) {
 }
 
 /// float16 weights are taken as bf16, which has as many bits and the same rate everywhere.
-void read_checkpoint_format(ConfigReader& config, Architecture& model) {
+void read_checkpoint_format(ConfigReader& config, bool may_be_float32, Architecture& model) {
   const bool new_name = config.has("dtype") && !config.has("torch_dtype");  // since transformers 4.56
   const std::string_view key = new_name ? "dtype" : "torch_dtype";
   const std::string type = config.text_or(key, "bfloat16", "the file names no number type");
-  if (type != "bfloat16" && type != "float16") config.not_modelled(key, "bfloat16 or float16");
+  if (type == "float32" && may_be_float32) {
+    config.leave_out(key, "float32 weights are taken as bf16");
+  } else if (type != "bfloat16" && type != "float16") {
+    config.not_modelled(key, "bfloat16 or float16");
+  }
   if (config.is_object("quantization_config")) read_quantisation(config, model);
 }
 
@@ -134,7 +138,7 @@ Architecture read_common(ConfigReader& config, const CommonDefaults& defaults) {
   model.max_context = defaults.max_context == 0 ? config.size("max_position_embeddings", 1, kLongestContext)
                                                 : config.size_or("max_position_embeddings", defaults.max_context,
                                                                  kOfClass, 1, kLongestContext);
-  read_checkpoint_format(config, model);
+  read_checkpoint_format(config, defaults.may_be_float32, model);
   model.moe_layer.assign(static_cast<std::size_t>(model.layers), false);
   model.attention.heads = config.size("num_attention_heads");
   return model;

@@ -14,7 +14,8 @@ Architecture read_stacks(ConfigReader& config, const std::string& activation) {
   Architecture model = read_common(config, {.max_context = kTrainedContext,
                                             .tied = true,
                                             .activation = activation,
-                                            .architecture = "ForConditionalGeneration"});
+                                            .architecture = "ForConditionalGeneration",
+                                            .may_be_float32 = true});
   EncoderSpec encoder;
   encoder.layers = model.layers;
   encoder.moe_layer.assign(model.moe_layer.size(), false);

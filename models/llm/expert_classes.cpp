@@ -42,6 +42,7 @@ Architecture read_minimax_m2(ConfigReader& config) {
     config.not_modelled("qk_norm_type", "per_layer");
   for (const int kind : config.numbers("attn_type_list"))
     if (kind != 1) config.not_modelled("attn_type_list", "1 (softmax attention) in every layer");
+  read_window_everywhere(config, model);
   if (config.has("shared_intermediate_size") && config.size("shared_intermediate_size", 0) > 0)
     config.not_modelled("shared_intermediate_size", "0");
   all_layers_moe(model);
@@ -172,9 +173,9 @@ std::vector<ModelClass> expert_classes() {
        {"output_router_logits", "router_aux_loss_coef", "swiglu_limit", "initial_context_length"},
        read_gpt_oss},
       {"minimax_m2",
-       {"head_dim", "attention_bias", "use_qk_norm", "qk_norm_type", "attn_type_list", "shared_intermediate_size",
-        "num_local_experts", "intermediate_size", "num_experts_per_tok", "scoring_func", "use_routing_bias",
-        "num_mtp_modules"},
+       {"head_dim", "attention_bias", "use_qk_norm", "qk_norm_type", "attn_type_list", "sliding_window",
+        "shared_intermediate_size", "num_local_experts", "intermediate_size", "num_experts_per_tok", "scoring_func",
+        "use_routing_bias", "num_mtp_modules"},
        {"output_router_logits", "router_aux_loss_coef", "router_jitter_noise", "layernorm_full_attention_beta",
         "layernorm_linear_attention_beta", "layernorm_mlp_beta", "max_model_len", "mlp_intermediate_size",
         "mtp_transformer_layers", "use_mtp", "shared_moe_mode", "use_grouped_topk"},

@@ -93,9 +93,9 @@ const ConfigKeys kLlama4Keys{"head_dim",
                              "intermediate_size",
                              "num_local_experts",
                              "num_experts_per_tok"};
-const ConfigKeys kLlama4WithoutInfluence{"output_router_logits",    "router_aux_loss_coef", "router_jitter_noise",
-                                         "attn_temperature_tuning", "floor_scale",          "attn_scale",
-                                         "for_llm_compressor"};
+const ConfigKeys kLlama4WithoutInfluence{
+    "output_router_logits", "router_aux_loss_coef", "router_jitter_noise", "attn_temperature_tuning",
+    "cache_implementation", "floor_scale",          "attn_scale",          "for_llm_compressor"};
 
 }  // namespace
 

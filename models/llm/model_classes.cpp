@@ -21,12 +21,14 @@ ConfigKeys joined(ConfigKeys some, const ConfigKeys& more) {
 
 /// What stands beside the text model in a file for text and images.
 void know_wrapper(ConfigReader& config, const ModelClass& known) {
-  const ConfigKeys read{"architectures", "model_type", "tie_word_embeddings", "vision_config", known.section};
+  const ConfigKeys read{"architectures", "model_type",          "tie_word_embeddings",
+                        "vision_config", "quantization_config", known.section};
   config.know(read, joined(known.beside_section, common_keys_without_influence()));
   for (const std::string& name : config.texts("architectures"))
     if (!name.ends_with("ForConditionalGeneration") && !name.ends_with("ForCausalLM"))
       config.not_modelled("architectures", "a ...ForConditionalGeneration or ...ForCausalLM");
   config.only_flag("tie_word_embeddings", false);
+  if (config.has("quantization_config")) config.not_modelled("quantization_config", "a config without quantization");
   if (config.is_object("vision_config")) config.leave_out("vision_config", "the model is its text part");
 }
 

@@ -60,6 +60,7 @@ struct CommonDefaults {
   bool tied = false;
   std::string activation = "silu";  ///< beside silu, what this class computes at the same cost
   std::string_view architecture = "ForCausalLM";
+  bool may_be_float32 = false;  ///< taken as bf16, and said so
 };
 
 /// Width, depth, vocabulary, tied embedding, number format; checks activation, rope and architectures.

@@ -38,7 +38,7 @@ std::vector<Item> list_models() {
                       {"experts_per_token", top_k},
                       {"parameters_total", counts.total},
                       {"parameters_active", counts.active}},
-                     fmt::format("{:<18} {:>19} parameters, {:>18} active, {} layers, {}", name,
+                     fmt::format("{:<22} {:>19} parameters, {:>18} active, {} layers, {}", name,
                                  with_commas(counts.total), with_commas(counts.active), model.layers, moe)});
   }
   return items;

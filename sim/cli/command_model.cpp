@@ -16,6 +16,8 @@
 namespace moesim {
 namespace {
 
+constexpr const char* kWindowed = "windowed_attention";
+
 void add_phase(const Architecture& model, const Precision& precision, const RankBatch& batch,
                std::vector<OpRow>& rows) {
   const auto add = [&](const char* part, int layers, const std::vector<Op>& ops) {
@@ -25,7 +27,7 @@ void add_phase(const Architecture& model, const Precision& precision, const Rank
   const double tokens = batch.tokens();
   add("attention", model.layers_of(Reach::full), attention_ops(model, precision, batch, 1));
   if (model.windowed_layers() > 0)
-    add("windowed_attention", model.windowed_layers(), attention_ops(model, precision, batch, 1, Reach::windowed));
+    add(kWindowed, model.windowed_layers(), attention_ops(model, precision, batch, 1, Reach::windowed));
   if (model.dense_layers() > 0) add("dense_ffn", model.dense_layers(), dense_ffn_ops(model, precision, tokens, 1));
   if (model.moe) {
     // Rows dealt out evenly: a single token lands on k experts.
@@ -153,13 +155,18 @@ std::string format_text(const Precision& precision) {
   return fmt::format("{}, experts in {}", name_of(precision.weights), name_of(precision.experts));
 }
 
+/// Layers with a window run the same operations as those without.
+std::string in_window(const OpRow& row) {
+  return std::string_view{row.part} == kWindowed ? ", in window" : "";
+}
+
 std::string ops_text(const std::vector<OpRow>& rows, Phase phase, const char* what, const Precision& precision) {
   std::string text = fmt::format("\n{} in {}, one GPU\n  {:<26}{:>7}{:>18}{:>16}\n", what, format_text(precision),
                                  "operation", "layers", "FLOPs per layer", "HBM per layer");
   for (const OpRow& row : rows)
     if (row.phase == phase)
-      text += fmt::format("  {:<26}{:>7}{:>18}{:>16}\n", row.op.name, row.layers, human_flops(row.op.flops),
-                          human(row.op.bytes));
+      text += fmt::format("  {:<26}{:>7}{:>18}{:>16}\n", row.op.name + in_window(row), row.layers,
+                          human_flops(row.op.flops), human(row.op.bytes));
   const Work sum = total_of(rows, phase);
   return text + fmt::format("  {:<33}{:>18}{:>16}\n", "all layers", human_flops(sum.flops), human(sum.bytes));
 }

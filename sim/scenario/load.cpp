@@ -14,14 +14,22 @@ namespace {
 constexpr std::uintmax_t kLargestFile = 1u << 20;
 constexpr std::int64_t kMostGpus = 65536;
 
+Architecture decoder(Architecture model, const Settings& settings) {
+  if (model.encoder)
+    throw NotModelledYet{settings.where("model"), fmt::format("{}, an encoder-decoder,", model.name),
+                         "a decoder-only model"};
+  return model;
+}
+
 Architecture read_model(const Settings& settings, const fs::path& folder) {
   const std::string& name = settings.text("model");
-  if (is_config_path(name)) return load_architecture(existing_file(settings, "model", folder).string());
+  if (is_config_path(name))
+    return decoder(load_architecture(existing_file(settings, "model", folder).string()), settings);
   const std::vector<std::string> zoo = resource_names(Resource::zoo);
   if (std::find(zoo.begin(), zoo.end(), name) == zoo.end())
     throw InputError{settings.where("model"), settings.at("model").text,
                      "a name of `moesim list models`, or a path to a config.json", nearest(name, zoo)};
-  return load_architecture(name);
+  return decoder(load_architecture(name), settings);
 }
 
 Precision read_precision(const Settings& settings) {

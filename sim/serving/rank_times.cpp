@@ -19,6 +19,18 @@ double padded_tokens(const Scenario& scenario, const StepBatch& batch, const Ran
   return most;
 }
 
+/// Mean over layers, some of which may look back less far than others. Ranks wait for each other in every layer, and the
+/// same one is last in all of them.
+double attention_seconds(const Scenario& scenario, const Deployment& plan, const RankBatch& batch, int tp) {
+  const Architecture& model = scenario.model;
+  const auto seconds = [&](Reach reach) {
+    return total_time(*plan.kernels, attention_ops(model, scenario.precision, batch, tp, reach)).value();
+  };
+  if (model.windowed_layers() == 0) return seconds(Reach::full);
+  const double narrow = static_cast<double>(model.windowed_layers()) / model.layers;
+  return narrow * seconds(Reach::windowed) + (narrow < 1 ? (1 - narrow) * seconds(Reach::full) : 0);
+}
+
 OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBatch& batch, double tokens,
                  double finished) {
   const Architecture& model = scenario.model;
@@ -26,7 +38,7 @@ OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBat
   const int tp = plan.layout.spec.attention_tp;
   const double own = plan.layout.spreads_tokens() ? tokens / tp : tokens;
   const auto seconds = [&](const std::vector<Op>& ops) { return total_time(*plan.kernels, ops).value(); };
-  return {seconds(attention_ops(model, precision, batch, tp)),
+  return {attention_seconds(scenario, plan, batch, tp),
           model.moe ? seconds(routing_ops(model, precision, own)) : 0,
           model.moe ? seconds(shared_expert_ops(model, precision, own, plan.layout.shared_expert_tp())) : 0,
           model.dense_layers() > 0 ? seconds(dense_ffn_ops(model, precision, tokens, tp)) : 0,

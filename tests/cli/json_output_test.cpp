@@ -22,7 +22,8 @@ nlohmann::json json_of(const std::vector<std::string>& arguments) {
 }  // namespace
 
 TEST_CASE("The JSON of model obeys its schema for every zoo model", "[cli]") {
-  const std::string name = GENERATE("mixtral-8x7b", "deepseek-v2-lite", "deepseek-v3", "qwen3-30b-a3b", "llama-3.1-8b");
+  const std::string name = GENERATE("mixtral-8x7b", "deepseek-v2-lite", "deepseek-v3", "qwen3-30b-a3b", "llama-3.1-8b",
+                                    "gpt-oss-120b", "llama-4-scout", "dbrx", "switch-base-8");
   INFO(name);
   CHECK(schema_violations(json_of({"model", name, "--json"}), "model") == "");
 }

@@ -125,6 +125,8 @@ TEST_CASE("A nested text model is read in its place, and errors name that place"
   CHECK(refusal("{\"model_type\": \"llama4\", \"text_config\": " + with(kLlama4, "hiden_act", "\"silu\"") + "}") ==
         "c.json:2:1: text_config.hiden_act: got an unknown key, expected a key of text_config; did you mean "
         "hidden_act?");
+  CHECK(refusal("{\"model_type\": \"llama4\", \"quantization_config\": {}, \"text_config\": " + kLlama4 + "}") ==
+        "later c.json:1:26: quantization_config: {} is not modelled yet; use a config without quantization");
   CHECK(refusal(R"({"model_type": "llama4"})") == "c.json: text_config: got nothing, expected an object");
   CHECK(refusal(R"({"model_type": "llama4", "text_config": 3})") ==
         "c.json:1:26: text_config: got 3, expected an object or null");
@@ -245,6 +247,8 @@ TEST_CASE("T5 1.1 is gated and has a head of its own", "[llm]") {
   // encoder 2 * 2, decoder 2 * 3, and a final one each
   CHECK(counts[TensorClass::norms] == 12 * 64);
   CHECK(refusal(with(text, "feed_forward_proj", "\"gated-silu\"")).find("later") == 0);
+  CHECK(read(with(text, "torch_dtype", "\"float32\"")).left_out ==
+        std::vector<std::string>{"torch_dtype: float32 weights are taken as bf16"});
   CHECK(refusal(with(text, "architectures", "[\"T5EncoderModel\"]")) ==
         "later c.json:2:1: architectures: [\"T5EncoderModel\"] is not modelled yet; use a ...ForConditionalGeneration");
 }
