@@ -50,6 +50,7 @@ public:
 private:
   std::vector<char*> pointers(std::vector<std::string>& flags) {
     std::vector<char*> all;
+    all.reserve(flags.size() + 1);
     for (std::string& flag : flags) all.push_back(flag.data());
     count_ = static_cast<int>(all.size());
     all.push_back(nullptr);
