@@ -110,7 +110,7 @@ TEST_CASE("A name outside a closed set is refused with the modelled names and th
         "s.yaml:4:24: communication.rails: got the text 'forwards', expected one of forward, pxn, spine; did you mean "
         "forward?");
   CHECK(refusal(kSmall + "precision: {kv: 8}\n") ==
-        "s.yaml:4:17: precision.kv: got 8, expected one of bf16, fp8, int8");
+        "s.yaml:4:17: precision.kv: got 8, expected one of bf16, fp8, int8, fp16, mxfp8, nvfp4");
 }
 
 TEST_CASE("A key that belongs to another kind is refused, a needed one is asked for", "[scenario]") {
