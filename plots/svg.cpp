@@ -52,6 +52,14 @@ void Svg::curve(double x1, double y1, double x2, double y2, const std::string& c
                  x1, y1, x1, bend, x2, bend, x2, y2, colour, width, opacity);
 }
 
+void Svg::arc(double x1, double y1, double x2, double y2, double depth, const std::string& colour, double width,
+              double opacity) {
+  fmt::format_to(std::back_inserter(body_),
+                 "<path d=\"M{:.1f} {:.1f}Q{:.1f} {:.1f} {:.1f} {:.1f}\" fill=\"none\" stroke=\"{}\" "
+                 "stroke-width=\"{:.1f}\" stroke-opacity=\"{:.2f}\"/>\n",
+                 x1, y1, (x1 + x2) / 2, (y1 + y2) / 2 + 2 * depth, x2, y2, colour, width, opacity);
+}
+
 void Svg::text(double x, double y, std::string_view text, const TextStyle& style) {
   fmt::format_to(std::back_inserter(body_),
                  "<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{:.0f}\" fill=\"{}\" text-anchor=\"{}\"{}>{}</text>\n", x,

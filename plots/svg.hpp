@@ -31,6 +31,9 @@ public:
   void line(double x1, double y1, double x2, double y2, const std::string& colour, double width, double opacity = 1);
   /// A cable that leaves (x1, y1) and enters (x2, y2) vertically.
   void curve(double x1, double y1, double x2, double y2, const std::string& colour, double width, double opacity = 1);
+  /// A cable that hangs `depth` below the line between its ends.
+  void arc(double x1, double y1, double x2, double y2, double depth, const std::string& colour, double width,
+           double opacity = 1);
   void text(double x, double y, std::string_view text, const TextStyle& style);
   /// Text in the middle of a box.
   void label(const Box& box, std::string_view text, const TextStyle& style) {

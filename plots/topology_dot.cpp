@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iterator>
 
 #include <fmt/format.h>
@@ -55,7 +56,8 @@ std::string topology_dot(const Topology& topology) {
       if (vertices[v].node == node) declare(v, "    ");
     dot += "  }\n";
   }
-  for (const VertexKind kind : {VertexKind::leaf, VertexKind::spine}) {
+  for (const VertexKind kind : {VertexKind::leaf, VertexKind::router, VertexKind::spine, VertexKind::core}) {
+    if (std::none_of(vertices.begin(), vertices.end(), [&](const Vertex& v) { return v.kind == kind; })) continue;
     dot += "  { rank=same;\n";
     for (std::size_t v = 0; v < vertices.size(); ++v)
       if (vertices[v].kind == kind) declare(v, "    ");

@@ -25,7 +25,8 @@ struct TopologyFacts {
   std::vector<int> leaves, spines;      ///< vertices
   std::vector<int> leaf_block_of_node;  ///< [nodes], 0 without a fabric
   int leaf_blocks = 1;                  ///< nodes of one block share their leaves
-  BytesPerSecond nvlink, nic;           ///< of one GPU, zero: none
+  BytesPerSecond nvlink, nic;           ///< of one GPU (mesh: of one link), zero: none
+  BytesPerSecond pcie;                  ///< of one GPU, zero: not shown
   BytesPerSecond leaf_up, leaf_down;    ///< of the first leaf, all its cables
   int uplinks = 0;                      ///< of the first leaf
   bool bundled = false;                 ///< SpreadPolicy::spray: its uplinks are one link

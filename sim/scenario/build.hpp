@@ -10,8 +10,11 @@ namespace moesim {
 
 /// Defaults that depend on the model, the GPU and the size of the cluster (documented as standard_note in the table).
 void fill_precision_defaults(Settings& settings, const Architecture& model);
-void fill_cluster_defaults(Settings& settings, const Gpu& gpu);
-void fill_layout_defaults(Settings& settings, const Architecture& model);
+void fill_layout_defaults(Settings& settings, const Architecture& model, int gpus);
+
+/// The cluster section with its defaults, communication.rails and communication.spread, checked by building its
+/// network. Throws InputError and NotModelledYet at the key that has to change.
+ClusterSpec read_cluster(Settings& settings, const std::filesystem::path& folder);
 
 /// The routing section, with what spans its keys.
 RoutingSpec read_routing(const Settings& settings, const std::filesystem::path& folder);

@@ -9,13 +9,6 @@ namespace moesim {
 namespace fs = std::filesystem;
 namespace {
 
-void check_fabric(const Scenario& scenario, const Settings& settings) {
-  const ClusterSpec& cluster = scenario.cluster;
-  if (cluster.fabric.kind == FabricKind::single_node && cluster.nodes > 1)
-    throw InputError{settings.where("cluster.fabric.kind"), fmt::format("single_node with {} nodes", cluster.nodes),
-                     "a network between the nodes", "rail-optimised"};
-}
-
 void check_replicas(const Scenario& scenario, const Settings& settings) {
   const PlacementPolicy policy = scenario.placement.policy;
   const bool makes_replicas = policy == PlacementPolicy::eplb || policy == PlacementPolicy::eplb_global ||
@@ -80,7 +73,6 @@ fs::path existing_file(const Settings& settings, std::string_view path, const fs
 }
 
 void check_together(const Scenario& scenario, const Settings& settings) {
-  check_fabric(scenario, settings);
   check_replicas(scenario, settings);
   check_layout(scenario, settings);
   check_workload(scenario, settings);

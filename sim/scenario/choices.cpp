@@ -65,15 +65,29 @@ std::vector<Choice> combine_format_choices() {
 }
 
 std::vector<Choice> fabric_choices() {
-  return {now("single_node", FabricKind::single_node, "GPUs on the NVSwitches of one node, no network"),
+  return {now("single_node", FabricKind::single_node, "no network: GPUs of one node"),
           now("rail-optimised", FabricKind::rail_optimised,
-              "GPU i of every node on rail i: one leaf per rail and pod, leaves joined by spines"),
-          later("fat-tree", "all NICs of a node on one leaf, three tiers", "rail-optimised"),
-          later("rail-only", "rails without spines", "rail-optimised"),
-          later("nvlink-domain", "a rack of NVSwitches (NVL72)", "single_node"),
-          later("dragonfly", "groups of routers, all to all", "rail-optimised"),
-          later("torus", "neighbours in a grid", "rail-optimised"),
-          later("file", "a topology from a file", "rail-optimised")};
+              "NIC i of every node on rail i, leaves per rail, all leaves on the same spines"),
+          now("multi-rail", FabricKind::multi_rail, "the same with the spines in planes, rail r in plane r mod planes"),
+          now("rail-only", FabricKind::rail_only, "rails of one leaf each, no spines"),
+          now("fat-tree", FabricKind::fat_tree, "all NICs of a node on one leaf, two or three tiers"),
+          now("dragonfly", FabricKind::dragonfly, "groups of routers, all to all inside and between groups"),
+          now("torus", FabricKind::torus, "a router per node, joined to its neighbours in a 2D grid"),
+          now("graph", FabricKind::graph, "vertices and links as listed")};
+}
+
+std::vector<Choice> node_link_choices() {
+  return {now("nvswitch", NodeLinks::nvswitch, "each GPU to a non-blocking switch"),
+          now("mesh", NodeLinks::mesh, "a link between each two GPUs"),
+          now("pcie", NodeLinks::pcie, "GPUs below PCIe switches, those below one root complex"),
+          now("none", NodeLinks::none, "the links of fabric graph alone")};
+}
+
+std::vector<Choice> tier_choices() {
+  std::vector<Choice> choices;
+  for (const Tier tier : {Tier::nvlink, Tier::pcie, Tier::nic, Tier::spine})
+    choices.push_back(now(name_of(tier), tier, ""));
+  return choices;
 }
 
 std::vector<Choice> placement_choices() {
@@ -165,7 +179,7 @@ std::vector<Choice> all_reduce_choices() {
 std::vector<Choice> rail_choices() {
   return {now("forward", RailPolicy::forward, "the sender's rail, then NVLink in the receiver's node"),
           now("pxn", RailPolicy::pxn, "NVLink in the sender's node, then the receiver's rail"),
-          now("spine", RailPolicy::spine, "own leaf, spine, the receiver's leaf")};
+          now("spine", RailPolicy::spine, "from the sender's own NIC to the receiver's own NIC")};
 }
 
 std::vector<Choice> spread_choices() {

@@ -25,6 +25,8 @@ std::vector<Choice> all_reduce_choices();
 std::vector<Choice> rail_choices();
 std::vector<Choice> spread_choices();
 std::vector<Choice> replica_choices();
+std::vector<Choice> node_link_choices();
+std::vector<Choice> tier_choices();
 std::vector<Choice> padding_choices();
 std::vector<Choice> engine_choices();
 std::vector<Choice> fallback_choices();

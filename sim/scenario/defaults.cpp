@@ -50,16 +50,7 @@ void fill_precision_defaults(Settings& settings, const Architecture& model) {
   settings.fill("precision.dispatch", fp8 ? "fp8_block" : "bf16", "default");
 }
 
-void fill_cluster_defaults(Settings& settings, const Gpu& gpu) {
-  settings.fill("cluster.gpus_per_node", fmt::format("{}", gpu.gpus_per_node), "catalogue");
-  settings.fill("cluster.price", fmt::format("{} USD/h", gpu.price_usd_per_hour), "catalogue");
-  settings.fill("cluster.fabric.kind", settings.count("cluster.nodes") == 1 ? "single_node" : "rail-optimised",
-                "default");
-  settings.fill("cluster.fabric.nic", to_text(gpu.nic), "catalogue");
-}
-
-void fill_layout_defaults(Settings& settings, const Architecture& model) {
-  const int gpus = settings.count("cluster.nodes") * settings.count("cluster.gpus_per_node");
+void fill_layout_defaults(Settings& settings, const Architecture& model, int gpus) {
   int ranks = std::max(1, gpus / settings.count("layout.pp"));
   ranks = product_if_given(settings, "layout.experts.ep", "layout.experts.tp", ranks);
   ranks = product_if_given(settings, "layout.attention.tp", "layout.attention.dp", ranks);

@@ -113,7 +113,10 @@ private:
     if (wants_key()) refuse(mark, "a list or map as a key", "a name, and every [ and { closed");
     Open& parent = open_.back();
     YamlNode& holder = nodes_[static_cast<std::size_t>(parent.node)];
-    if (holder.kind != YamlNode::Kind::map) return;  // no key of a scenario takes a list: items need only be read
+    if (holder.kind == YamlNode::Kind::list) {
+      holder.entries.push_back({{}, {}, index});
+      return;
+    }
     holder.entries.push_back({parent.key, parent.key_where, index});
     parent.key_next = true;
   }

@@ -20,7 +20,7 @@ struct YamlNode {
   bool quoted = false;         ///< a quoted scalar is text, never a number or a boolean
   std::string where;           ///< "file:line:column", or "--set path=value"
   bool overridden = false;     ///< came from --set
-  std::vector<Entry> entries;  ///< of a map, in file order
+  std::vector<Entry> entries;  ///< of a map, in file order; items of a list, without keys
 };
 
 /// Nodes by index; an alias shares the node of its anchor, so that nothing is ever expanded.

@@ -20,6 +20,7 @@ enum class KeyType {
   file,       ///< a path relative to the scenario file
   model,      ///< a zoo name, or a path to a config.json
   columns,    ///< a map of column name to value
+  records,    ///< a list of maps with the key's fields; of plain values where there is one field
 };
 
 /// One value of a closed set. `instead` is set for what the contract names and moesim does not model yet.
@@ -49,6 +50,7 @@ struct Key {
   std::vector<Choice> choices = {};
   std::string_view others_instead = {};  ///< any other name is known but not modelled yet: use this
   OnlyWith only_with = {};
+  std::vector<Key> fields = {};  ///< of records, their names as paths; an integer that has some may be a list of these
 };
 
 /// Every key, sections together, in the order of the schema and of --resolved.

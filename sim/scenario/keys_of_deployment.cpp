@@ -50,45 +50,6 @@ std::vector<Key> model_keys() {
   };
 }
 
-std::vector<Key> cluster_keys() {
-  return {
-      {.path = "cluster.gpu", .type = T::text, .doc = "A name of `moesim list gpus`", .required = true},
-      {.path = "cluster.nodes", .type = T::integer, .doc = "Nodes", .standard = "1", .least = 1, .most = kMostGpus},
-      {.path = "cluster.gpus_per_node",
-       .type = T::integer,
-       .doc = "GPUs of a node",
-       .standard_note = "the GPU's catalogue entry",
-       .least = 1,
-       .most = 1024},
-      {.path = "cluster.price",
-       .type = T::price,
-       .doc = "Price of one GPU for one hour",
-       .standard_note = "the GPU's catalogue entry (an assumption)"},
-      {.path = "cluster.fabric.kind",
-       .type = T::choice,
-       .doc = "The network between nodes",
-       .standard_note = "single_node for one node, else rail-optimised",
-       .choices = fabric_choices()},
-      {.path = "cluster.fabric.nic",
-       .type = T::bandwidth,
-       .doc = "NIC of each GPU, per direction; idle on a single node",
-       .standard_note = "the GPU's catalogue entry",
-       .above_least = true},
-      {.path = "cluster.fabric.oversubscription",
-       .type = T::number,
-       .doc = "Capacity below the leaves over capacity above them; without effect on a single node",
-       .standard = "1",
-       .least = 1,
-       .most = 1000},
-      {.path = "cluster.fabric.switch_ports",
-       .type = T::integer,
-       .doc = "Ports of a leaf or spine switch, each as fast as a NIC; without effect on a single node",
-       .standard = "64",
-       .least = 2,
-       .most = 1024},
-  };
-}
-
 std::vector<Key> layout_keys() {
   return {
       {.path = "layout.attention.tp",

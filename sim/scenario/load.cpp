@@ -12,7 +12,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uintmax_t kLargestFile = 1u << 20;
-constexpr std::int64_t kMostGpus = 65536;
 
 Architecture decoder(Architecture model, const Settings& settings) {
   if (model.encoder)
@@ -39,24 +38,6 @@ Precision read_precision(const Settings& settings) {
           .kv = settings.choice<NumberFormat>("precision.kv"),
           .dispatch = settings.choice<NumberFormat>("precision.dispatch"),
           .combine = settings.choice<NumberFormat>("precision.combine")};
-}
-
-ClusterSpec read_cluster(const Settings& settings, Gpu gpu) {
-  if (settings.integer("cluster.nodes") * settings.integer("cluster.gpus_per_node") > kMostGpus)
-    throw InputError{settings.where("cluster.nodes"), settings.at("cluster.nodes").text,
-                     fmt::format("at most {} GPUs in all", kMostGpus)};
-  ClusterSpec cluster;
-  cluster.gpu = std::move(gpu);
-  cluster.nodes = settings.count("cluster.nodes");
-  cluster.gpus_per_node = settings.count("cluster.gpus_per_node");
-  cluster.fabric.kind = settings.choice<FabricKind>("cluster.fabric.kind");
-  cluster.fabric.nic = BytesPerSecond{settings.number("cluster.fabric.nic")};
-  cluster.fabric.oversubscription = settings.number("cluster.fabric.oversubscription");
-  cluster.fabric.switch_ports = settings.count("cluster.fabric.switch_ports");
-  cluster.rails = settings.choice<RailPolicy>("communication.rails");
-  cluster.spread = settings.choice<SpreadPolicy>("communication.spread");
-  cluster.price_usd_per_gpu_hour = settings.number("cluster.price");
-  return cluster;
 }
 
 LayoutSpec read_layout(const Settings& settings) {
@@ -107,10 +88,8 @@ Scenario build(Settings& settings, const fs::path& folder) {
   scenario.model = read_model(settings, folder);
   fill_precision_defaults(settings, scenario.model);
   scenario.precision = read_precision(settings);
-  Gpu gpu = find_gpu(settings.text("cluster.gpu"), settings.where("cluster.gpu"));
-  fill_cluster_defaults(settings, gpu);
-  scenario.cluster = read_cluster(settings, std::move(gpu));
-  fill_layout_defaults(settings, scenario.model);
+  scenario.cluster = read_cluster(settings, folder);
+  fill_layout_defaults(settings, scenario.model, scenario.cluster.gpus());
   scenario.layout = read_layout(settings);
   scenario.placement = read_placement(settings, folder);
   scenario.routing = read_routing(settings, folder);
@@ -140,6 +119,18 @@ Scenario parse_scenario(const std::string& text, const std::string& origin, cons
 
 Scenario load_scenario(const fs::path& file, const std::vector<Override>& overrides) {
   return parse_scenario(read_text_file(file, kLargestFile), file.string(), file.parent_path(), overrides);
+}
+
+ClusterSpec parse_cluster(const std::string& text, const std::string& origin, const fs::path& folder,
+                          const std::vector<Override>& overrides) {
+  Document document{text, origin};
+  apply_overrides(document, overrides);
+  Settings settings{document, origin, Settings::Scope::cluster};
+  return read_cluster(settings, folder);
+}
+
+ClusterSpec load_cluster(const fs::path& file, const std::vector<Override>& overrides) {
+  return parse_cluster(read_text_file(file, kLargestFile), file.string(), file.parent_path(), overrides);
 }
 
 }  // namespace moesim

@@ -82,6 +82,12 @@ Scenario load_scenario(const std::filesystem::path& file, const std::vector<Over
 Scenario parse_scenario(const std::string& text, const std::string& origin, const std::filesystem::path& folder,
                         const std::vector<Override>& overrides = {});
 
+/// The cluster alone: of a scenario, or of a text that has no more than a cluster section. A cluster.xml may stand for
+/// cluster.gpu, which has no name then.
+ClusterSpec load_cluster(const std::filesystem::path& file, const std::vector<Override>& overrides = {});
+ClusterSpec parse_cluster(const std::string& text, const std::string& origin, const std::filesystem::path& folder,
+                          const std::vector<Override>& overrides = {});
+
 /// Every key with its value, as YAML that loads to the same scenario from any folder, origins as comments.
 std::string resolved_yaml(const Scenario& scenario);
 

@@ -44,14 +44,41 @@ void add_range(Json& property, const Key& key) {
   if (std::isfinite(key.most)) property["maximum"] = static_cast<Number>(key.most);
 }
 
+Json property_schema(const Key& key);
+
+void add_items(Json& property, const Key& key) {
+  property["minItems"] = 1;
+  if (key.fields.size() == 1) {
+    property["items"] = property_schema(key.fields.front());
+    return;
+  }
+  Json item;
+  item["type"] = "object";
+  item["additionalProperties"] = false;
+  for (const Key& field : key.fields) {
+    const std::string name{field.path};
+    item["properties"][name] = property_schema(field);
+    if (field.required) item["required"].push_back(name);
+  }
+  property["items"] = item;
+}
+
 void add_type(Json& property, const Key& key) {
   switch (key.type) {
     case KeyType::boolean:
       property["type"] = "boolean";
       return;
     case KeyType::integer:
-      property["type"] = "integer";
-      return add_range<std::int64_t>(property, key);
+      add_range<std::int64_t>(property, key);
+      if (key.fields.empty()) {
+        property["type"] = "integer";
+        return;
+      }
+      property["type"] = {"integer", "array"};
+      return add_items(property, key);
+    case KeyType::records:
+      property["type"] = "array";
+      return add_items(property, key);
     case KeyType::number:
       property["type"] = "number";
       return add_range<double>(property, key);

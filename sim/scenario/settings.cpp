@@ -43,19 +43,23 @@ std::string place(const std::string& where, std::string_view path) {
   return fmt::format("{}: {}", where, path);
 }
 
+bool takes_records(const Key& key, const YamlNode& node) {
+  return key.type == KeyType::records || (!key.fields.empty() && node.kind == YamlNode::Kind::list);
+}
+
 std::string map_expectation(std::string_view section) {
   return fmt::format("a map with keys of {}", fmt::join(names_below(section), ", "));
 }
 
 }  // namespace
 
-Settings::Settings(const Document& document, const std::string& origin) : origin_{origin} {
+Settings::Settings(const Document& document, const std::string& origin, Scope scope) : origin_{origin} {
   const YamlNode& root = document.root();
   if (root.kind == YamlNode::Kind::null) throw InputError{origin, "an empty file", map_expectation("")};
   read_section(document, root, "");
   for (const Key& key : scenario_keys())
     if (!key.standard.empty()) fill(key.path, std::string{key.standard}, "default");
-  check_presence();
+  check_presence(scope);
 }
 
 void Settings::read_section(const Document& document, const YamlNode& map, const std::string& section) {
@@ -68,6 +72,10 @@ void Settings::read_section(const Document& document, const YamlNode& map, const
     const bool plain_name = entry.key.find('.') == std::string::npos;  // `layout.pp: 1` is not how YAML nests
     if (key && plain_name && key->type == KeyType::columns) {
       read_columns(document, *key, node);
+    } else if (key && plain_name && takes_records(*key, node)) {
+      const std::string where = place(node.where, path);
+      ParsedValue parsed = parse_records(document, *key, node, where);
+      settings_[path] = {std::move(parsed.value), std::move(parsed.text), node.overridden ? "--set" : "input", where};
     } else if (key && plain_name) {
       const std::string where = place(node.where, path);
       ParsedValue parsed = parse_value(*key, node, where);
@@ -111,17 +119,23 @@ std::string Settings::where(std::string_view path) const {
   return has(path) ? at(path).where : fmt::format("{}: {}", origin_, path);
 }
 
-void Settings::check_presence() const {
+void Settings::check_presence(Scope scope) const {
   for (const Key& key : scenario_keys()) {
-    if (key.required && !has(key.path))
+    const bool read = scope == Scope::scenario || (key.path.starts_with("cluster.") && !has("cluster.xml"));
+    if (key.required && read && !has(key.path))
       throw InputError{where(key.path), "nothing", expectation(key) + ": this key is required"};
     if (!key.only_with.path.empty()) check_only_with(key);
   }
 }
 
 void Settings::check_only_with(const Key& key) const {
-  const Setting& other = at(key.only_with.path);
   const auto& values = key.only_with.values;
+  if (!has(key.only_with.path)) {  // computed, to a value that this key does not belong to
+    if (!has(key.path)) return;
+    throw InputError{where(key.path), at(key.path).text,
+                     fmt::format("no such key without {} (only with {})", key.only_with.path, fmt::join(values, ", "))};
+  }
+  const Setting& other = at(key.only_with.path);
   const bool applies = std::find(values.begin(), values.end(), other.text) != values.end();
   if (applies && key.only_with.required && !has(key.path))
     throw InputError{where(key.path), "nothing",

@@ -23,8 +23,12 @@ struct Setting {
 /// Every key that the file, an override or the table's default gives. Computed defaults are added with `fill`.
 class Settings {
 public:
+  /// Which required keys must be there: of a whole scenario, or of its cluster alone (which a file of a node may stand
+  /// for).
+  enum class Scope { scenario, cluster };
+
   /// Throws InputError for an unknown or missing key and a bad value, and NotModelledYet.
-  Settings(const Document& document, const std::string& origin);
+  Settings(const Document& document, const std::string& origin, Scope scope = Scope::scenario);
 
   bool has(std::string_view path) const { return settings_.find(path) != settings_.end(); }
   const Setting& at(std::string_view path) const { return settings_.find(path)->second; }  ///< the key must be there
@@ -48,7 +52,7 @@ public:
 private:
   void read_section(const Document& document, const YamlNode& map, const std::string& section);
   void read_columns(const Document& document, const Key& key, const YamlNode& node);
-  void check_presence() const;
+  void check_presence(Scope scope) const;
   void check_only_with(const Key& key) const;
 
   std::string origin_;

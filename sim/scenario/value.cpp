@@ -149,6 +149,7 @@ ParsedValue parse_scalar(const Key& key, const YamlNode& node, const std::string
     case KeyType::file:
     case KeyType::model:
     case KeyType::columns:
+    case KeyType::records:
       break;
   }
   return parse_text(key, node, where);
@@ -157,7 +158,8 @@ ParsedValue parse_scalar(const Key& key, const YamlNode& node, const std::string
 }  // namespace
 
 ParsedValue parse_value(const Key& key, const YamlNode& node, const std::string& where) {
-  if (key.type == KeyType::columns || node.kind != YamlNode::Kind::scalar) throw refused(key, node, where);
+  if (key.type == KeyType::columns || key.type == KeyType::records || node.kind != YamlNode::Kind::scalar)
+    throw refused(key, node, where);
   return parse_scalar(key, node, where);
 }
 
@@ -170,7 +172,7 @@ std::string expectation(const Key& key) {
     case KeyType::boolean:
       return "true or false";
     case KeyType::integer:
-      return "an integer " + range_text(key);
+      return "an integer " + range_text(key) + (key.fields.empty() ? "" : ", or a list of maps");
     case KeyType::number:
       return "a number " + range_text(key);
     case KeyType::bandwidth:
@@ -183,6 +185,12 @@ std::string expectation(const Key& key) {
       return "the path of a file";
     case KeyType::model:
       return "a model's name, or a path to a config.json";
+    case KeyType::records: {
+      std::vector<std::string_view> names;
+      for (const Key& field : key.fields) names.push_back(field.path);
+      return names.size() == 1 ? fmt::format("a list of {}s", names[0])
+                               : fmt::format("a list of maps with {}", fmt::join(names, ", "));
+    }
     case KeyType::columns:
       break;
   }

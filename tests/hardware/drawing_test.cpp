@@ -136,3 +136,36 @@ TEST_CASE("Text in a drawing cannot break it", "[hardware][plots]") {
   svg.text(0, 0, "</text><script>", {.size = 10, .colour = "#000"});
   check_well_formed(svg.document(10, 10, "<&>", "\"'"));
 }
+
+TEST_CASE("Every fabric and kind of node has a drawing that stays inside its frame", "[hardware][plots]") {
+  const FabricKind kind =
+      GENERATE(FabricKind::fat_tree, FabricKind::dragonfly, FabricKind::torus, FabricKind::multi_rail);
+  const NodeLinks links = GENERATE(NodeLinks::nvswitch, NodeLinks::mesh, NodeLinks::pcie);
+  const int nodes = GENERATE(6, 60);
+  ClusterSpec cluster = small_cluster(nodes, 4, 1, 16);
+  cluster.gpu.pcie = BytesPerSecond{64e9};
+  cluster.gpu.gpus_per_node = 4;
+  cluster.links = links;
+  cluster.fabric.kind = kind;
+  cluster.fabric.tiers = 3;
+  cluster.fabric.planes = 2;
+  cluster.fabric.groups = 3;
+  cluster.fabric.routers = 2;
+  cluster.fabric.switch_ports = 64;
+  INFO(name_of(kind) << " of " << nodes << " nodes with " << name_of(links));
+  const Topology topology{cluster};
+  const std::string svg = topology_svg(topology), dot = topology_dot(topology);
+  check_well_formed(svg);
+  check_inside(svg);
+  CHECK(occurrences(dot, "{") == occurrences(dot, "}"));
+  for (const Link& link : topology.links())
+    REQUIRE(dot.find('"' + topology.vertices()[static_cast<std::size_t>(link.from)].name + '"') != std::string::npos);
+}
+
+TEST_CASE("A mesh node shows a cable for each pair of GPUs", "[hardware][plots]") {
+  ClusterSpec cluster = small_cluster(1);
+  cluster.links = NodeLinks::mesh;
+  const std::string svg = topology_svg(Topology{cluster});
+  CHECK(occurrences(svg, "<path ") + occurrences(svg, "<line ") == 28);
+  CHECK(occurrences(svg, ">n0g7</text>") == 1);
+}
