@@ -19,8 +19,8 @@ double padded_tokens(const Scenario& scenario, const StepBatch& batch, const Ran
   return most;
 }
 
-/// Mean over layers, some of which may look back less far than others. Ranks wait for each other in every layer, and the
-/// same one is last in all of them.
+/// Mean over layers, some of which may look back less far than others. Ranks wait for each other in every layer, and
+/// the same one is last in all of them.
 double attention_seconds(const Scenario& scenario, const Deployment& plan, const RankBatch& batch, int tp) {
   const Architecture& model = scenario.model;
   const auto seconds = [&](Reach reach) {
