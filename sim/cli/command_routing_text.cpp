@@ -13,12 +13,12 @@ std::string interval(const Interval& of) {
 }
 
 std::string load_table(const RouteFit& fit) {
-  std::string text = fmt::format("{:>6}{:>10}{:>12}{:>8}{:>8}{:>8}{:>11}   {:<11}{:>8}{:>9}\n", "layer", "max/mean",
+  std::string text = fmt::format("{:>6}{:>10}{:>12}{:>8}{:>8}{:>9}{:>13}   {:<11}{:>8}{:>9}\n", "layer", "max/mean",
                                  "95 %", "cv", "zipf s", "log-log", "dirichlet a", "nearest", "KL", "noise");
   for (const LayerFit& layer : fit.layers) {
     const LoadFit& loads = layer.loads;
     const auto concentration = loads.dirichlet_concentration;
-    text += fmt::format("{:>6}{:>10.3f}{:>12}{:>8.3f}{:>8.3f}{:>8.3f}{:>11}   {:<11}{:>8.4f}{:>9.5f}\n", layer.layer,
+    text += fmt::format("{:>6}{:>10.3f}{:>12}{:>8.3f}{:>8.3f}{:>9.3f}{:>13}   {:<11}{:>8.4f}{:>9.5f}\n", layer.layer,
                         loads.max_over_mean, interval(layer.max_over_mean), loads.cv, loads.zipf_exponent,
                         loads.zipf_regression, concentration ? fmt::format("{:.2f}", *concentration) : "-",
                         name_of(loads.best), loads.family[static_cast<int>(loads.best)].kl, loads.kl_noise);
