@@ -50,24 +50,24 @@ TEST_CASE("A capacity limit is read whole, and only where it means something", "
         "s.yaml: routing.capacity.factor: got nothing, expected a number above 0: routing.capacity.policy "
         "drop_position needs it");
   CHECK(refused("{capacity: {factor: 1.5}}") ==
-        "s.yaml:4:29: routing.capacity.factor: got 1.5, expected no such key with routing.capacity.policy none");
+        "s.yaml:4:30: routing.capacity.factor: got 1.5, expected no such key with routing.capacity.policy none");
   CHECK(refused("{capacity: {policy: drop_prob, factor: 1}}") ==
-        "s.yaml:4:29: routing.capacity.policy: got drop_prob with routing.kind uniform, expected routing.kind logits, "
+        "s.yaml:4:30: routing.capacity.policy: got drop_prob with routing.kind uniform, expected routing.kind logits, "
         "which has router scores, or drop_position");
   CHECK(refused("{sampler: aggregate, capacity: {policy: drop_position, factor: 1}}") ==
         "s.yaml:4:20: routing.sampler: got aggregate with routing.capacity.policy, expected token: places are given to "
         "tokens, not to loads");
   CHECK(refused("{kind: expert_choice, sigma: 1, capacity: {policy: drop_position, factor: 1}}") ==
-        "s.yaml:4:60: routing.capacity.policy: got drop_position, expected none with routing.kind expert_choice, which "
+        "s.yaml:4:61: routing.capacity.policy: got drop_position, expected none with routing.kind expert_choice, which "
         "fills every expert exactly");
   CHECK(refused("{capacity: {policy: drop_position, factor: 1, max_hops: 2}}") ==
-        "s.yaml:4:65: routing.capacity.max_hops: got 2, expected no such key with routing.capacity.policy "
+        "s.yaml:4:66: routing.capacity.max_hops: got 2, expected no such key with routing.capacity.policy "
         "drop_position (only with backup)");
 }
 
 TEST_CASE("Parameters of routing that contradict each other are refused at their key", "[scenario]") {
   CHECK(refused("{kind: power_law, alpha: 1, min: 2, max: 1}") ==
-        "s.yaml:4:46: routing.max: got 1, expected at least routing.min, 2");
+        "s.yaml:4:51: routing.max: got 1, expected at least routing.min, 2");
   CHECK(refused("{kind: mixture, file: routing/mixtral_8x7b_mmlu_shares.csv, weights: {law: much}}")
             .find("routing.weights: got law: much, expected a number of at least 0 for every domain") !=
         std::string::npos);
