@@ -281,24 +281,10 @@ private:
   Svg svg_;
 };
 
-/// Nodes of one NVSwitch (or one GPU) on rails, which Painter lays out by rail.
-bool is_plain(const Topology& topology) {
-  const bool rails = topology.fabric() == FabricKind::single_node || topology.fabric() == FabricKind::rail_optimised ||
-                     topology.fabric() == FabricKind::multi_rail || topology.fabric() == FabricKind::rail_only;
-  if (!rails || topology.gpus() != topology.nodes() * topology.gpus_per_node()) return false;
-  int nvswitches = 0;
-  for (const Vertex& vertex : topology.vertices()) {
-    const VertexKind kind = vertex.kind;
-    if (kind == VertexKind::pcie_switch || kind == VertexKind::root_complex || kind == VertexKind::nic) return false;
-    nvswitches += kind == VertexKind::nvswitch ? 1 : 0;
-  }
-  return nvswitches == topology.nodes() || topology.gpus_per_node() == 1;
-}
-
 }  // namespace
 
 std::string topology_svg(const Topology& topology) {
-  return is_plain(topology) ? Painter{topology}.paint() : layered_svg(topology);
+  return stands_on_rails(topology) ? Painter{topology}.paint() : layered_svg(topology);
 }
 
 }  // namespace moesim

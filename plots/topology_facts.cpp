@@ -112,4 +112,16 @@ TopologyFacts facts_of(const Topology& topology) {
   return facts;
 }
 
+bool stands_on_rails(const Topology& topology) {
+  if (!has_rails(topology) && topology.fabric() != FabricKind::single_node) return false;
+  if (topology.gpus() != topology.nodes() * topology.gpus_per_node()) return false;
+  int nvswitches = 0;
+  for (const Vertex& vertex : topology.vertices()) {
+    const VertexKind kind = vertex.kind;
+    if (kind == VertexKind::pcie_switch || kind == VertexKind::root_complex || kind == VertexKind::nic) return false;
+    nvswitches += kind == VertexKind::nvswitch ? 1 : 0;
+  }
+  return nvswitches == topology.nodes() || topology.gpus_per_node() == 1;
+}
+
 }  // namespace moesim

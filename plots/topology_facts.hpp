@@ -35,4 +35,7 @@ struct TopologyFacts {
 
 TopologyFacts facts_of(const Topology& topology);
 
+/// Equal nodes of one NVSwitch (or one GPU), alone or on rails.
+bool stands_on_rails(const Topology& topology);
+
 }  // namespace moesim

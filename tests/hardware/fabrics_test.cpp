@@ -1,65 +1,13 @@
-// Fabrics beyond rails, against closed forms.
+// Nodes, trees and rails beyond the default, against closed forms.
 
-#include <algorithm>
-#include <map>
 #include <set>
 
-#include "models/units/error.hpp"
-#include "tests/catch_compat.hpp"
-#include "tests/hardware/clusters.hpp"
+#include "tests/hardware/fabric_checks.hpp"
 
 using namespace moesim;
-using moesim::testing::small_cluster;
+using namespace moesim::testing;
 
 namespace {
-
-using Names = std::vector<std::string>;
-
-Names names(const Topology& topology, int src, int dst) {
-  Names all;
-  for (LinkId id : topology.route(src, dst)) all.push_back(topology.links()[static_cast<std::size_t>(id)].name);
-  return all;
-}
-
-int count(const Topology& topology, VertexKind kind) {
-  return static_cast<int>(std::count_if(topology.vertices().begin(), topology.vertices().end(),
-                                        [&](const Vertex& vertex) { return vertex.kind == kind; }));
-}
-
-double capacity(const Topology& topology, Tier tier) {
-  for (const TierCapacity& sum : topology.capacity_per_tier())
-    if (sum.tier == tier) return sum.total.value();
-  return -1;
-}
-
-/// Every route is a chain of links from src to dst without a vertex twice.
-void check_routes(const Topology& topology) {
-  for (int src = 0; src < topology.gpus(); ++src)
-    for (int dst = 0; dst < topology.gpus(); ++dst) {
-      int at = src;
-      std::set<int> seen{src};
-      for (LinkId id : topology.route(src, dst)) {
-        const Link& link = topology.links()[static_cast<std::size_t>(id)];
-        REQUIRE(link.from == at);
-        at = link.to;
-        REQUIRE(seen.insert(at).second);
-      }
-      REQUIRE(at == dst);
-    }
-}
-
-/// No two links of one name: reports and degraded links go by it.
-void check_names(const Topology& topology) {
-  std::set<std::string> all;
-  for (const Link& link : topology.links()) REQUIRE(all.insert(link.name).second);
-}
-
-ClusterSpec of_kind(FabricKind kind, int nodes, int gpus_per_node = 1) {
-  ClusterSpec cluster = small_cluster(nodes, gpus_per_node);
-  cluster.fabric.kind = kind;
-  cluster.rails = RailPolicy::spine;
-  return cluster;
-}
 
 ClusterSpec fat_tree(int nodes, int gpus_per_node, int ports, int tiers, double oversubscription = 1) {
   ClusterSpec cluster = of_kind(FabricKind::fat_tree, nodes, gpus_per_node);
@@ -67,23 +15,6 @@ ClusterSpec fat_tree(int nodes, int gpus_per_node, int ports, int tiers, double 
   cluster.fabric.tiers = tiers;
   cluster.fabric.oversubscription = oversubscription;
   return cluster;
-}
-
-ClusterSpec dragonfly(int groups, int routers, int nodes_per_router, int global_links = 0) {
-  ClusterSpec cluster = of_kind(FabricKind::dragonfly, groups * routers * nodes_per_router);
-  cluster.fabric.groups = groups;
-  cluster.fabric.routers = routers;
-  cluster.fabric.global_links = global_links;
-  return cluster;
-}
-
-std::string refusal(const ClusterSpec& cluster) {
-  try {
-    const Topology topology{cluster};
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "built";
 }
 
 }  // namespace
@@ -256,101 +187,6 @@ TEST_CASE("NVL72 racks are nodes of 72 GPUs whose NICs lie on four rails", "[har
   CHECK(capacity(topology, Tier::nvlink) == 288 * 2 * 900e9);
   CHECK(topology.bisection().value() == Approx(2 * 72 * 50e9).epsilon(1e-9));
   check_routes(topology);
-}
-
-TEST_CASE("The bisection of a dragonfly is its global cables between the halves", "[hardware]") {
-  // g groups of a routers with h = 1: a / (g - 1) cables between each two groups, (g / 2)^2 pairs of groups. Each
-  // router has 8 nodes, so that nothing but the global cables is narrow.
-  struct Case {
-    int groups, routers, global;
-  };
-  const Case c = GENERATE(Case{4, 3, 1}, Case{4, 4, 0}, Case{6, 5, 2}, Case{2, 2, 1});
-  const Topology topology{dragonfly(c.groups, c.routers, 8, c.global)};
-  INFO(c.groups << " groups of " << c.routers << " routers with " << c.global << " global links");
-  const int global = c.global > 0 ? c.global : 1, cables = c.routers * global / (c.groups - 1);
-  CHECK(topology.bisection().value() == Approx(c.groups * c.groups / 4.0 * cables * 50e9).epsilon(1e-9));
-  CHECK(capacity(topology, Tier::global) == Approx(c.groups * (c.groups - 1) * cables * 50e9));
-  CHECK(capacity(topology, Tier::local) == Approx(c.groups * c.routers * (c.routers - 1) * 50e9));
-  check_routes(topology);
-  check_names(topology);
-}
-
-TEST_CASE("Dragonfly routes are minimal: at most one global cable and one local one on each side", "[hardware]") {
-  const Topology topology{dragonfly(9, 4, 2, 2)};  // the balanced one: a = 2h, g = ah + 1
-  for (int src = 0; src < topology.gpus(); ++src)
-    for (int dst = 0; dst < topology.gpus(); ++dst) {
-      std::map<Tier, int> crossed;
-      for (const LinkId link : topology.route(src, dst))
-        ++crossed[topology.links()[static_cast<std::size_t>(link)].tier];
-      REQUIRE(crossed[Tier::global] == (src / 8 == dst / 8 ? 0 : 1));
-      REQUIRE(crossed[Tier::local] <= (src / 8 == dst / 8 ? 1 : 2));
-    }
-}
-
-TEST_CASE("A dragonfly that does not add up is refused by the key to change", "[hardware]") {
-  CHECK(refusal(dragonfly(0, 2, 1)).find("cluster.nodes") != std::string::npos);
-  ClusterSpec cluster = dragonfly(4, 3, 2);
-  cluster.fabric.groups = 0;
-  CHECK(
-      refusal(cluster) ==
-      "cluster.fabric.groups: got 0 groups of 3 routers, expected cluster.fabric.groups and cluster.fabric.routers of "
-      "at least 1 for a dragonfly");
-  cluster.fabric.groups = 9;
-  CHECK(refusal(cluster) == "cluster.fabric.groups: got 9 x 3 routers for 24 nodes, expected a node for each router");
-  cluster = dragonfly(8, 3, 2, 2);
-  CHECK(refusal(cluster) ==
-        "cluster.fabric.global_links: got 2, expected at least 3, so that 3 routers reach 7 other groups");
-  cluster = dragonfly(4, 3, 2);
-  cluster.fabric.switch_ports = 4;
-  CHECK(refusal(cluster) ==
-        "cluster.fabric.switch_ports: got 4, expected at least 5: 2 NICs, 2 routers of the group, 1 global links");
-  cluster = dragonfly(4, 3, 2);
-  cluster.spread = SpreadPolicy::spray;
-  CHECK(refusal(cluster) == "communication.spread: spray on a dragonfly fabric is not modelled yet; use ecmp");
-}
-
-TEST_CASE("The bisection of a torus is two cables for each of its columns", "[hardware]") {
-  // width x height, halves are rows; the ring of a column is cut twice, of a height of 2 once
-  struct Case {
-    int width, height;
-  };
-  const Case c = GENERATE(Case{4, 4}, Case{2, 4}, Case{3, 8}, Case{1, 6}, Case{4, 2});
-  ClusterSpec cluster = of_kind(FabricKind::torus, c.width * c.height);
-  cluster.fabric.width = c.width;
-  cluster.fabric.link = BytesPerSecond{10e9};  // narrower than the NICs
-  const Topology topology{cluster};
-  INFO(c.width << " x " << c.height);
-  CHECK(topology.bisection().value() == Approx((c.height > 2 ? 2 : 1) * c.width * 10e9).epsilon(1e-9));
-  const auto ring = [](int n) { return n > 2 ? n : n - 1; };
-  CHECK(capacity(topology, Tier::torus) ==
-        Approx(2 * 10e9 * (c.height * ring(c.width) + c.width * ring(c.height))).epsilon(1e-12));
-  check_routes(topology);
-}
-
-TEST_CASE("Torus routes go dimension by dimension, the shorter way round", "[hardware]") {
-  ClusterSpec cluster = of_kind(FabricKind::torus, 30);
-  cluster.fabric.width = 5;  // 5 x 6
-  const Topology topology{cluster};
-  CHECK(names(topology, 0, 6 * 4 + 5) ==  // node 29 is (4, 5): one back in x, one back in y
-        Names{"n0g0 -> r0.0", "r0.0 -> r4.0", "r4.0 -> r4.5", "r4.5 -> n29g0"});
-  for (int src = 0; src < 30; ++src)
-    for (int dst = 0; dst < 30; ++dst) {
-      const auto apart = [](int a, int b, int ring) { return std::min((a - b + ring) % ring, (b - a + ring) % ring); };
-      const int hops = apart(src % 5, dst % 5, 5) + apart(src / 5, dst / 5, 6);
-      REQUIRE(static_cast<int>(topology.route(src, dst).size()) == (src == dst ? 0 : hops + 2));
-    }
-  std::set<LinkId> half_way;  // (0, 0) -> (x, 3) may go up or down, decided by the flow
-  for (int x = 0; x < 5; ++x)
-    for (int y = 0; y < 6; ++y) half_way.insert(topology.route(5 * y + x, 5 * ((y + 3) % 6) + x)[1]);
-  CHECK(half_way.size() > 15);
-  CHECK(half_way.size() <= 30);
-}
-
-TEST_CASE("A torus whose width does not divide the nodes is refused; the default is the squarest", "[hardware]") {
-  ClusterSpec cluster = of_kind(FabricKind::torus, 12);
-  CHECK(Topology{cluster}.bisection().value() == Approx(2 * 3 * 50e9));  // 3 x 4
-  cluster.fabric.width = 5;
-  CHECK(refusal(cluster) == "cluster.fabric.width: got 5, expected a divisor of the 12 nodes");
 }
 
 TEST_CASE("No route is longer than its fabric's diameter at 1,024 GPUs", "[hardware]") {
