@@ -76,21 +76,21 @@ TEST_CASE("Mistakes in a list are refused at the item", "[scenario]") {
     return refusal(with_cluster("{gpu: h100-sxm, nodes: " + list + "}"));
   };
   CHECK(nodes("[]") ==
-        "s.yaml:2:32: cluster.nodes: got an empty list, expected an integer from 1 to 65536, or a list of maps");
+        "s.yaml:2:33: cluster.nodes: got an empty list, expected an integer from 1 to 65536, or a list of maps");
   CHECK(nodes("[1]") ==
-        "s.yaml:2:33: cluster.nodes: got 1, expected a map with count, gpu, gpus_per_node, nics_per_node, nic, "
+        "s.yaml:2:34: cluster.nodes: got 1, expected a map with count, gpu, gpus_per_node, nics_per_node, nic, "
         "node_links");
   CHECK(nodes("[{gpu: h100-sxm}]") ==
-        "s.yaml:2:33: cluster.nodes: got no count, expected count: an integer from 1 to 65536");
-  CHECK(nodes("[{count: 0}]") == "s.yaml:2:41: cluster.nodes.count: got 0, expected an integer from 1 to 65536");
+        "s.yaml:2:34: cluster.nodes: got no count, expected count: an integer from 1 to 65536");
+  CHECK(nodes("[{count: 0}]") == "s.yaml:2:42: cluster.nodes.count: got 0, expected an integer from 1 to 65536");
   CHECK(
-      nodes("[{cout: 1}]").find("s.yaml:2:33: cluster.nodes: got the unknown key 'cout', expected one of count, gpu") ==
+      nodes("[{cout: 1}]").find("s.yaml:2:34: cluster.nodes: got the unknown key 'cout', expected one of count, gpu") ==
       0);
   CHECK(nodes("[{count: 1, gpu: h100}]")
-            .find("s.yaml:2:49: cluster.nodes.gpu: got 'h100', expected a GPU of the catalogue") == 0);
+            .find("s.yaml:2:50: cluster.nodes.gpu: got 'h100', expected a GPU of the catalogue") == 0);
   CHECK(nodes("[{count: 60000}, {count: 60000}]").find("expected at most 65536 GPUs in all") != std::string::npos);
   CHECK(nodes("{count: 1}") ==
-        "s.yaml:2:32: cluster.nodes: got a map, expected an integer from 1 to 65536, or a list of maps");
+        "s.yaml:2:33: cluster.nodes: got a map, expected an integer from 1 to 65536, or a list of maps");
 }
 
 TEST_CASE("A custom graph is read as written, and its resolved form is the same", "[scenario]") {
@@ -116,7 +116,7 @@ TEST_CASE("A graph with a mistake is refused with line and column", "[scenario]"
         "or "
         "a GPU, as n0g0; did you mean left?");
   CHECK(refusal(graph_with("bandwidth: 400 Gb/s", "bandwidth: -400 Gb/s"))
-            .find("s.yaml:10:42: cluster.fabric.links.bandwidth: got") == 0);
+            .find("s.yaml:10:43: cluster.fabric.links.bandwidth: got") == 0);
   CHECK(refusal(graph_with("{from: n1g0, to: right", "{from: left, to: n0g0")) ==
         "s.yaml:11:9: cluster.fabric.links: got a second link between 'left' and 'n0g0', expected one link with the "
         "bandwidth of both");
@@ -150,14 +150,14 @@ TEST_CASE("Keys of one fabric are refused with another", "[scenario]") {
     return refusal(with_cluster("{gpu: h100-sxm, nodes: 4, gpus_per_node: 2, fabric: {" + fabric + "}}"));
   };
   CHECK(four("kind: fat-tree, planes: 2") ==
-        "s.yaml:2:85: cluster.fabric.planes: got 2, expected no such key with cluster.fabric.kind fat-tree (only with "
+        "s.yaml:2:87: cluster.fabric.planes: got 2, expected no such key with cluster.fabric.kind fat-tree (only with "
         "multi-rail)");
   CHECK(four("tiers: 3") ==
-        "s.yaml:2:61: cluster.fabric.tiers: got 3, expected no such key without cluster.fabric.kind (only with "
+        "s.yaml:2:70: cluster.fabric.tiers: got 3, expected no such key without cluster.fabric.kind (only with "
         "fat-tree)");
   CHECK(four("kind: torus, rails: 2") ==
-        "s.yaml:2:81: cluster.fabric.rails: got 2, expected no such key with cluster.fabric.kind torus");
-  CHECK(four("kind: torus, width: 3") == "s.yaml:2:81: cluster.fabric.width: got 3, expected a divisor of the 4 nodes");
+        "s.yaml:2:83: cluster.fabric.rails: got 2, expected no such key with cluster.fabric.kind torus");
+  CHECK(four("kind: torus, width: 3") == "s.yaml:2:83: cluster.fabric.width: got 3, expected a divisor of the 4 nodes");
   CHECK(four("kind: dragonfly, groups: 2").find("cluster.fabric.routers: got nothing") != std::string::npos);
   CHECK(refusal(with_cluster(
                     "{gpu: h100-sxm, nodes: 4, gpus_per_node: 2, fabric: {kind: dragonfly, groups: 2, routers: 2}}") +
@@ -193,7 +193,7 @@ TEST_CASE("A node may come from an NCCL file beside the scenario", "[scenario]")
   REQUIRE_THROWS_WITH(read("{gpu: h100-sxm, xml: node.xml}"),
                       Catch::Matchers::Contains("s.yaml: cluster.node_links: got nothing, expected nvswitch or mesh"));
   REQUIRE_THROWS_WITH(read("{gpu: h100-sxm, xml: node.xml, node_links: pcie, gpus_per_node: 8}"),
-                      "s.yaml:1:75: cluster.gpus_per_node: got 8, expected 2, as in the file of cluster.xml");
+                      "s.yaml:1:74: cluster.gpus_per_node: got 8, expected 2, as in the file of cluster.xml");
   REQUIRE_THROWS_WITH(read("{gpu: h100-sxm, xml: node.xml, node_links: pcie, nics_per_node: 8}"),
                       Catch::Matchers::Contains("expected no such key beside cluster.xml"));
   REQUIRE_THROWS_WITH(read("{xml: other.xml}"), Catch::Matchers::Contains("which does not exist"));
