@@ -49,13 +49,26 @@ public:
   int count(const std::string& key) { return figure(key).count("value"); }
   double number(const std::string& key, double least, double most) { return figure(key).number("value", least, most); }
 
+  /// Normal-mode kernels state a second NVLink share, of operations across nodes.
+  CollectiveParameters normal_mode(const CatalogueObject& all, const std::string& key) {
+    return parameters(key,
+                      all.object(key, {"latency_intra", "latency_inter", "nvlink_efficiency", "nvlink_efficiency_inter",
+                                       "nic_efficiency", "source"}),
+                      "nvlink_efficiency_inter");
+  }
+
   CollectiveParameters collective(const CatalogueObject& all, const std::string& key) {
-    const CatalogueObject entry =
-        all.object(key, {"latency_intra", "latency_inter", "nvlink_efficiency", "nic_efficiency", "source"});
+    return parameters(
+        key, all.object(key, {"latency_intra", "latency_inter", "nvlink_efficiency", "nic_efficiency", "source"}),
+        "nvlink_efficiency");
+  }
+
+  CollectiveParameters parameters(const std::string& key, const CatalogueObject& entry, const char* inter) {
     CollectiveParameters parameters;
     parameters.latency_intra = parse_seconds(entry.text("latency_intra"), entry.where("latency_intra"));
     parameters.latency_inter = parse_seconds(entry.text("latency_inter"), entry.where("latency_inter"));
     parameters.nvlink_efficiency = entry.number("nvlink_efficiency", kLeastEfficiency, 1);
+    parameters.nvlink_efficiency_inter = entry.number(inter, kLeastEfficiency, 1);
     parameters.nic_efficiency = entry.number("nic_efficiency", kLeastEfficiency, 1);
     parameters.source = entry.text("source");
     sources_.push_back(fmt::format("{}: {}", key, parameters.source));
@@ -98,13 +111,16 @@ Gpu parse_gpu(const std::string& json, const std::string& origin) {
   gpu.price_usd_per_hour = read.number("price_usd_per_hour", 0, kMostUsdPerHour);
   gpu.memory_efficiency = read.number("memory_efficiency", GpuReader::kLeastEfficiency, 1);
   gpu.compute_efficiency = read.number("compute_efficiency", GpuReader::kLeastEfficiency, 1);
-  const CatalogueObject collectives =
-      read.file().object("collectives", {"dispatch", "combine", "all_reduce", "all_gather"});
+  const CatalogueObject collectives = read.file().object(
+      "collectives", {"dispatch", "combine", "dispatch_normal", "combine_normal", "all_reduce", "all_gather"});
   gpu.dispatch = read.collective(collectives, "dispatch");
   gpu.combine = read.collective(collectives, "combine");
+  gpu.dispatch_normal = read.normal_mode(collectives, "dispatch_normal");
+  gpu.combine_normal = read.normal_mode(collectives, "combine_normal");
   gpu.all_reduce = read.collective(collectives, "all_reduce");
   gpu.all_gather = read.collective(collectives, "all_gather");
-  for (CollectiveParameters* parameters : {&gpu.dispatch, &gpu.combine, &gpu.all_reduce, &gpu.all_gather})
+  for (CollectiveParameters* parameters :
+       {&gpu.dispatch, &gpu.combine, &gpu.dispatch_normal, &gpu.combine_normal, &gpu.all_reduce, &gpu.all_gather})
     parameters->pcie_efficiency = gpu.links == NodeLinks::pcie ? parameters->nvlink_efficiency : kPcieEfficiency;
   gpu.sources = read.sources();
   return gpu;

@@ -22,12 +22,20 @@ inline constexpr double kPcieEfficiency = 0.82;
 
 /// Latency and achieved share of the nominal bandwidth of one kind of collective on one GPU.
 struct CollectiveParameters {
-  Seconds latency_intra;         ///< per operation, inside a node
-  Seconds latency_inter;         ///< per operation, when NICs take part
-  double nvlink_efficiency = 1;  ///< achieved / nominal of NVLink and xGMI, 0..1
+  Seconds latency_intra;               ///< per operation, inside a node
+  Seconds latency_inter;               ///< per operation, when NICs take part
+  double nvlink_efficiency = 1;        ///< achieved / nominal of NVLink and xGMI, 0..1
+  double nvlink_efficiency_inter = 1;  ///< of operations that also cross NICs, whose copies share the SMs
   double nic_efficiency = 1;
   double pcie_efficiency = 1;  ///< the catalogue's share of the links inside a node where those are PCIe
   std::string source;
+
+  /// With the NVLink share that a group of GPUs sees.
+  CollectiveParameters of_group(bool crosses_nics) const {
+    CollectiveParameters own = *this;
+    if (crosses_nics) own.nvlink_efficiency = nvlink_efficiency_inter;
+    return own;
+  }
 };
 
 struct Gpu {
@@ -41,13 +49,15 @@ struct Gpu {
   NodeLinks links = NodeLinks::nvswitch;
   BytesPerSecond pcie;  ///< its host link, nominal, per direction
   int gpus_per_node = 8;
-  BytesPerSecond nic;               ///< default NIC, one per GPU, per direction
-  int rails = 0;                    ///< fabric rails of a node of gpus_per_node GPUs; 0: one per GPU
-  Seconds kernel_launch;            ///< floor of one kernel inside a CUDA graph
-  double price_usd_per_hour = 0;    ///< default price, a marked assumption
-  double memory_efficiency = 0.8;   ///< achieved / peak HBM bandwidth of the roofline
-  double compute_efficiency = 0.7;  ///< achieved / peak of a fully occupied tensor-core tile wave
-  CollectiveParameters dispatch, combine, all_reduce, all_gather;
+  BytesPerSecond nic;                      ///< default NIC, one per GPU, per direction
+  int rails = 0;                           ///< fabric rails of a node of gpus_per_node GPUs; 0: one per GPU
+  Seconds kernel_launch;                   ///< floor of one kernel inside a CUDA graph
+  double price_usd_per_hour = 0;           ///< default price, a marked assumption
+  double memory_efficiency = 0.8;          ///< achieved / peak HBM bandwidth of the roofline
+  double compute_efficiency = 0.7;         ///< achieved / peak of a fully occupied tensor-core tile wave
+  CollectiveParameters dispatch, combine;  ///< low latency
+  CollectiveParameters dispatch_normal, combine_normal;
+  CollectiveParameters all_reduce, all_gather;
   std::vector<std::string> sources;  ///< data sheet or file, with date
 };
 

@@ -60,6 +60,8 @@ struct NamedCollective {
 std::vector<NamedCollective> collectives_of(const Gpu& gpu) {
   return {{"dispatch", gpu.dispatch},
           {"combine", gpu.combine},
+          {"dispatch_normal", gpu.dispatch_normal},
+          {"combine_normal", gpu.combine_normal},
           {"all_reduce", gpu.all_reduce},
           {"all_gather", gpu.all_gather}};
 }
@@ -114,12 +116,12 @@ std::string gpus_text(const ClusterSpec& cluster, const Topology& topology) {
 std::string achieved_text(const ClusterSpec& cluster, const Topology& topology) {
   if (cluster.gpu.name.empty()) return "\nachieved shares: give --gpu\n";
   const bool pcie = cluster.gpu.links == NodeLinks::pcie;
-  std::string text = fmt::format("\n{:<14}{:>12}{:>12}{:>12}{:>12}\n", "achieved", pcie ? "PCIe" : "NVLink", "latency",
+  std::string text = fmt::format("\n{:<18}{:>12}{:>12}{:>12}{:>12}\n", "achieved", pcie ? "PCIe" : "NVLink", "latency",
                                  "NIC", "latency");
   for (const auto& [name, p] : collectives_of(cluster.gpu)) {
     const auto share = [](double efficiency) { return fmt::format("{:.0f} %", 100 * efficiency); };
     const bool inter = topology.nodes() > 1;
-    text += fmt::format("  {:<12}{:>12}{:>12}{:>12}{:>12}   {}\n", name, share(p.nvlink_efficiency),
+    text += fmt::format("  {:<16}{:>12}{:>12}{:>12}{:>12}   {}\n", name, share(p.of_group(inter).nvlink_efficiency),
                         human(p.latency_intra), inter ? share(p.nic_efficiency) : "-",
                         inter ? human(p.latency_inter) : "-", p.source.substr(0, p.source.find_first_of(": ")));
   }
@@ -207,6 +209,7 @@ Json achieved_json(const Gpu& gpu) {
   Json achieved = Json::object();
   for (const auto& [name, p] : collectives_of(gpu))
     achieved[name] = {{"nvlink_share", p.nvlink_efficiency},
+                      {"nvlink_share_inter", p.nvlink_efficiency_inter},
                       {"nic_share", p.nic_efficiency},
                       {"latency_intra_us", microseconds(p.latency_intra)},
                       {"latency_inter_us", microseconds(p.latency_inter)},

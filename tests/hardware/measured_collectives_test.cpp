@@ -113,6 +113,71 @@ TEST_CASE("B200 dispatch and combine parameters reproduce the low-latency table 
   CHECK(combine.worst() < 0.07);
 }
 
+namespace {
+
+/// Distinct parts of `parts` equal ones that 8 distinct experts of 256 hit, uniformly (oracle L4).
+double distinct_parts(int parts) {
+  double none = 1;
+  for (int i = 0; i < 8; ++i) none *= (256.0 - 256.0 / parts - i) / (256 - i);
+  return parts * (1 - none);
+}
+
+/// Normal mode: one copy per rank over NVLink, its own rail's left out, and one per remote node over the NIC.
+double normal_us(const Gpu& gpu, const CollectiveParameters& of_gpu, int nodes, double tokens, double payload) {
+  const CollectiveParameters parameters = of_gpu.of_group(nodes > 1);
+  const double forwarded = distinct_parts(8 * nodes) * 7 / 8 * tokens * payload;
+  const double over_nic = distinct_parts(nodes) * (nodes - 1) / nodes * tokens * payload;
+  const Seconds latency = nodes > 1 ? parameters.latency_inter : parameters.latency_intra;
+  return 1e6 * (latency.value() + std::max(forwarded / (gpu.nvlink.value() * parameters.nvlink_efficiency),
+                                           over_nic / (gpu.nic.value() * parameters.nic_efficiency)));
+}
+
+/// Dispatch and combine of a normal-mode table, transmit and notify, with 20 SMs.
+Errors normal_errors(const Gpu& gpu, const std::vector<Row>& rows, int nodes) {
+  Errors errors;
+  for (const Row& row : rows) {
+    const double tokens = number(row, "num_token");
+    if (std::atoi(row.at("node_num").c_str()) != nodes || row.at("dispatch_sms") != "20") continue;
+    if (row.at("hidden_size") != "7168" || row.at("num_experts") != "256" || row.at("num_topk") != "8") continue;
+    if (tokens < 16) continue;
+    errors.add(normal_us(gpu, gpu.dispatch_normal, nodes, tokens, 7392),
+               number(row, "dispatch_transmit_us") + number(row, "dispatch_notify_us"));
+    errors.add(normal_us(gpu, gpu.combine_normal, nodes, tokens, 14336),
+               number(row, "combine_transmit_us") + number(row, "combine_notify_us"));
+  }
+  return errors;
+}
+
+}  // namespace
+
+TEST_CASE("H100 normal-mode parameters reproduce the tables of one, two and four nodes", "[hardware][shared]") {
+  const auto one = table("data/kernels/h100_sxm/comm/sglang/0.5.12/wideep_deepep_normal_perf.csv.gz");
+  const auto more = table("data/kernels/h100_sxm/comm/sglang/0.5.6.post2/wideep_deepep_normal_perf.csv.gz");
+  if (one.empty() || more.empty()) return;
+  const Gpu gpu = find_gpu("h100-sxm", "test");
+  for (const int nodes : {1, 2, 4}) {
+    Errors errors = normal_errors(gpu, nodes == 1 ? one : more, nodes);
+    WARN("normal mode on " << nodes << " nodes: " << errors.all.size() << " points, median error "
+                           << 100 * errors.median() << " %, worst " << 100 * errors.worst() << " %");
+    CHECK(errors.all.size() == 36);
+    CHECK(errors.median() <= 0.10);
+    CHECK(errors.worst() <= (nodes == 1 ? 0.14 : 0.37));  // small batches: one latency for two and four nodes
+  }
+}
+
+// Cases C01 and C02: logical bandwidths of 4,096 tokens, which count every copy (C01) and every node (C02).
+TEST_CASE("H800 normal-mode parameters reproduce DeepEP's published bandwidths", "[hardware]") {
+  const Gpu gpu = find_gpu("h800-sxm", "test");
+  const auto logical = [&](const CollectiveParameters& parameters, int nodes, double payload) {
+    return distinct_parts(nodes == 1 ? 8 : nodes) * 4096 * payload / normal_us(gpu, parameters, nodes, 4096, payload) /
+           1e3;
+  };
+  CHECK(logical(gpu.dispatch_normal, 1, 7392) == Approx(153).epsilon(0.02));
+  CHECK(logical(gpu.combine_normal, 1, 14336) == Approx(158).epsilon(0.02));
+  CHECK(logical(gpu.dispatch_normal, 2, 7392) == Approx(43).epsilon(0.02));
+  CHECK(logical(gpu.combine_normal, 2, 14336) == Approx(43).epsilon(0.02));
+}
+
 // Oracle L25, case C04: 5 % mean, 12 % worst.
 TEST_CASE("H800 parameters reproduce DeepEP's published low-latency points", "[hardware][shared]") {
   const auto rows = table("data/ground_truth/deepep_low_latency.csv");
