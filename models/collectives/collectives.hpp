@@ -49,8 +49,8 @@ private:
 /// Source: Bertsekas & Gallager, Data Networks, 2nd ed., section 6.5.2.
 std::vector<Seconds> max_min_finish(std::span<const Flow> flows, std::span<const BytesPerSecond> capacity);
 
-/// Lower bound of when the last flow ends, when GPU g begins to send at start[g]: what enters a link from some moment on
-/// cannot leave it sooner than its bytes take. With equal starts it is start + F0 without latency, and
+/// Lower bound of when the last flow ends, when GPU g begins to send at start[g]: what enters a link from some moment
+/// on cannot leave it sooner than its bytes take. With equal starts it is start + F0 without latency, and
 /// max(start) + F0 is the upper bound that goes with it.
 ///
 /// start [GPUs]; capacity [links]. Throws std::invalid_argument for a GPU or link that is not there.

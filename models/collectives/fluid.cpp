@@ -25,8 +25,7 @@ double largest(const double* bytes, const double* seconds_per_byte, std::size_t 
 std::vector<BytesPerSecond> achieved_bandwidths(const Topology& topology, const CollectiveParameters& parameters) {
   std::vector<BytesPerSecond> bandwidth;
   bandwidth.reserve(topology.links().size());
-  for (const Link& link : topology.links())
-    bandwidth.push_back(link.capacity * efficiency_of(parameters, link.tier));
+  for (const Link& link : topology.links()) bandwidth.push_back(link.capacity * efficiency_of(parameters, link.tier));
   return bandwidth;
 }
 

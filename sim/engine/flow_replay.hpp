@@ -14,9 +14,9 @@ struct FlowReplay {
   std::vector<Seconds> finish;  ///< per flow
 };
 
-/// Replays the flows, all starting at 0 or each when its sender does, on a SimGrid platform with one plain link per topology link: one actor per
-/// GPU, one mailbox per pair, in a forked process. Latencies are 0 (CM02 would weight sharing by them); collectives add
-/// theirs outside. Flows without bytes, or from a GPU to itself, finish at 0.
+/// Replays the flows, all starting at 0 or each when its sender does, on a SimGrid platform with one plain link per
+/// topology link: one actor per GPU, one mailbox per pair, in a forked process. Latencies are 0 (CM02 would weight
+/// sharing by them); collectives add theirs outside. Flows without bytes, or from a GPU to itself, finish at 0.
 ///
 /// quantum : completions closer than this are merged; taken as at most a thousandth of the fluid bound, so that merging
 ///   stays below what it measures, and at least a picosecond

@@ -8,44 +8,44 @@
 namespace moesim {
 
 OverlapTimeline::OverlapTimeline(int ranks, double compute_rate)
-    : compute_rate_{compute_rate}, ready_(static_cast<std::size_t>(ranks), 0.0) {
+    : compute_rate_{compute_rate}, ready_(static_cast<std::size_t>(ranks)) {
   if (!(compute_rate > 0 && compute_rate <= 1))
     throw std::invalid_argument{fmt::format("a compute rate of {}, expected above 0 and at most 1", compute_rate)};
   for (auto& seconds : spent_) seconds.assign(ready_.size(), 0.0);
 }
 
-/// When work that takes `seconds` alone ends: slower inside the intervals of collectives, which do not overlap.
-double OverlapTimeline::end_of(double begin, double seconds) const {
-  double now = begin;
+/// When work that takes `alone` by itself ends: slower inside the intervals of collectives, which do not overlap.
+Seconds OverlapTimeline::end_of(Seconds begin, Seconds alone) const {
+  Seconds now = begin, left = alone;
   for (const Collective& collective : in_flight_) {
     if (collective.end <= now) continue;
-    const double alone = std::max(0.0, collective.begin - now);
-    if (seconds <= alone) return now + seconds;
-    seconds -= alone;
-    now += alone;
-    const double beside = collective.end - now;
-    if (seconds <= beside * compute_rate_) return now + seconds / compute_rate_;
-    seconds -= beside * compute_rate_;
+    const Seconds before = std::max(Seconds{}, collective.begin - now);
+    if (left <= before) return now + left;
+    left -= before;
+    now += before;
+    const Seconds beside = collective.end - now;
+    if (left <= compute_rate_ * beside) return now + left / compute_rate_;
+    left -= compute_rate_ * beside;
     now = collective.end;
   }
-  return now + seconds;
+  return now + left;
 }
 
 void OverlapTimeline::compute(Cause cause, std::span<const double> seconds) {
   auto& spent = spent_[static_cast<std::size_t>(cause)];
   for (std::size_t r = 0; r < ready_.size(); ++r) {
-    const double end = end_of(ready_[r], seconds[r]);
-    spent[r] += end - ready_[r];
+    const Seconds end = end_of(ready_[r], Seconds{seconds[r]});
+    spent[r] += (end - ready_[r]).value();
     ready_[r] = end;
   }
 }
 
 void OverlapTimeline::start(int batch, Cause cause, Seconds duration) {
   // What ended before every rank's present slows nobody any more.
-  const double earliest = *std::min_element(ready_.begin(), ready_.end());
+  const Seconds earliest = *std::min_element(ready_.begin(), ready_.end());
   std::erase_if(in_flight_, [&](const Collective& collective) { return collective.end <= earliest; });
-  const double begin = std::max(network_free_, *std::max_element(ready_.begin(), ready_.end()));
-  network_free_ = begin + duration.value();
+  const Seconds begin = std::max(network_free_, *std::max_element(ready_.begin(), ready_.end()));
+  network_free_ = begin + duration;
   last_of_[static_cast<std::size_t>(batch)] = {begin, network_free_, cause};
   in_flight_.push_back(last_of_[static_cast<std::size_t>(batch)]);
 }
@@ -54,7 +54,7 @@ void OverlapTimeline::wait(int batch) {
   const Collective& collective = last_of_[static_cast<std::size_t>(batch)];
   auto& spent = spent_[static_cast<std::size_t>(collective.cause)];
   for (std::size_t r = 0; r < ready_.size(); ++r) {
-    spent[r] += std::max(0.0, collective.end - ready_[r]);
+    spent[r] += std::max(0.0, (collective.end - ready_[r]).value());
     ready_[r] = std::max(ready_[r], collective.end);
   }
 }

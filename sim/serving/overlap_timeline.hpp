@@ -34,17 +34,17 @@ public:
 
 private:
   struct Collective {
-    double begin, end;
+    Seconds begin, end;
     Cause cause;
   };
 
-  double end_of(double begin, double seconds) const;
+  Seconds end_of(Seconds begin, Seconds alone) const;
 
   double compute_rate_;
-  std::vector<double> ready_;  ///< [ranks] when the compute stream is free
+  std::vector<Seconds> ready_;  ///< [ranks] when the compute stream is free
   std::vector<Collective> in_flight_;
   std::array<Collective, 2> last_of_{};
-  double network_free_ = 0;
+  Seconds network_free_;
   std::array<std::vector<double>, kCauses> spent_;
 };
 

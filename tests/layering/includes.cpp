@@ -60,6 +60,7 @@ struct Library {
 
 const std::vector<Library>& libraries() {
   static const std::vector<Library> all{
+      {"boost/math/", {"sim"}, true},         // quantiles of Student's t
       {"boost/", {"models/hardware"}, true},  // Boost.Graph
       {"pugixml", {"models/hardware"}, true},
       {"cuda", {"models/kernels"}, true},
