@@ -64,8 +64,8 @@ public:
         run_{scenario, plan},
         again_{scenario, plan, Sampler::token, scenario.seed ^ kIndependent},
         experts_{scenario, plan},
-        dispatch_{plan.topology, scenario.cluster.gpu.dispatch},
-        combine_{plan.topology, scenario.cluster.gpu.combine},
+        dispatch_{plan.topology, plan.dispatch},
+        combine_{plan.topology, plan.combine},
         seconds_(static_cast<std::size_t>(plan.layout.ranks)) {}
 
   void look_at(int step, int moe_layer) {
@@ -98,10 +98,10 @@ private:
     ignored.expert_loads.resize(static_cast<std::size_t>(plan_.placement.experts));
     const DispatchTraffic out = again_.count_tokens(step, moe_layer, batch, ignored);
     const DispatchTraffic back = reversed(out, plan_.combine_payload / plan_.dispatch_payload);
-    compare(flows_of(out, plan_.topology), dispatch_(loads_.dispatch_bytes), scenario_.cluster.gpu.dispatch);
+    compare(flows_of(out, plan_.topology), dispatch_(loads_.dispatch_bytes), plan_.dispatch);
     const auto flows = flows_of(back, plan_.topology);
     const CollectiveTime fluid = combine_(loads_.combine_bytes);
-    compare(flows, fluid, scenario_.cluster.gpu.combine);
+    compare(flows, fluid, plan_.combine);
     stagger(flows, fluid.time - fluid.latency);
   }
 
@@ -118,7 +118,7 @@ private:
     if (transfer.value() <= 0 || first == last) return;
     std::vector<Seconds> start(static_cast<std::size_t>(plan_.topology.gpus()));
     for (std::size_t r = 0; r < seconds_.size(); ++r) start[r] = Seconds{seconds_[r]};
-    const CollectiveParameters& parameters = scenario_.cluster.gpu.combine;
+    const CollectiveParameters& parameters = plan_.combine;
     const Seconds upper = Seconds{last} + transfer;
     const Seconds lower = busy_period_bound(flows, start, achieved_bandwidths(plan_.topology, parameters));
     bracket_.push_back(1 - lower / upper);

@@ -119,8 +119,9 @@ void add_control(CLI::App& routing, Globals& globals) {
 
 void add_routing_command(CLI::App& app, Globals& globals) {
   CLI::App* command = app.add_subcommand("routing", "Fit routing to measurements; show what load control does");
+  add_common_options(*command, globals, "  moesim routing fit loads.csv --json",
+                     "  moesim routing control mixtral-8x7b");
   command->require_subcommand(1);
-  command->footer("Examples:\n  moesim routing fit token_routes.csv.gz --json\n  moesim routing control");
   add_fit(*command, globals);
   add_control(*command, globals);
 }

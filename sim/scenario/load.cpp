@@ -96,6 +96,7 @@ Scenario build(Settings& settings, const fs::path& folder) {
   scenario.workload = read_workload(settings);
   scenario.communication = read_communication(settings);
   scenario.overlap_shared_experts = settings.flag("overlap.shared_experts");
+  scenario.overlap_two_batch = settings.flag("overlap.two_batch");
   scenario.kernels = settings.choice<KernelChoice>("kernels.profile");
   scenario.memory_fraction = settings.number("memory_fraction");
   scenario.slo = read_slo(settings);

@@ -64,6 +64,7 @@ struct Scenario {
   WorkloadSpec workload;
   CommunicationSpec communication;
   bool overlap_shared_experts = true;
+  bool overlap_two_batch = false;
   KernelChoice kernels = KernelChoice::roofline;
   double memory_fraction = 0.9;
   Slo slo;

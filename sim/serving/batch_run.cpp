@@ -6,6 +6,7 @@
 #include "sim/serving/expert_traffic.hpp"
 #include "sim/serving/group_exchange.hpp"
 #include "sim/serving/rank_times.hpp"
+#include "sim/serving/two_batch_layers.hpp"
 
 namespace moesim {
 namespace {
@@ -22,11 +23,12 @@ public:
         plan_{plan},
         clock_{clock},
         group_{plan.layout.ranks, clock, sink},
-        dispatch_time_{plan.topology, scenario.cluster.gpu.dispatch},
-        combine_time_{plan.topology, scenario.cluster.gpu.combine} {
+        dispatch_time_{plan.topology, plan.dispatch},
+        combine_time_{plan.topology, plan.combine} {
     if (!scenario.model.moe) return;
     traffic_.emplace(scenario, plan);
     experts_.emplace(scenario, plan);
+    if (scenario.overlap_two_batch) two_batch_.emplace(scenario, plan, *traffic_, *experts_, group_);
     expert_seconds_.resize(static_cast<std::size_t>(plan.layout.ranks));
     const auto in_groups = [&](const auto& groups, GroupExchange::Collective collective) {
       return GroupExchange{plan.topology, groups, collective, scenario.cluster.gpu.all_gather};
@@ -51,14 +53,22 @@ private:
     prepare(step);
     int moe_layer = 0;
     for (int layer = 0; layer < scenario_.model.layers; ++layer) {
+      const bool is_moe = scenario_.model.moe_layer[static_cast<std::size_t>(layer)];
+      if (two_batch_ && is_moe) {
+        two_batch_->layer(step, layer, moe_layer++);
+        group_.advance_clock();
+        continue;
+      }
+      if (two_batch_) two_batch_->drain(layer);
       group_.work(Cause::attention, times_.attention);
       leave_attention(layer);
-      if (scenario_.model.moe_layer[static_cast<std::size_t>(layer)])
+      if (is_moe)
         run_moe(step, layer, moe_layer++);
       else
         run_dense(layer);
       group_.advance_clock();
     }
+    if (two_batch_) two_batch_->drain(scenario_.model.layers - 1);
     group_.work(Cause::other, times_.head);
     group_.meet(-1);
     group_.advance_clock();
@@ -84,6 +94,7 @@ private:
       tp_time_ = reduce.time;
       tp_bytes_ = bytes_on_links(plan_.layout.attention_tp_groups.front(), reduce, reduce.algorithm);
     }
+    if (two_batch_) two_batch_->prepare(batch_);
     if (plan_.layout.kind == LayoutKind::data_expert_gather) prepare_gather();
   }
 
@@ -144,9 +155,7 @@ private:
   void run_moe(int step, int layer, int moe_layer) {
     group_.work(Cause::other, times_.routing);
     traffic_->draw(step, moe_layer, batch_, loads_);
-    group_.tell(ExpertsLoaded{group_.now(), layer, moe_layer, loads_.rows_per_slot, loads_.expert_loads, batch_.tokens,
-                              loads_.rows});
-    if (scenario_.routing.capacity.policy != CapacityPolicy::none) tell_places(layer);
+    tell_loads(group_, loads_, layer, moe_layer, batch_.tokens);
     (*experts_)(loads_.rows_per_slot, expert_seconds_);
     switch (plan_.layout.kind) {
       case LayoutKind::tensor:
@@ -164,12 +173,6 @@ private:
         break;
     }
     if (collect_) exchange_in_groups(Cause::tp_collective, layer, *collect_);
-  }
-
-  void tell_places(int layer) {
-    const CapacityCount& count = loads_.places;
-    group_.tell(PlacesGiven{group_.now(), layer, count.assignments, count.dropped, count.rerouted, count.places,
-                            count.displaced_gate, count.dropped_gate});
   }
 
   /// Tokens out, experts, results back; shared experts run beside the way out when the scenario overlaps them.
@@ -209,6 +212,7 @@ private:
   std::optional<GroupExchange> gather_rows_, reduce_rows_;  ///< expert TP groups, when they are dispatched to
   std::optional<ExpertTraffic> traffic_;
   std::optional<ExpertPhase> experts_;
+  std::optional<TwoBatchLayers> two_batch_;
   StepBatch batch_;
   RankTimes times_;
   LayerTraffic loads_;

@@ -125,6 +125,11 @@ Deployment plan_deployment(const Scenario& scenario) {
   plan.combine_payload = payload(scenario.model.hidden, scenario.precision.combine);
   if (plan.layout.kind == LayoutKind::data_expert_a2a) {
     plan.all_to_all = choose_all_to_all(scenario, plan.chosen);
+    const bool normal = plan.all_to_all == AllToAll::deepep_normal;
+    const bool crosses_nics = plan.layout.ranks > scenario.cluster.gpus_per_node;
+    const Gpu& gpu = scenario.cluster.gpu;
+    plan.dispatch = (normal ? gpu.dispatch_normal : gpu.dispatch).of_group(crosses_nics);
+    plan.combine = (normal ? gpu.combine_normal : gpu.combine).of_group(crosses_nics);
     plan.copies = choose_copies(scenario, plan.layout, plan.all_to_all, plan.chosen);
   } else {
     plan.all_to_all = scenario.communication.all_to_all;

@@ -20,6 +20,7 @@ struct Deployment {
   MemoryFit memory{};
   std::unique_ptr<KernelTimes> kernels{};
   Bytes dispatch_payload{}, combine_payload{};  ///< of one token copy
+  CollectiveParameters dispatch{}, combine{};   ///< of the all-to-all's kernels on this GPU
   AllToAll all_to_all = AllToAll::automatic;
   CopyRule copies = CopyRule::per_expert;
   Sampler sampler = Sampler::token;

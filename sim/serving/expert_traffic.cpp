@@ -114,7 +114,7 @@ void ExpertTraffic::choose_experts(int step, int moe_layer, const StepBatch& bat
   for (const int expert : routes_->chosen())
     if (expert >= 0) ++out.expert_loads[static_cast<std::size_t>(expert)];
   out.rows = routes_->rows();
-  out.places = routes_->count();
+  if (scenario_.routing.capacity.policy != CapacityPolicy::none) out.places = routes_->count();
 }
 
 DispatchTraffic ExpertTraffic::count_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
@@ -222,6 +222,14 @@ void ExpertTraffic::expect_bytes(int moe_layer, std::int64_t tokens, LayerTraffi
   out.combine_bytes.resize(links);
   expected_->dispatch(into_rank_, into_node_, out.dispatch_bytes);
   expected_->combine(back_rank_, back_node_, out.combine_bytes);
+}
+
+void tell_loads(const Lockstep& group, const LayerTraffic& traffic, int layer, int moe_layer, std::int64_t tokens) {
+  group.tell(
+      ExpertsLoaded{group.now(), layer, moe_layer, traffic.rows_per_slot, traffic.expert_loads, tokens, traffic.rows});
+  if (const auto& count = traffic.places)
+    group.tell(PlacesGiven{group.now(), layer, count->assignments, count->dropped, count->rerouted, count->places,
+                           count->displaced_gate, count->dropped_gate});
 }
 
 }  // namespace moesim

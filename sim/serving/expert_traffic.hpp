@@ -11,6 +11,7 @@
 #include "models/traffic/traffic.hpp"
 #include "sim/serving/batch.hpp"
 #include "sim/serving/deployment_plan.hpp"
+#include "sim/serving/lockstep.hpp"
 #include "sim/serving/token_routes.hpp"
 
 namespace moesim {
@@ -21,7 +22,7 @@ struct LayerTraffic {
   std::vector<double> dispatch_bytes;       ///< [links], empty unless the layout dispatches
   std::vector<double> combine_bytes;        ///< [links]
   std::int64_t rows = 0;                    ///< that the slots must hold in all
-  CapacityCount places;                     ///< token sampler: what the limit on places did
+  std::optional<CapacityCount> places;      ///< what a limit on places did, if there is one
   std::vector<double> copies_into;          ///< [placement ranks] token copies that arrive, only with expert TP
 };
 
@@ -72,5 +73,8 @@ private:
   std::vector<MeanCopies> mean_copies_;  ///< [layer], dedup rules only
   std::vector<double> into_rank_, into_node_, back_rank_, back_node_;
 };
+
+/// What the metrics hear of a layer: its loads, and what a limit on places did.
+void tell_loads(const Lockstep& group, const LayerTraffic& traffic, int layer, int moe_layer, std::int64_t tokens);
 
 }  // namespace moesim

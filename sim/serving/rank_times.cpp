@@ -8,7 +8,7 @@ namespace moesim {
 namespace {
 
 struct OneRank {
-  double attention, routing, shared, dense, head;
+  double attention, projection, routing, shared, dense, head;
 };
 
 /// Tokens that a rank's own FFN, router and shared experts see: the DP padding makes idle slots count.
@@ -31,6 +31,15 @@ double attention_seconds(const Scenario& scenario, const Deployment& plan, const
   return narrow * seconds(Reach::windowed) + (narrow < 1 ? (1 - narrow) * seconds(Reach::full) : 0);
 }
 
+/// Up to the attention core, which windows do not touch.
+double projection_seconds(const Scenario& scenario, const Deployment& plan, const RankBatch& batch, int tp) {
+  auto ops = attention_ops(scenario.model, scenario.precision, batch, tp, Reach::full);
+  const auto core = std::find_if(ops.begin(), ops.end(),
+                                 [](const Op& op) { return std::holds_alternative<AttentionCore>(op.shape); });
+  ops.erase(core, ops.end());
+  return total_time(*plan.kernels, ops).value();
+}
+
 OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBatch& batch, double tokens,
                  double finished) {
   const Architecture& model = scenario.model;
@@ -39,6 +48,7 @@ OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBat
   const double own = plan.layout.spreads_tokens() ? tokens / tp : tokens;
   const auto seconds = [&](const std::vector<Op>& ops) { return total_time(*plan.kernels, ops).value(); };
   return {attention_seconds(scenario, plan, batch, tp),
+          projection_seconds(scenario, plan, batch, tp),
           model.moe ? seconds(routing_ops(model, precision, own)) : 0,
           model.moe ? seconds(shared_expert_ops(model, precision, own, plan.layout.shared_expert_tp())) : 0,
           model.dense_layers() > 0 ? seconds(dense_ffn_ops(model, precision, tokens, tp)) : 0,
@@ -59,6 +69,7 @@ RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const Ste
     if (found == known.end()) found = known.emplace(key, time_one(scenario, plan, own, tokens, finished)).first;
     for (int i = 0; i < plan.layout.spec.attention_tp; ++i) {
       times.attention.push_back(found->second.attention);
+      times.projection.push_back(found->second.projection);
       times.routing.push_back(found->second.routing);
       times.shared.push_back(found->second.shared);
       times.dense.push_back(found->second.dense);

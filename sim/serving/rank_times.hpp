@@ -14,6 +14,7 @@ namespace moesim {
 /// Seconds per rank [ranks], of one layer (head: of the step).
 struct RankTimes {
   std::vector<double> attention, routing, shared, dense, head;
+  std::vector<double> projection;  ///< the part of attention before its core
 };
 
 /// Equal batches are timed once.

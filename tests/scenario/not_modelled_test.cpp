@@ -14,8 +14,6 @@ TEST_CASE("What is not modelled yet is refused by name, with what to use", "[sce
         std::string::npos);
   CHECK(refusal(kSmall, {{"workload.kind", "poisson"}}) ==
         "--set workload.kind=poisson: poisson is not modelled yet; use batch");
-  CHECK(refusal(kSmall + "overlap: {two_batch: true}\n") ==
-        "s.yaml:4:22: overlap.two_batch: true is not modelled yet; use false");
   CHECK(refusal(kSmall + "kernels: {profile: h100-sxm}\n") ==
         "s.yaml:4:20: kernels.profile: 'h100-sxm' is not modelled yet; use roofline");
   CHECK(refusal(kSmall + "layout: {pp: 2}\n").find("s.yaml:4:14: layout.pp: ") == 0);

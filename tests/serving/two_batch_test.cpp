@@ -1,10 +1,9 @@
-#include "sim/serving/two_batch.hpp"
-
 #include <algorithm>
 #include <numeric>
 #include <stdexcept>
 #include <vector>
 
+#include "sim/serving/two_batch_layers.hpp"
 #include "tests/catch_compat.hpp"
 
 using namespace moesim;
@@ -103,4 +102,31 @@ TEST_CASE("In decode a dispatch runs beside the other micro-batch's projection a
   CHECK(passed(timeline) == Approx(10));
   CHECK(timeline.spent(Cause::dispatch)[0] == Approx(2));
   CHECK(timeline.spent(Cause::combine)[0] == Approx(1));
+}
+
+TEST_CASE("Both halves of a step are the step", "[serving]") {
+  Scenario scenario;
+  scenario.workload.phase = Phase::decode;
+  scenario.workload.tokens_per_gpu = 7;
+  scenario.workload.context = 100;
+  Layout layout;
+  layout.spec.attention_dp = layout.ranks = 4;
+  const auto halves = halves_of(batch_of_step(scenario, layout, 0), layout);
+  CHECK(halves[0].of_dp_rank[2].sequences == 4);
+  CHECK(halves[1].of_dp_rank[2].sequences == 3);
+  CHECK(halves[0].tokens_of_rank == std::vector<std::int64_t>(4, 4));
+  CHECK(halves[0].tokens + halves[1].tokens == 28);
+}
+
+TEST_CASE("A single prompt is cut in its tokens, and its second half attends to the first", "[serving]") {
+  Scenario scenario;
+  scenario.workload.phase = Phase::prefill;
+  scenario.workload.tokens_per_gpu = scenario.workload.context = 4096;
+  Layout layout;
+  layout.spec.attention_dp = layout.ranks = 2;
+  const auto halves = halves_of(batch_of_step(scenario, layout, 0), layout);
+  CHECK(halves[0].of_dp_rank[0].new_tokens == 2048);
+  CHECK(halves[0].of_dp_rank[0].context == 0);
+  CHECK(halves[1].of_dp_rank[0].context == 2048);
+  CHECK(halves[1].tokens == 2 * 2048);
 }

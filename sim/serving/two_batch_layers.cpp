@@ -1,0 +1,127 @@
+#include "sim/serving/two_batch_layers.hpp"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "models/units/error.hpp"
+
+namespace moesim {
+namespace {
+
+void check(const Scenario& scenario, const Layout& layout) {
+  if (!scenario.overlap_shared_experts)
+    throw InputError{"overlap.shared_experts", "false with overlap.two_batch true",
+                     "true: the order of two micro-batches places the shared experts"};
+  const auto refuse = [&](const char* instead) {
+    throw NotModelledYet{"overlap.two_batch", fmt::format("true with {}", describe(layout)), instead};
+  };
+  if (layout.kind != LayoutKind::data_expert_a2a)
+    refuse("a layout that dispatches (attention dp with experts ep), or false");
+  if (layout.spec.attention_tp > 1 || layout.spec.expert_tp > 1) refuse("attention tp 1 and experts tp 1, or false");
+}
+
+double compute_rate(const Scenario& scenario, const Deployment& plan) {
+  const double sms = scenario.cluster.gpu.sms;
+  const double left = plan.all_to_all == AllToAll::deepep_normal ? (sms - kCommunicationSms) / sms : 1;
+  return left * (1 - kCommunicationHbmShare);
+}
+
+/// The first or second half of what a data-parallel rank works on.
+RankBatch half_of(const RankBatch& whole, bool second) {
+  RankBatch half = whole;
+  if (whole.sequences > 1 || whole.phase == Phase::decode) {
+    const double first = std::ceil(whole.sequences / 2);
+    half.sequences = second ? whole.sequences - first : first;
+    return half;
+  }
+  const double first = std::ceil(whole.new_tokens / 2);
+  half.new_tokens = second ? whole.new_tokens - first : first;
+  if (second) half.context = whole.context + first;
+  return half;
+}
+
+}  // namespace
+
+std::array<StepBatch, 2> halves_of(const StepBatch& batch, const Layout& layout) {
+  std::array<StepBatch, 2> halves;
+  for (const bool second : {false, true}) {
+    StepBatch& half = halves[second ? 1 : 0];
+    half.finished_prompts.assign(batch.finished_prompts.size(), 0.0);  // the LM head runs for the whole step
+    for (const RankBatch& whole : batch.of_dp_rank) {
+      half.of_dp_rank.push_back(half_of(whole, second));
+      const auto tokens = std::llround(half.of_dp_rank.back().tokens());
+      half.tokens += tokens;
+      for (int i = 0; i < layout.spec.attention_tp; ++i)
+        half.tokens_of_rank.push_back(tokens / layout.spec.attention_tp +
+                                      (i < tokens % layout.spec.attention_tp ? 1 : 0));
+    }
+  }
+  return halves;
+}
+
+TwoBatchLayers::TwoBatchLayers(const Scenario& scenario, const Deployment& plan, ExpertTraffic& traffic,
+                               const ExpertPhase& experts, Lockstep& group)
+    : scenario_{scenario},
+      plan_{plan},
+      traffic_{traffic},
+      experts_{experts},
+      group_{group},
+      dispatch_time_{plan.topology, plan.dispatch},
+      combine_time_{plan.topology, plan.combine},
+      timeline_{plan.layout.ranks, compute_rate(scenario, plan)},
+      order_{scenario.workload.phase, timeline_} {
+  check(scenario, plan.layout);
+}
+
+void TwoBatchLayers::prepare(const StepBatch& batch) {
+  auto halves = halves_of(batch, plan_.layout);
+  for (std::size_t h = 0; h < halves_.size(); ++h) {
+    Half& half = halves_[h];
+    half.batch = std::move(halves[h]);
+    half.times = time_ranks(scenario_, plan_, half.batch);
+    half.experts.resize(half.times.attention.size());
+    half.attention.clear();
+    for (std::size_t r = 0; r < half.times.attention.size(); ++r)
+      half.attention.push_back(half.times.attention[r] - half.times.projection[r]);
+  }
+}
+
+/// The halves of a step draw as if they were steps of their own.
+void TwoBatchLayers::draw(Half& half, int step, int layer, int moe_layer) {
+  traffic_.draw(step, moe_layer, half.batch, half.loads);
+  tell_loads(group_, half.loads, layer, moe_layer, half.batch.tokens);
+  experts_(half.loads.rows_per_slot, half.experts);
+  half.dispatch = dispatch_time_(half.loads.dispatch_bytes);
+  half.combine = combine_time_(half.loads.combine_bytes);
+}
+
+HalfLayer TwoBatchLayers::work_of(const Half& half) const {
+  return {half.times.projection, half.attention,     half.times.routing, half.times.shared,
+          half.experts,          half.dispatch.time, half.combine.time};
+}
+
+void TwoBatchLayers::layer(int step, int layer, int moe_layer) {
+  for (std::size_t h = 0; h < halves_.size(); ++h) draw(halves_[h], 2 * step + static_cast<int>(h), layer, moe_layer);
+  order_.layer(work_of(halves_[0]), work_of(halves_[1]));
+  charge(layer);
+  for (const Half& half : halves_) {
+    group_.tell(BytesMoved{group_.now(), Cause::dispatch, layer, half.dispatch.time, half.loads.dispatch_bytes});
+    group_.tell(BytesMoved{group_.now(), Cause::combine, layer, half.combine.time, half.loads.combine_bytes});
+  }
+}
+
+void TwoBatchLayers::drain(int layer) {
+  order_.drain();
+  charge(layer);
+}
+
+void TwoBatchLayers::charge(int layer) {
+  timeline_.meet();
+  for (int cause = 0; cause < kCauses; ++cause)
+    group_.work(static_cast<Cause>(cause), timeline_.spent(static_cast<Cause>(cause)));
+  group_.meet(layer);
+  timeline_.clear();
+}
+
+}  // namespace moesim
