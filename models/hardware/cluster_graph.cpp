@@ -6,14 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "models/hardware/whole_numbers.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
 namespace {
-
-std::size_t at(int i) {
-  return static_cast<std::size_t>(i);
-}
 
 NodeShape shape_of(const ClusterSpec& cluster, const NodeGroup& group) {
   const bool fabric = cluster.nodes > 1 && cluster.fabric.kind != FabricKind::graph;

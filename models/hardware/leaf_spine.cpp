@@ -4,18 +4,11 @@
 #include <fmt/format.h>
 
 #include "models/hardware/switch_network.hpp"
+#include "models/hardware/whole_numbers.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
 namespace {
-
-std::size_t at(int i) {
-  return static_cast<std::size_t>(i);
-}
-
-int ceil_div(int a, int b) {
-  return (a + b - 1) / b;
-}
 
 int down_ports(const FabricSpec& fabric) {
   const double o = fabric.oversubscription;

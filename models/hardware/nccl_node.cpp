@@ -4,16 +4,13 @@
 #include <fmt/format.h>
 
 #include "models/hardware/nccl_tree.hpp"
+#include "models/hardware/whole_numbers.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
 namespace {
 
 using Kind = PcieDevice::Kind;
-
-std::size_t at(int i) {
-  return static_cast<std::size_t>(i);
-}
 
 /// Leaves out bridges that end nowhere or only pass on.
 NcclTree simplified(const NcclTree& tree) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "models/hardware/path_table.hpp"
+#include "models/hardware/whole_numbers.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
@@ -13,10 +14,6 @@ namespace {
 constexpr std::size_t kMostRouteLinks = 500'000'000;
 constexpr int kPcieCost = 10;       ///< NVLink first
 constexpr int kThroughGpu = 10000;  ///< GPUs and NICs pass nothing on while another way exists
-
-std::size_t at(int i) {
-  return static_cast<std::size_t>(i);
-}
 
 /// SplitMix64's finaliser (Steele, Lea, Flood, OOPSLA 2014): every bit of the key moves every bit of the result.
 std::uint64_t mixed(std::uint64_t x) {

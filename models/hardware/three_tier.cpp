@@ -3,18 +3,11 @@
 #include <fmt/format.h>
 
 #include "models/hardware/switch_network.hpp"
+#include "models/hardware/whole_numbers.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
 namespace {
-
-std::size_t at(int i) {
-  return static_cast<std::size_t>(i);
-}
-
-int ceil_div(int a, int b) {
-  return (a + b - 1) / b;
-}
 
 class ThreeTier {
 public:
