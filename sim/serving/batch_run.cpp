@@ -61,11 +61,12 @@ private:
       }
       if (two_batch_) two_batch_->drain(layer);
       group_.work(Cause::attention, times_.attention);
-      leave_attention(layer);
+      sum_over_tp(layer);
       if (is_moe)
         run_moe(step, layer, moe_layer++);
       else
         run_dense(layer);
+      collect_tokens(layer);
       group_.advance_clock();
     }
     if (two_batch_) two_batch_->drain(scenario_.model.layers - 1);
@@ -123,11 +124,16 @@ private:
   }
 
   /// Sums over the attention TP group: whole on every rank, or each rank keeping its share of the tokens.
-  void leave_attention(int layer) {
+  void sum_over_tp(int layer) {
     if (spread_)
       exchange_in_groups(Cause::tp_collective, layer, *spread_);
     else
       reduce_over_tp(layer);
+  }
+
+  /// All tokens of the attention TP group to each of its ranks again.
+  void collect_tokens(int layer) {
+    if (collect_) exchange_in_groups(Cause::tp_collective, layer, *collect_);
   }
 
   /// Every group takes its own time, so it counts as work of its ranks.
@@ -142,14 +148,9 @@ private:
   }
 
   void run_dense(int layer) {
-    if (spread_) exchange_in_groups(Cause::tp_collective, layer, *collect_);
+    collect_tokens(layer);
     group_.work(Cause::dense, times_.dense);
-    if (spread_) {
-      exchange_in_groups(Cause::tp_collective, layer, *spread_);
-      exchange_in_groups(Cause::tp_collective, layer, *collect_);
-    } else {
-      reduce_over_tp(layer);
-    }
+    sum_over_tp(layer);
   }
 
   void run_moe(int step, int layer, int moe_layer) {
@@ -172,7 +173,6 @@ private:
                  combine_time_(loads_.combine_bytes), loads_.combine_bytes);
         break;
     }
-    if (collect_) exchange_in_groups(Cause::tp_collective, layer, *collect_);
   }
 
   /// Tokens out, experts, results back; shared experts run beside the way out when the scenario overlaps them.
