@@ -82,6 +82,20 @@ void refuse_idle_copies(const Scenario& scenario, const Layout& layout) {
                    fmt::format("auto: {} has no dispatch", describe(layout))};
 }
 
+/// Two micro-batches need a dispatch to hide, and ranks whose compute stream holds no other collective.
+void refuse_two_batch(const Scenario& scenario, const Layout& layout) {
+  if (!scenario.overlap_two_batch) return;
+  if (!scenario.overlap_shared_experts)
+    throw InputError{"overlap.shared_experts", "false with overlap.two_batch true",
+                     "true: the order of two micro-batches places the shared experts"};
+  const auto refuse = [&](const char* instead) {
+    throw NotModelledYet{"overlap.two_batch", fmt::format("true with {}", describe(layout)), instead};
+  };
+  if (layout.kind != LayoutKind::data_expert_a2a)
+    refuse("a layout that dispatches (attention dp with experts ep), or false");
+  if (layout.spec.attention_tp > 1 || layout.spec.expert_tp > 1) refuse("attention tp 1 and experts tp 1, or false");
+}
+
 /// Expert-parallel ranks hold slots; tensor-parallel ones hold a slice of every expert, which is one slot per expert.
 Placement place_experts(const Scenario& scenario, const Layout& layout, const ExpertPopularity& popularity) {
   const int ep = layout.spec.expert_ep;
@@ -117,6 +131,7 @@ Deployment plan_deployment(const Scenario& scenario) {
   Deployment plan{.topology = Topology{scenario.cluster},
                   .layout = make_layout(scenario.layout, scenario.model, gpus, scenario.communication.all_to_all)};
   refuse_idle_copies(scenario, plan.layout);
+  refuse_two_batch(scenario, plan.layout);
   if (plan.layout.ranks < gpus)
     plan.notes.push_back(
         fmt::format("{} of {} GPUs are idle: {}", gpus - plan.layout.ranks, gpus, describe(plan.layout)));

@@ -9,18 +9,6 @@
 namespace moesim {
 namespace {
 
-void check(const Scenario& scenario, const Layout& layout) {
-  if (!scenario.overlap_shared_experts)
-    throw InputError{"overlap.shared_experts", "false with overlap.two_batch true",
-                     "true: the order of two micro-batches places the shared experts"};
-  const auto refuse = [&](const char* instead) {
-    throw NotModelledYet{"overlap.two_batch", fmt::format("true with {}", describe(layout)), instead};
-  };
-  if (layout.kind != LayoutKind::data_expert_a2a)
-    refuse("a layout that dispatches (attention dp with experts ep), or false");
-  if (layout.spec.attention_tp > 1 || layout.spec.expert_tp > 1) refuse("attention tp 1 and experts tp 1, or false");
-}
-
 double compute_rate(const Scenario& scenario, const Deployment& plan) {
   const double sms = scenario.cluster.gpu.sms;
   const double left = plan.all_to_all == AllToAll::deepep_normal ? (sms - kCommunicationSms) / sms : 1;
@@ -70,9 +58,7 @@ TwoBatchLayers::TwoBatchLayers(const Scenario& scenario, const Deployment& plan,
       dispatch_time_{plan.topology, plan.dispatch},
       combine_time_{plan.topology, plan.combine},
       timeline_{plan.layout.ranks, compute_rate(scenario, plan)},
-      order_{scenario.workload.phase, timeline_} {
-  check(scenario, plan.layout);
-}
+      order_{scenario.workload.phase, timeline_} {}
 
 void TwoBatchLayers::prepare(const StepBatch& batch) {
   auto halves = halves_of(batch, plan_.layout);

@@ -23,8 +23,7 @@ inline constexpr double kCommunicationHbmShare = 0.05;
 
 class TwoBatchLayers {
 public:
-  /// Refers to its arguments. Throws NotModelledYet for a layout that does not dispatch, or with tensor-parallel
-  /// attention or experts; InputError when the scenario forbids shared experts any overlap.
+  /// Refers to its arguments; plan_deployment has refused the layouts that this cannot order.
   TwoBatchLayers(const Scenario& scenario, const Deployment& plan, ExpertTraffic& traffic, const ExpertPhase& experts,
                  Lockstep& group);
 
