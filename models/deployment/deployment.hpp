@@ -25,6 +25,7 @@ struct MemoryFit {
   Bytes capacity;  ///< device memory * memory fraction
   Bytes device;
   bool fits = false;
+  int stage = 0;                     ///< the fullest pipeline stage, whose rank this is
   long long kv_tokens_capacity = 0;  ///< tokens of KV cache a rank can hold beside everything else, in whole blocks
   std::string breaking_line;         ///< name of the line that crosses the limit, "" when it fits
 };
@@ -37,7 +38,7 @@ struct MemoryInputs {
   const Gpu& gpu;
   int slots_per_rank = 0;  ///< routed experts of a MoE layer on one rank; 0: experts / ep, rounded up
   double memory_fraction = 0.9;
-  RankBatch batch;  ///< on one attention-DP rank
+  RankBatch batch;  ///< on one attention-DP rank, of one microbatch
   AllToAll all_to_all = AllToAll::automatic;
 };
 
@@ -50,11 +51,13 @@ struct MemoryInputs {
 ///   buffers      DeepEP's, or the tokens gathered by an all-gather
 ///   activations  residual streams and the largest operation; rows of routed experts
 ///   KV           whole blocks of 16 tokens (MLA 64) per sequence: context + new tokens
+/// Pipelines: a stage holds its own layers, the first the embedding, the last the LM head, and each the KV cache of all
+/// microbatches. The fullest stage is returned.
 /// AllToAll::automatic means deepep_low_latency for decode and deepep_normal for prefill.
 /// fits: needed <= gpu.memory * memory_fraction. Nothing is thrown for what does not fit.
 MemoryFit fit_memory(const MemoryInputs& in);
 
-/// Weights of one rank, the first lines of fit_memory.
+/// Weights of one rank of stage 0, the first lines of fit_memory.
 std::vector<MemoryLine> weight_lines(const MemoryInputs& in);
 
 /// KV tokens that a cluster holds in total beside one copy of the weights spread evenly over its GPUs:

@@ -26,7 +26,8 @@ Bytes kv_bytes_of_a_token(const MemoryInputs& in) {
 
 MemoryLine kv_line(const MemoryInputs& in) {
   const int block = kv_block_tokens(in.model);
-  const double sequences = std::ceil(in.batch.sequences), tokens = sequence_tokens(in);
+  const int microbatches = in.layout.spec.microbatches;
+  const double sequences = std::ceil(in.batch.sequences) * microbatches, tokens = sequence_tokens(in);
   const Bytes per_token = kv_bytes_of_a_token(in);
   return {"KV cache", "kv", sequences * tokens * per_token,
           fmt::format("{:.0f} sequences x {:.0f} tokens (blocks of {}) x {:.0f} B{}", sequences, tokens, block,
@@ -55,9 +56,21 @@ long long whole_blocks(const Architecture& model, Bytes room, Bytes per_token) {
 
 }  // namespace
 
-MemoryFit fit_memory(const MemoryInputs& in) {
+namespace {
+
+MemoryFit fit_stage(const MemoryInputs& whole, int stage) {
+  const Architecture model = model_of_stage(whole.model, whole.layout, stage);
+  const MemoryInputs in{.model = model,
+                        .precision = whole.precision,
+                        .layout = whole.layout,
+                        .gpu = whole.gpu,
+                        .slots_per_rank = whole.slots_per_rank,
+                        .memory_fraction = whole.memory_fraction,
+                        .batch = whole.batch,
+                        .all_to_all = whole.all_to_all};
   MemoryFit fit;
-  append(fit.lines, weight_lines(in));
+  fit.stage = stage;
+  append(fit.lines, weight_lines_of_stage(in, stage));
   append(fit.lines, other_lines(in));
   append(fit.lines, buffer_lines(in));
   append(fit.lines, activation_lines(in));
@@ -71,6 +84,17 @@ MemoryFit fit_memory(const MemoryInputs& in) {
   fit.breaking_line = crossing_line(fit.lines, fit.capacity);
   fit.fits = fit.breaking_line.empty();
   return fit;
+}
+
+}  // namespace
+
+MemoryFit fit_memory(const MemoryInputs& in) {
+  MemoryFit fullest = fit_stage(in, 0);
+  for (int stage = 1; stage < in.layout.spec.pp; ++stage) {
+    MemoryFit fit = fit_stage(in, stage);
+    if (fit.needed > fullest.needed) fullest = std::move(fit);
+  }
+  return fullest;
 }
 
 long long kv_tokens_in_cluster(const Architecture& model, const Precision& precision, int gpus, Bytes device,

@@ -74,11 +74,11 @@ std::optional<Variant> on_layout(const MemoryInputs& in, Variant v, const Layout
   } catch (const InputError&) {  // heads or widths do not divide that often
     return std::nullopt;
   }
-  double sequences = v.batch.sequences * before.spec.attention_dp;
-  if (same_work_each) sequences *= static_cast<double>(v.layout.ranks) / before.ranks;
-  v.batch.sequences = std::ceil(sequences / spec.attention_dp);
+  double sequences = v.batch.sequences * before.spec.attention_dp * before.spec.microbatches;
+  if (same_work_each) sequences *= static_cast<double>(v.layout.gpus()) / before.gpus();
+  v.batch.sequences = std::ceil(sequences / spec.attention_dp / spec.microbatches);
   v.slots_per_rank = static_cast<int>(rounded_up(v.slots_per_rank * before.spec.expert_ep, spec.expert_ep));
-  v.changes.push_back(fmt::format("{} GPUs {} ({}{})", v.layout.ranks,
+  v.changes.push_back(fmt::format("{} GPUs {} ({}{})", v.layout.gpus(),
                                   same_work_each ? "with as much work each" : "for the same batch", describe(v.layout),
                                   redundancy_change(in, v)));
   return v;
@@ -149,7 +149,7 @@ std::vector<Variant> more_gpus(const Misfit& misfit, const Variant& v) {
   std::vector<Variant> options;
   for (int factor = 2; factor <= kMostGpuFactor; factor *= 2) {
     std::vector<LayoutSpec> specs{scaled(v.layout, factor)};
-    if (in.model.moe && v.layout.spec.attention_dp == 1) specs.push_back(data_expert(v.layout.ranks * factor));
+    if (in.model.moe && v.layout.spec.attention_dp == 1) specs.push_back(data_expert(v.layout.gpus() * factor));
     for (bool same_work_each : {true, false})
       for (const LayoutSpec& spec : specs)
         if (auto option = on_layout(in, v, spec, same_work_each)) options.push_back(*option);

@@ -26,12 +26,15 @@ private:
   std::vector<MemoryLine> lines_;
 };
 
-void add_vocabulary(const MemoryInputs& in, WeightLines& lines) {
+/// The first stage looks tokens up, the last one has the head: a copy of a tied embedding where they are apart.
+void add_vocabulary(const MemoryInputs& in, int stage, WeightLines& lines) {
+  const bool first = stage == 0, last = stage == in.layout.spec.pp - 1;
   const Count rows = rounded_up(in.model.vocab, in.layout.spec.attention_tp);
   const std::string counted = fmt::format("{} of {} rows x {}", rows, in.model.vocab, in.model.hidden);
-  lines.add("embedding", counted, rows * in.model.hidden, in.precision.embedding);
+  if (first) lines.add("embedding", counted, rows * in.model.hidden, in.precision.embedding);
   const Count bias = in.model.head_bias ? rows : 0;
-  if (!in.model.tied_embedding) lines.add("LM head", counted, rows * in.model.hidden + bias, in.precision.embedding);
+  if (last && !(in.model.tied_embedding && first))
+    lines.add("LM head", counted, rows * in.model.hidden + bias, in.precision.embedding);
 }
 
 void add_routed_experts(const MemoryInputs& in, WeightLines& lines) {
@@ -45,12 +48,12 @@ void add_routed_experts(const MemoryInputs& in, WeightLines& lines) {
 
 }  // namespace
 
-std::vector<MemoryLine> weight_lines(const MemoryInputs& in) {
+std::vector<MemoryLine> weight_lines_of_stage(const MemoryInputs& in, int stage) {
   const Architecture& model = in.model;
   const int tp = in.layout.spec.attention_tp;
   const ParameterCounts counts = count_parameters(model);
   WeightLines lines;
-  add_vocabulary(in, lines);
+  add_vocabulary(in, stage, lines);
   const Count attention = attention_parameters(model, tp);
   lines.add("attention weights", fmt::format("{} layers x {} (tp {})", model.layers, with_commas(attention), tp),
             model.layers * attention, format_of(TensorClass::attention, in.precision));
@@ -64,6 +67,10 @@ std::vector<MemoryLine> weight_lines(const MemoryInputs& in) {
             format_of(TensorClass::shared_experts, in.precision));
   if (model.moe) add_routed_experts(in, lines);
   return lines.take();
+}
+
+std::vector<MemoryLine> weight_lines(const MemoryInputs& in) {
+  return weight_lines_of_stage(in, 0);
 }
 
 }  // namespace moesim

@@ -134,10 +134,10 @@ std::vector<MemoryLine> activation_lines(const MemoryInputs& in) {
 std::vector<MemoryLine> other_lines(const MemoryInputs& in) {
   std::vector<MemoryLine> lines{{"CUDA context and libraries", "other", kContextAndLibraries,
                                  "3.5 GiB, as aiconfigurator allows for context, cuBLAS and engine"}};
-  if (in.layout.ranks > 1)
-    lines.push_back({"NCCL", "other", in.layout.ranks == 2 ? kNcclPair : kNcclGroup,
+  if (in.layout.gpus() > 1)
+    lines.push_back({"NCCL", "other", in.layout.gpus() == 2 ? kNcclPair : kNcclGroup,
                      fmt::format("one communicator of {} ranks (aiconfigurator: 342 MiB for 2, 392 MiB for more)",
-                                 in.layout.ranks)});
+                                 in.layout.gpus())});
   if (in.batch.phase == Phase::decode) {
     const double sizes = captured_sizes(tokens_of(in));
     lines.push_back({"CUDA graphs", "other", sizes * kPerGraph,

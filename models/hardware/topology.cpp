@@ -35,25 +35,44 @@ struct Topology::State {
   }
 
   int gpus() const { return static_cast<int>(graph.node_of_gpu.size()); }
-  int check_gpu(int gpu) const {
-    if (gpu < 0 || gpu >= gpus()) throw std::invalid_argument{fmt::format("GPU {} of {}", gpu, gpus())};
-    return gpu;
-  }
 };
 
-Topology::Topology(const ClusterSpec& cluster) : state_{std::make_unique<State>(cluster)} {}
-Topology::~Topology() = default;
-Topology::Topology(Topology&&) noexcept = default;
-Topology& Topology::operator=(Topology&&) noexcept = default;
+Topology::Topology(const ClusterSpec& cluster)
+    : state_{std::make_shared<State>(cluster)},
+      gpus_{state_->gpus()},
+      nodes_{static_cast<int>(state_->graph.nodes.size())} {}
+
+Topology::Topology(std::shared_ptr<const State> state, int first, int gpus)
+    : state_{std::move(state)},
+      first_gpu_{first},
+      gpus_{gpus},
+      first_node_{state_->graph.node_of_gpu[index(first)]},
+      nodes_{state_->graph.node_of_gpu[index(first + gpus - 1)] - first_node_ + 1} {}
+
+Topology Topology::window(int first, int gpus) const {
+  if (gpus < 1 || first < 0 || first > gpus_ - gpus)
+    throw std::invalid_argument{fmt::format("GPUs {} to {} of {}", first, first + gpus - 1, gpus_)};
+  const int end = first + gpus;
+  const bool starts_node = rail_of(first) == 0, ends_node = end == gpus_ || rail_of(end) == 0;
+  if (node_of(first) != node_of(end - 1) && !(starts_node && ends_node))
+    throw std::invalid_argument{fmt::format("GPUs {} to {} are parts of several nodes", first, end - 1)};
+  return Topology{state_, first_gpu_ + first, gpus};
+}
+
+/// The GPU of the cluster.
+int Topology::in_cluster(int gpu) const {
+  if (gpu < 0 || gpu >= gpus_) throw std::invalid_argument{fmt::format("GPU {} of {}", gpu, gpus_)};
+  return first_gpu_ + gpu;
+}
 
 int Topology::gpus() const {
-  return state_->gpus();
+  return gpus_;
 }
 int Topology::nodes() const {
-  return static_cast<int>(state_->graph.nodes.size());
+  return nodes_;
 }
 int Topology::gpus_per_node() const {
-  return state_->gpus_per_node;
+  return std::min(state_->gpus_per_node, gpus_);
 }
 std::span<const Vertex> Topology::vertices() const {
   return state_->graph.vertices;
@@ -63,17 +82,19 @@ std::span<const Link> Topology::links() const {
 }
 
 std::span<const LinkId> Topology::route(int src, int dst) const {
-  return state_->routes.between(state_->check_gpu(src), state_->check_gpu(dst));
+  return state_->routes.between(in_cluster(src), in_cluster(dst));
 }
 
 BytesPerSecond Topology::min_cut(std::span<const int> sources, std::span<const int> sinks) const {
   if (sources.empty() || sinks.empty()) throw std::invalid_argument{"a cut needs GPUs on both sides"};
-  std::vector<char> side(index(gpus()), 0);
-  for (int gpu : sources) side[index(state_->check_gpu(gpu))] = 1;
-  for (int gpu : sinks)
-    if (side[index(state_->check_gpu(gpu))] != 0)
+  std::vector<int> from, to;
+  for (int gpu : sources) from.push_back(in_cluster(gpu));
+  for (int gpu : sinks) {
+    if (std::find(sources.begin(), sources.end(), gpu) != sources.end())
       throw std::invalid_argument{fmt::format("GPU {} is on both sides of a cut", gpu)};
-  return maximum_flow(links(), vertices().size(), sources, sinks);
+    to.push_back(in_cluster(gpu));
+  }
+  return maximum_flow(links(), vertices().size(), from, to);
 }
 
 BytesPerSecond Topology::bisection() const {
@@ -97,16 +118,16 @@ std::vector<TierCapacity> Topology::capacity_per_tier() const {
 }
 
 int Topology::node_of(int gpu) const {
-  return state_->graph.node_of_gpu[index(state_->check_gpu(gpu))];
+  return state_->graph.node_of_gpu[index(in_cluster(gpu))] - first_node_;
 }
 int Topology::rail_of(int gpu) const {
   return gpu - first_gpu(node_of(gpu));
 }
 int Topology::first_gpu(int node) const {
-  return state_->graph.nodes.at(index(node)).first_gpu;
+  return std::max(0, state_->graph.nodes.at(index(first_node_ + node)).first_gpu - first_gpu_);
 }
 int Topology::gpus_of_node(int node) const {
-  return state_->graph.nodes.at(index(node)).shape->gpus;
+  return std::min(gpus_, state_->graph.nodes.at(index(first_node_ + node)).shape->gpus);
 }
 
 FabricKind Topology::fabric() const {
@@ -118,8 +139,8 @@ int Topology::leaves_per_rail() const {
 }
 int Topology::leaf_of(int gpu) const {
   const ClusterGraph& graph = state_->graph;
-  if (graph.nics.empty()) return 0 * state_->check_gpu(gpu);
-  const int nic = graph.nic_of_gpu(state_->check_gpu(gpu));
+  if (graph.nics.empty()) return 0 * in_cluster(gpu);
+  const int nic = graph.nic_of_gpu(in_cluster(gpu));
   return graph.network.index_of_switch[index(graph.nic_links[index(nic)].edge_switch)];
 }
 

@@ -34,7 +34,7 @@ struct TierCapacity {
   BytesPerSecond total;
 };
 
-/// Immutable after construction. How many switches there are and how they are cabled:
+/// Immutable after construction; copies share one cluster. How many switches there are and how they are cabled:
 /// models/hardware/switch_network.hpp; what a node is made of: node_shape.hpp.
 ///
 /// Routes: inside a node NVLink where there is any, else PCIe; between nodes by the rail policy, over cheapest paths of
@@ -48,9 +48,10 @@ public:
   /// NICs faster than the ports of the named switch, a graph that is not connected ...), NotModelledYet for one that
   /// needs more switch tiers than its fabric has, or more memory for routes than is sane.
   explicit Topology(const ClusterSpec& cluster);
-  ~Topology();
-  Topology(Topology&&) noexcept;
-  Topology& operator=(Topology&&) noexcept;
+
+  /// The same cluster as a group of consecutive GPUs sees it: GPU 0 is `first`, vertices and links are the cluster's.
+  /// Throws std::invalid_argument for GPUs that are not there, or that are neither within one node nor whole nodes.
+  Topology window(int first, int gpus) const;
 
   int gpus() const;
   int nodes() const;
@@ -88,7 +89,11 @@ public:
 
 private:
   struct State;
-  std::unique_ptr<State> state_;
+  Topology(std::shared_ptr<const State> state, int first, int gpus);
+  int in_cluster(int gpu) const;
+
+  std::shared_ptr<const State> state_;
+  int first_gpu_ = 0, gpus_, first_node_ = 0, nodes_;
 };
 
 /// Builds the network of a cluster without its routes (with them for a custom graph). Throws as Topology does.

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "models/units/error.hpp"
 
@@ -24,6 +25,7 @@ void check_degrees(const LayoutSpec& spec) {
   check_degree("layout.experts.ep", spec.expert_ep);
   check_degree("layout.experts.tp", spec.expert_tp);
   check_degree("layout.pp", spec.pp);
+  check_degree("layout.microbatches", spec.microbatches);
 }
 
 void check_divides(const char* key, int degree, const char* what, int count) {
@@ -33,10 +35,12 @@ void check_divides(const char* key, int degree, const char* what, int count) {
 
 void check_gpus(const LayoutSpec& spec, int gpus) {
   const long long ranks = product(spec.attention_tp, spec.attention_dp);
-  if (ranks > gpus)
-    throw InputError{"layout",
-                     fmt::format("attention tp {} x dp {} = {} ranks", spec.attention_tp, spec.attention_dp, ranks),
-                     fmt::format("at most {}: the cluster has {} GPUs", gpus, gpus)};
+  if (ranks <= gpus / spec.pp) return;
+  const std::string stages = spec.pp > 1 ? fmt::format(" in each of {} stages", spec.pp) : "";
+  throw InputError{
+      "layout",
+      fmt::format("attention tp {} x dp {} = {} ranks{}", spec.attention_tp, spec.attention_dp, ranks, stages),
+      fmt::format("at most {}: the cluster has {} GPUs", gpus / spec.pp, gpus)};
 }
 
 void check_attention(const LayoutSpec& spec, const Architecture& model) {
@@ -96,6 +100,28 @@ void check_all_to_all(LayoutKind kind, AllToAll all_to_all) {
                      "auto: with attention dp 1 every rank holds every token and nothing is dispatched"};
 }
 
+std::vector<int> even_stages(int layers, int pp) {
+  std::vector<int> stages(pp, layers / pp);
+  for (int extra = 0; extra < layers % pp; ++extra) ++stages[pp - 2 - extra];
+  return stages;
+}
+
+void check_stages(const LayoutSpec& spec, int layers) {
+  if (spec.pp > layers)
+    throw InputError{"layout.pp", std::to_string(spec.pp), fmt::format("at most the model's {} layers", layers)};
+  if (spec.pp == 1 && spec.microbatches > 1)
+    throw InputError{"layout.microbatches", std::to_string(spec.microbatches),
+                     "1: without a pipeline (layout.pp) a step is one batch"};
+  if (spec.stage_layers.empty()) return;
+  const int sum = std::accumulate(spec.stage_layers.begin(), spec.stage_layers.end(), 0);
+  for (const int stage : spec.stage_layers)
+    if (stage < 1) throw InputError{"layout.stage_layers", std::to_string(stage), "at least a layer in every stage"};
+  if (spec.stage_layers.size() != static_cast<std::size_t>(spec.pp) || sum != layers)
+    throw InputError{"layout.stage_layers", fmt::format("{} stages of {} layers in all", spec.stage_layers.size(), sum),
+                     fmt::format("pp = {} stages of {} layers in all, as [{}]", spec.pp, layers,
+                                 fmt::join(even_stages(layers, spec.pp), ", "))};
+}
+
 /// 0..ranks-1 cut into runs of `size`.
 std::vector<std::vector<int>> consecutive_groups(int ranks, int size) {
   std::vector<std::vector<int>> groups(ranks / size, std::vector<int>(size));
@@ -139,15 +165,33 @@ std::string describe(const Layout& layout) {
   const LayoutSpec& spec = layout.spec;
   const std::string experts =
       layout.ep_group.empty() ? "" : fmt::format(", experts ep{} x tp{}", spec.expert_ep, spec.expert_tp);
-  return fmt::format("attention tp{} x dp{}{} on {} rank{}", spec.attention_tp, spec.attention_dp, experts,
+  const std::string stages = spec.pp > 1 ? fmt::format(", {} stages of", spec.pp) : std::string{" on"};
+  return fmt::format("attention tp{} x dp{}{}{} {} rank{}", spec.attention_tp, spec.attention_dp, experts, stages,
                      layout.ranks, layout.ranks == 1 ? "" : "s");
+}
+
+int Layout::first_layer(int stage) const {
+  return std::accumulate(spec.stage_layers.begin(), spec.stage_layers.begin() + stage, 0);
+}
+
+Architecture model_of_stage(const Architecture& model, const Layout& layout, int stage) {
+  Architecture part = model;
+  part.layers = layout.spec.stage_layers[static_cast<std::size_t>(stage)];
+  const auto cut = [&](std::vector<bool>& of_layer) {
+    if (of_layer.empty()) return;
+    const auto begin = of_layer.begin() + layout.first_layer(stage);
+    of_layer = std::vector<bool>(begin, begin + part.layers);
+  };
+  cut(part.moe_layer);
+  cut(part.windowed_layer);
+  return part;
 }
 
 Layout make_layout(const LayoutSpec& spec, const Architecture& model, int gpus, AllToAll all_to_all,
                    std::optional<int> redundant) {
   check_degrees(spec);
-  if (spec.pp > 1) throw NotModelledYet{"layout.pp", fmt::format("layout L8 (pipeline parallelism {})", spec.pp), "1"};
   check_gpus(spec, gpus);
+  check_stages(spec, model.layers);
   const LayoutKind kind = model.moe ? moe_kind(spec, all_to_all) : dense_kind(spec);
   check_attention(spec, model);
   if (model.moe) check_experts(spec, *model.moe, redundant);
@@ -156,6 +200,7 @@ Layout make_layout(const LayoutSpec& spec, const Architecture& model, int gpus, 
   Layout layout;
   layout.spec = spec;
   if (!model.moe) layout.spec.expert_tp = spec.attention_tp;
+  if (spec.stage_layers.empty()) layout.spec.stage_layers = even_stages(model.layers, spec.pp);
   layout.kind = kind;
   layout.ranks = spec.attention_tp * spec.attention_dp;
   layout.attention_tp_groups = consecutive_groups(layout.ranks, spec.attention_tp);

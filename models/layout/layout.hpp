@@ -1,5 +1,5 @@
 #pragma once
-// Which rank is what: tensor, data and expert parallel groups (domain C, layouts L1 to L7).
+// Which rank is what: tensor, data and expert parallel groups (domain C, layouts L1 to L8).
 
 #include <optional>
 #include <string>
@@ -10,14 +10,17 @@
 
 namespace moesim {
 
-/// As the scenario states it. attention.tp * attention.dp = experts.ep * experts.tp = ranks (pp = 1).
-/// A dense model has no experts: expert_ep = 1, and expert_tp is 1 or repeats attention_tp, which splits its FFN.
+/// As the scenario states it. attention.tp * attention.dp = experts.ep * experts.tp = ranks of a pipeline stage, of
+/// which there are pp. A dense model has no experts: expert_ep = 1, and expert_tp is 1 or repeats attention_tp, which
+/// splits its FFN.
 struct LayoutSpec {
   int attention_tp = 1;
   int attention_dp = 1;
   int expert_ep = 1;
   int expert_tp = 1;
   int pp = 1;
+  int microbatches = 1;             ///< that a step is cut into; 1 without a pipeline
+  std::vector<int> stage_layers{};  ///< [pp] layers of each stage, empty: even
 };
 
 enum class AllToAll { automatic, deepep_low_latency, deepep_normal, allgather_reducescatter };
@@ -32,14 +35,17 @@ enum class LayoutKind {
 std::string_view name_of(LayoutKind kind);
 std::string_view name_of(AllToAll choice);
 
+/// Groups number the ranks of a stage; stage s has the GPUs from s * ranks on, and its groups are alike.
 struct Layout {
-  LayoutSpec spec;
+  LayoutSpec spec;  ///< with the layers of each stage
   LayoutKind kind = LayoutKind::tensor;
-  int ranks = 1;
+  int ranks = 1;                                      ///< of a stage
   std::vector<std::vector<int>> attention_tp_groups;  ///< consecutive ranks
   std::vector<std::vector<int>> expert_tp_groups;     ///< consecutive ranks that hold slices of the same experts
   std::vector<int> ep_group;  ///< every rank that shares the routed experts; empty for a dense model
 
+  int gpus() const { return ranks * spec.pp; }
+  int first_layer(int stage) const;
   int dp_rank_of(int rank) const { return rank / spec.attention_tp; }
   int expert_rank_of(int rank) const { return rank / spec.expert_tp; }
   /// The tokens of an attention TP group are spread over its ranks outside attention (sequence parallelism), because
@@ -64,5 +70,8 @@ std::string describe(const Layout& layout);
 /// nothing) and NotModelledYet for L8.
 Layout make_layout(const LayoutSpec& spec, const Architecture& model, int gpus, AllToAll all_to_all,
                    std::optional<int> redundant = std::nullopt);
+
+/// The layers of one stage as a model of their own; vocabulary and head stay as they are.
+Architecture model_of_stage(const Architecture& model, const Layout& layout, int stage);
 
 }  // namespace moesim

@@ -154,6 +154,31 @@ TEST_CASE("Ranks together hold every split weight once and every replicated one 
   }
 }
 
+TEST_CASE("The stages of a pipeline hold the whole model once, and the cache of all microbatches", "[deployment]") {
+  Question whole = question("mixtral-8x7b", "h100-sxm", {});
+  whole.batch = {Phase::decode, 16, 1, 1024};
+  Question half = question("mixtral-8x7b", "h100-sxm", {.pp = 2, .microbatches = 2});
+  half.batch = {Phase::decode, 8, 1, 1024};
+  const MemoryFit all = whole.fit(), fullest = half.fit();
+  // Equal halves but for the final norm (in both) and embedding against LM head, which are of one size.
+  const auto weights = [](const MemoryFit& fit) {
+    Bytes bytes;
+    for (const MemoryLine& l : fit.lines)
+      if (l.group == "weights") bytes += l.bytes;
+    return bytes.value();
+  };
+  CHECK(2 * weights(fullest) == Approx(weights(all)).epsilon(1e-6));
+  CHECK(2 * line(fullest.lines, "KV cache").value() == line(all.lines, "KV cache").value());
+  CHECK(line(fullest.lines, "embedding").value() == line(all.lines, "embedding").value());
+  CHECK(line(fullest.lines, "LM head").value() == 0);
+}
+
+TEST_CASE("Memory is that of the fullest stage", "[deployment]") {
+  const MemoryFit fit = question("mixtral-8x7b", "h100-sxm", {.pp = 4, .stage_layers = {2, 2, 20, 8}}).fit();
+  CHECK(fit.stage == 2);
+  CHECK(line(fit.lines, "embedding").value() == 0);
+}
+
 TEST_CASE("KV heads beyond the tensor parallel degree are replicated", "[deployment]") {
   const auto one = weight_lines(question("mixtral-8x7b", "h100-sxm", {}).inputs());
   const auto sixteen = weight_lines(question("mixtral-8x7b", "h100-sxm", tensor(16)).inputs());

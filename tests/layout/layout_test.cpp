@@ -175,9 +175,48 @@ TEST_CASE("Experts with redundant slots must divide over the ranks once the slot
                     "layout.experts.ep: got 16, expected a divisor of 8 experts + 0 redundant = 8 slots");
 }
 
-TEST_CASE("Pipeline parallelism (L8) is refused by name", "[layout]") {
-  CHECK_THROWS_WITH(make_layout({.attention_tp = 2, .expert_tp = 2, .pp = 4}, mixtral(), 8, AllToAll::automatic),
-                    "layout.pp: layout L8 (pipeline parallelism 4) is not modelled yet; use 1");
+TEST_CASE("A pipeline (L8) repeats the ranks of a stage on the next GPUs", "[layout]") {
+  const LayoutSpec spec{.attention_tp = 2, .expert_tp = 2, .pp = 4, .microbatches = 8};
+  const Layout layout = make_layout(spec, mixtral(), 8, AllToAll::automatic);
+  CHECK(layout.ranks == 2);
+  CHECK(layout.gpus() == 8);
+  CHECK(layout.spec.stage_layers == std::vector<int>{8, 8, 8, 8});
+  CHECK(layout.first_layer(3) == 24);
+  CHECK(describe(layout) == "attention tp2 x dp1, experts ep1 x tp2, 4 stages of 2 ranks");
+}
+
+TEST_CASE("Layers left over go to later stages but not to the last, which has the LM head", "[layout]") {
+  LayoutSpec spec{.pp = 4};
+  CHECK(make_layout(spec, deepseek(), 4, AllToAll::automatic).spec.stage_layers == std::vector<int>{15, 15, 16, 15});
+  spec.pp = 7;  // 61 = 7 * 8 + 5
+  CHECK(make_layout(spec, deepseek(), 7, AllToAll::automatic).spec.stage_layers ==
+        std::vector<int>{8, 9, 9, 9, 9, 9, 8});
+  spec = {.pp = 2, .stage_layers = {40, 21}};
+  CHECK(make_layout(spec, deepseek(), 2, AllToAll::automatic).first_layer(1) == 40);
+}
+
+TEST_CASE("A stage's model has its own layers", "[layout]") {
+  const LayoutSpec spec{.pp = 3, .stage_layers = {2, 30, 29}};
+  const Layout layout = make_layout(spec, deepseek(), 3, AllToAll::automatic);
+  CHECK(model_of_stage(deepseek(), layout, 0).moe_layers() == 0);
+  CHECK(model_of_stage(deepseek(), layout, 1).dense_layers() == 1);  // layer 2 of three
+  CHECK(model_of_stage(deepseek(), layout, 2).moe_layers() == 29);
+}
+
+TEST_CASE("Pipelines that the model or the cluster cannot hold are refused", "[layout]") {
+  const auto refused = [](const LayoutSpec& spec) { make_layout(spec, mixtral(), 8, AllToAll::automatic); };
+  CHECK_THROWS_WITH(refused({.attention_tp = 4, .expert_tp = 4, .pp = 4}),
+                    "layout: got attention tp 4 x dp 1 = 4 ranks in each of 4 stages, expected at most 2: the cluster "
+                    "has 8 GPUs");
+  CHECK_THROWS_WITH(make_layout({.pp = 33}, mixtral(), 64, AllToAll::automatic),
+                    "layout.pp: got 33, expected at most the model's 32 layers");
+  CHECK_THROWS_WITH(refused({.microbatches = 2}),
+                    "layout.microbatches: got 2, expected 1: without a pipeline (layout.pp) a step is one batch");
+  CHECK_THROWS_WITH(refused({.pp = 2, .stage_layers = {16, 17}}),
+                    "layout.stage_layers: got 2 stages of 33 layers in all, expected pp = 2 stages of 32 layers in "
+                    "all, as [16, 16]");
+  CHECK_THROWS_WITH(refused({.pp = 2, .stage_layers = {0, 32}}),
+                    "layout.stage_layers: got 0, expected at least a layer in every stage");
 }
 
 TEST_CASE("Attention groups that dispatch (L5) spread their tokens and hold shared experts whole", "[layout]") {
