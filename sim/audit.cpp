@@ -62,7 +62,7 @@ public:
       : scenario_{scenario},
         plan_{plan},
         run_{scenario, plan},
-        again_{scenario, plan, Sampler::token, scenario.seed ^ kIndependent},
+        again_{scenario, plan, 0, Sampler::token, scenario.seed ^ kIndependent},
         experts_{scenario, plan},
         dispatch_{plan.topology, plan.dispatch},
         combine_{plan.topology, plan.combine},
@@ -150,7 +150,7 @@ int default_audit(const Scenario& scenario, const Deployment& plan) {
 }
 
 std::optional<Audit> audit(const Scenario& scenario, const Deployment& plan, int layers) {
-  if (!scenario.model.moe || layers <= 0) return std::nullopt;
+  if (!scenario.model.moe || layers <= 0 || plan.layout.spec.pp > 1) return std::nullopt;
   Auditor auditor{scenario, plan};
   const auto chosen = sample(scenario, layers);
   for (const auto& [step, moe_layer] : chosen) auditor.look_at(step, moe_layer);

@@ -21,10 +21,29 @@ std::optional<Infeasible> misfit(const Scenario& scenario, const Deployment& pla
                     memory_remedies(memory_inputs(scenario, plan), fit)};
 }
 
+/// What could even the experts of GPUs, beyond what is set already.
+std::string placement_advice(const Scenario& scenario, const Deployment& plan) {
+  const PlacementPolicy policy = scenario.placement.policy;
+  if (policy == PlacementPolicy::linear || policy == PlacementPolicy::round_robin)
+    return plan.placement.slots_per_rank > 1 ? "; try placement.policy eplb"
+                                             : "; with one expert per GPU only replicas help";
+  return policy == PlacementPolicy::file ? "" : "; try more placement.redundant";
+}
+
 RunShape shape_of(const Scenario& scenario, const Deployment& plan) {
-  RunShape shape{plan.topology, plan.placement, plan.layout.ranks, scenario.model.layers, plan.popularity.top_k, {}};
-  for (int layer = 0; layer < scenario.model.layers; ++layer)
-    if (scenario.model.moe_layer[static_cast<std::size_t>(layer)]) shape.layer_of_moe.push_back(layer);
+  RunShape shape{.topology = plan.topology,
+                 .placement = plan.placement,
+                 .ranks = plan.layout.ranks,
+                 .layers = scenario.model.layers,
+                 .top_k = plan.popularity.top_k,
+                 .stages = plan.layout.spec.pp,
+                 .advice = placement_advice(scenario, plan)};
+  for (int stage = 0; stage < shape.stages; ++stage)
+    for (int layer = plan.layout.first_layer(stage); layer < plan.layout.first_layer(stage + 1); ++layer) {
+      if (!scenario.model.moe_layer[static_cast<std::size_t>(layer)]) continue;
+      shape.layer_of_moe.push_back(layer);
+      shape.stage_of_moe.push_back(stage);
+    }
   return shape;
 }
 
@@ -111,7 +130,9 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
   if (plan.sampler == Sampler::aggregate && scenario.workload.dp_imbalance > 1)
     notes.push_back("aggregate sampler: dispatch bytes by source take the mean share of each data-parallel rank");
   if (!summary.nic_imbalance) notes.push_back("imbalance.nic is null: no expert traffic crosses a NIC");
-  if (!summary.audit)
+  if (!summary.audit && plan.layout.spec.pp > 1)
+    notes.push_back("audit is null: not modelled yet for pipelines");
+  else if (!summary.audit)
     notes.push_back(scenario.model.moe
                         ? "audit is null: at this size it costs more than a tenth of the run; --audit N asks"
                         : "audit is null: a dense model has no expert traffic");
@@ -140,7 +161,8 @@ Summary simulate(const Scenario& scenario, std::optional<int> audited) {
   summary.question = scenario.question;
   summary.headline = headline(scenario, plan);
   summary.chosen = plan.chosen;
-  summary.gpus = plan.layout.ranks;
+  summary.gpus = plan.layout.gpus();
+  summary.idle_gpus = scenario.cluster.gpus() - summary.gpus;
   summary.nodes = scenario.cluster.nodes;
   summary.memory = plan.memory;
   summary.audit = checked;

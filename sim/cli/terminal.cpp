@@ -29,7 +29,7 @@ std::string throughput_line(const Summary& summary) {
 
 std::string memory_line(const MemoryFit& fit, bool colour) {
   constexpr double kGiB = 1073741824.0;
-  return fmt::format("memory {:.1f} of {:.1f} GiB usable   {}     room for {} KV tokens per GPU",
+  return fmt::format("memory {:.1f} of {:.1f} GiB usable   {}     KV cache of at most {} tokens per attention rank",
                      fit.needed.value() / kGiB, fit.capacity.value() / kGiB,
                      verdict(fit.fits, colour, "ok", "does not fit"), with_commas(fit.kv_tokens_capacity));
 }
@@ -56,7 +56,12 @@ std::string imbalance_line(const Summary& summary) {
   std::string text = fmt::format("max/mean load          expert {:.2f}   GPU {:.2f}", summary.expert_imbalance.mean,
                                  summary.gpu_imbalance.mean);
   if (summary.nic_imbalance) text += fmt::format("   NIC {:.2f}", summary.nic_imbalance->mean);
-  return text;
+  const ImbalanceCost& cost = summary.imbalance_cost;
+  return text + fmt::format(
+                    "\n  imbalance costs        {:.1f} % of the step ({})     uneven experts {:.1f} %   links "
+                    "{:.1f} %   batches {:.1f} %",
+                    100 * cost.total(), human(cost.total() * summary.step.mean), 100 * cost.experts, 100 * cost.links,
+                    100 * cost.batches);
 }
 
 std::string capacity_line(const CapacityUse& use) {
@@ -125,6 +130,9 @@ std::string terminal_summary(const Summary& summary, bool colour) {
   std::string text = summary.headline + "\n";
   text += fmt::format("kernels {}: estimates, no measured profile     {}\n\n", summary.kernel_source,
                       audit_line(summary.audit));
+  if (summary.idle_gpus > 0)
+    text += fmt::format("  {} of {} GPUs are idle; figures per GPU are those of the {} in use, costs those of all\n",
+                        summary.idle_gpus, summary.gpus + summary.idle_gpus, summary.gpus);
   text += "  " + throughput_line(summary) + "\n";
   text += "  " + memory_line(summary.memory, colour) + "\n";
   text += slo_lines(summary, colour);

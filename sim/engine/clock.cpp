@@ -24,7 +24,7 @@ class ActorClock : public Clock {
 public:
   Seconds now() const override {
     const Seconds engine{sg4::Engine::get_clock()};
-    return engine > date_ + kPrecision ? engine : date_;  // later when the actor waited at a gate
+    return engine > date_ + kPrecision ? engine : date_;  // later when the actor waited at a station
   }
 
   void advance(Seconds by) override {
@@ -58,8 +58,8 @@ public:
   }
 
   /// Blocks the calling actor until wake().
-  void sleep_at(const std::string& gate) {
-    state_[current_index()].waits_for = gate;
+  void sleep_at(const std::string& station) {
+    state_[current_index()].waits_for = station;
     --awake_;
     fail_when_nobody_is_awake();
     if (failure_) sg4::this_actor::exit();
@@ -75,7 +75,7 @@ public:
     const auto* self = sg4::Actor::self();
     for (std::size_t i = 0; i < state_.size(); ++i)
       if (state_[i].handle.get() == self) return i;
-    throw RunError{"a gate was used outside run_actors"};
+    throw RunError{"a station was used outside run_actors"};
   }
 
 private:
@@ -100,7 +100,7 @@ private:
     }
   }
 
-  /// Gates are the only thing to wait for besides time, so nobody awake means that nobody will ever be.
+  /// Stations are the only thing to wait for besides time, so nobody awake means that nobody will ever be.
   void fail_when_nobody_is_awake() {
     if (awake_ > 0) return;
     std::string waiting;
@@ -127,16 +127,25 @@ Run* running = nullptr;
 
 }  // namespace
 
-void Gate::wait() {
-  if (is_open_) return;
-  if (!running) throw RunError{fmt::format("gate {} was used outside run_actors", name_)};
-  waiting_.push_back(static_cast<int>(running->current_index()));
-  running->sleep_at(name_);
+void Station::enter() {
+  if (!running) throw RunError{fmt::format("station {} was used outside run_actors", name_)};
+  if (!is_taken_) {
+    is_taken_ = true;
+    return;
+  }
+  queue_.push_back(running->current_index());
+  running->sleep_at(name_);  // whoever leaves hands the station over
 }
 
-void Gate::open() {
-  is_open_ = true;
-  for (int actor : std::exchange(waiting_, {})) running->wake(static_cast<std::size_t>(actor));
+void Station::leave() {
+  if (!is_taken_) throw std::logic_error{fmt::format("nobody is in station {}", name_)};
+  if (queue_.empty()) {
+    is_taken_ = false;
+    return;
+  }
+  const std::size_t next = queue_.front();
+  queue_.pop_front();
+  running->wake(next);
 }
 
 Seconds run_actors(std::vector<Actor> actors) {

@@ -1,6 +1,7 @@
 #pragma once
 // The simulated clock and its actors. SimGrid stays inside this folder's .cpp files.
 
+#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -18,19 +19,18 @@ public:
   virtual void advance(Seconds by) = 0;
 };
 
-/// A door that actors wait at until one of them opens it, once and for all.
-class Gate {
+/// A place for one actor at a time; the others queue in the order in which they came.
+class Station {
 public:
-  explicit Gate(std::string name) : name_{std::move(name)} {}
+  explicit Station(std::string name) : name_{std::move(name)} {}
 
-  void wait();  ///< returns at the date of open(), at once when it is open already
-  void open();
-  const std::string& name() const { return name_; }
+  void enter();  ///< returns when it is this actor's turn, at once when the station is free
+  void leave();  ///< Throws std::logic_error when nobody is inside.
 
 private:
   std::string name_;
-  bool is_open_ = false;
-  std::vector<int> waiting_;  ///< actors of the run, by index
+  bool is_taken_ = false;
+  std::deque<std::size_t> queue_;  ///< actors of the run
 };
 
 struct Actor {

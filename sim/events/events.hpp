@@ -14,16 +14,16 @@ namespace moesim {
 enum class Cause { attention, tp_collective, dispatch, experts, combine, dense, pipeline, host, other };
 inline constexpr int kCauses = 9;
 
-/// One span of a step that every rank of a lockstep group went through and ended together.
+/// One span of a step that every rank of a lockstep group went through and ended together. A group is a pipeline stage.
 /// `took` is the length on the critical path; `busy` what each rank worked of it, the rest it waited.
 struct PhaseFinished {
   Seconds at;  ///< end
   Seconds took;
   Cause cause;
   int layer;                     ///< model layer, -1: outside the layers
-  int gating_rank;               ///< the rank that ended last, -1: a collective
-  LinkId gating_link;            ///< collectives: the link that decided, -1: latency or none
-  std::span<const double> busy;  ///< [ranks] seconds of work (collectives: empty)
+  int gating_rank;               ///< the rank of the group that ended last, -1: a collective, or nobody's work
+  std::span<const double> busy;  ///< [ranks of the group] seconds of work (collectives: empty)
+  int group = 0;
 };
 
 /// Loads of one MoE layer in one step.
@@ -53,6 +53,9 @@ struct BytesMoved {
   int layer;
   Seconds took;
   std::span<const double> link_bytes;  ///< [links]
+  LinkId gating_link = -1;             ///< the link that everybody waited for, -1: latency, or others
+  Seconds transfer{};                  ///< what it took that link
+  int group = 0;
 };
 
 struct StepFinished {

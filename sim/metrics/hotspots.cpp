@@ -1,7 +1,6 @@
 #include "sim/metrics/hotspots.hpp"
 
 #include <algorithm>
-#include <array>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -11,11 +10,13 @@ namespace moesim {
 /// Reads the recorder's sums; lives for one ranking.
 class HotspotRanking {
 public:
-  explicit HotspotRanking(const Recorder& recorder) : recorder_{recorder}, shape_{recorder.shape_} {}
+  explicit HotspotRanking(const Recorder& recorder)
+      : recorder_{recorder}, shape_{recorder.shape_}, stage_{static_cast<int>(recorder.slowest_stage())} {}
 
   std::vector<Hotspot> rank() const {
     std::vector<Hotspot> found;
     if (recorder_.time_ <= 0) return found;
+    add_stage(found);
     for (int r = 0; r < shape_.ranks; ++r) add_gpu(r, found);
     add_experts(found);
     add_links(found);
@@ -29,7 +30,10 @@ public:
   }
 
 private:
-  std::string gpu_name(int rank) const { return shape_.topology.vertices()[static_cast<std::size_t>(rank)].name; }
+  // Ranks are those of the slowest stage, for which the others wait: what holds them up costs nothing.
+  std::size_t gpu_of(int rank) const { return static_cast<std::size_t>(stage_ * shape_.ranks + rank); }
+  std::string gpu_name(int rank) const { return shape_.topology.vertices()[gpu_of(rank)].name; }
+  bool is_here(int moe_layer) const { return shape_.stage(moe_layer) == stage_; }
   std::size_t slots() const { return static_cast<std::size_t>(shape_.placement.slots()); }
   std::size_t slots_per_rank() const { return static_cast<std::size_t>(shape_.placement.slots_per_rank); }
 
@@ -53,7 +57,8 @@ private:
     int worst = -1;
     double most = 0;
     for (int l = 0; l < shape_.placement.layers; ++l)
-      if (const double wait = excess(shape_.layer_of_moe[static_cast<std::size_t>(l)], rank); wait > most) {
+      if (const double wait = excess(shape_.layer_of_moe[static_cast<std::size_t>(l)], rank);
+          is_here(l) && wait > most) {
         most = wait;
         worst = l;
       }
@@ -84,30 +89,45 @@ private:
     return all > 0 ? own * shape_.placement.ranks / all : 0;
   }
 
+  /// What even stages would save.
+  void add_stage(std::vector<Hotspot>& found) const {
+    if (shape_.stages == 1) return;
+    std::vector<double> work;
+    for (const auto& causes : recorder_.critical_)
+      work.push_back(std::accumulate(causes.begin(), causes.end(), 0.0) -
+                     causes[static_cast<std::size_t>(Cause::pipeline)]);
+    const double mean = std::accumulate(work.begin(), work.end(), 0.0) / shape_.stages;
+    const double own = work[static_cast<std::size_t>(stage_)], share = (own - mean) / recorder_.time_;
+    found.push_back({Hotspot::Kind::stage, fmt::format("stage {}", stage_), std::nullopt, share,
+                     fmt::format("it works {:.2f}x as long as the mean of {} stages", own / mean, shape_.stages),
+                     fmt::format("even stages would save at most {}: layout.stage_layers", saving(share))});
+  }
+
   void add_gpu(int rank, std::vector<Hotspot>& found) const {
     const int worst = shape_.placement.ranks > 1 ? worst_moe_layer(rank) : -1;
     if (worst >= 0) {
       double experts = 0;
-      for (const int layer : shape_.layer_of_moe) experts += excess(layer, rank);
+      for (int l = 0; l < shape_.placement.layers; ++l)
+        if (is_here(l)) experts += excess(shape_.layer_of_moe[static_cast<std::size_t>(l)], rank);
       const double share = experts / recorder_.time_;
       const int layer = shape_.layer_of_moe[static_cast<std::size_t>(worst)];
       found.push_back(
           {Hotspot::Kind::gpu, gpu_name(rank), layer, share,
            fmt::format("its experts get {:.2f}x the mean tokens in layer {} (most: experts {})",
                        load_ratio(worst, rank), layer, fmt::join(hottest_experts(worst, rank), ", ")),
-           fmt::format("even expert load would save at most {}: placement.policy eplb, more placement.redundant",
-                       saving(share))});
+           fmt::format("as busy as the mean GPU it would save at most {}{}", saving(share), shape_.advice)});
     }
-    const double other = recorder_.other_excess_[static_cast<std::size_t>(rank)] / recorder_.time_;
+    const double other = recorder_.other_excess_[gpu_of(rank)] / recorder_.time_;
     found.push_back({Hotspot::Kind::gpu, gpu_name(rank), std::nullopt, other,
                      "it arrives last from attention: its data-parallel rank has more tokens",
-                     fmt::format("even data-parallel batches would save at most {}", saving(other))});
+                     fmt::format("with the mean batch it would save at most {}", saving(other))});
   }
 
   /// An expert that alone has more tokens than a mean rank: no placement without a replica can balance it.
   void add_experts(std::vector<Hotspot>& found) const {
     if (shape_.placement.ranks <= 1) return;
     for (int l = 0; l < shape_.placement.layers; ++l) {
+      if (!is_here(l)) continue;
       double all = 0;
       std::size_t top = 0;
       for (std::size_t s = 0; s < slots(); ++s) {
@@ -127,31 +147,33 @@ private:
     }
   }
 
-  /// Time beyond a tier whose links in use all carried their mean.
+  /// Collectives that waited for a link that was busier than the mean one of its tier.
   void add_links(std::vector<Hotspot>& found) const {
     const auto links = shape_.topology.links();
-    std::array<double, kTiers.size()> sum{};
-    std::array<int, kTiers.size()> used{};
     for (std::size_t l = 0; l < links.size(); ++l) {
-      if (recorder_.link_busy(l) <= 0) continue;
-      sum[static_cast<std::size_t>(links[l].tier)] += recorder_.link_busy(l);
-      ++used[static_cast<std::size_t>(links[l].tier)];
-    }
-    for (std::size_t l = 0; l < links.size(); ++l) {
-      if (recorder_.link_gate_[l] <= 0 || recorder_.link_busy(l) <= 0) continue;
-      const auto tier = static_cast<std::size_t>(links[l].tier);
-      const double even = sum[tier] / used[tier] / recorder_.link_busy(l);
-      const double share = recorder_.link_gate_[l] * std::max(0.0, 1 - even) / recorder_.time_;
-      found.push_back({Hotspot::Kind::link, links[l].name, std::nullopt, share,
-                       fmt::format("it decides {:.1f} % of the time and carries {:.2f}x the mean {} link",
-                                   100 * recorder_.link_gate_[l] / recorder_.time_, 1 / even, name_of(links[l].tier)),
-                       fmt::format("even {} load would save at most {}: placement.policy eplb, communication.rails",
-                                   name_of(links[l].tier), saving(share))});
+      const double excess = recorder_.link_excess_[static_cast<std::size_t>(stage_)][l];
+      if (excess <= 0) continue;
+      const double gates = recorder_.link_gate_[l], ratio = gates / (gates - excess);
+      const auto tier = name_of(links[l].tier);
+      BytesPerSecond fastest{};
+      for (const int other : recorder_.links_of_[static_cast<std::size_t>(links[l].tier)])
+        fastest = std::max(fastest, links[static_cast<std::size_t>(other)].capacity);
+      const bool is_slow = links[l].capacity < 0.999 * fastest;
+      const std::string slow = is_slow ? fmt::format(" (it has {:.0f} % of the fastest one's bandwidth)",
+                                                     100 * (links[l].capacity / fastest))
+                                       : "";
+      found.push_back(
+          {Hotspot::Kind::link, links[l].name, std::nullopt, excess / recorder_.time_,
+           fmt::format("collectives wait for it {:.1f} % of the time, {:.2f}x as long as for a mean {} link{}",
+                       100 * gates / recorder_.time_, ratio, tier, slow),
+           fmt::format("as busy as the mean {} link it would save at most {}{}", tier, saving(excess / recorder_.time_),
+                       is_slow ? ": repair it, or leave its GPU out" : "")});
     }
   }
 
   const Recorder& recorder_;
   const RunShape& shape_;
+  int stage_;
 };
 
 std::vector<Hotspot> rank_hotspots(const Recorder& recorder) {

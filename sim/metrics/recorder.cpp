@@ -41,16 +41,20 @@ MeanMax Recorder::Imbalance::mean_max() const {
 }
 
 Recorder::Recorder(const RunShape& shape) : shape_{shape} {
-  const auto ranks = static_cast<std::size_t>(shape.ranks);
+  const auto ranks = static_cast<std::size_t>(shape.ranks), gpus = static_cast<std::size_t>(shape.gpus());
   const auto links = shape.topology.links();
-  for (auto& seconds : busy_) seconds.assign(ranks, 0.0);
-  wait_.assign(ranks, 0.0);
-  gated_.assign(ranks, 0.0);
-  other_excess_.assign(ranks, 0.0);
+  critical_.resize(static_cast<std::size_t>(shape.stages));
+  collective_of_.resize(critical_.size());
+  for (auto& seconds : busy_) seconds.assign(gpus, 0.0);
+  wait_.assign(gpus, 0.0);
+  gated_.assign(gpus, 0.0);
+  other_excess_.assign(gpus, 0.0);
   expert_excess_.assign((static_cast<std::size_t>(shape.layers) + 1) * ranks, 0.0);
   link_total_.assign(links.size(), 0.0);
   link_peak_rate_ = link_gate_ = link_total_;
+  link_excess_.assign(critical_.size(), link_total_);
   for (std::size_t l = 0; l < links.size(); ++l) {
+    links_of_[static_cast<std::size_t>(links[l].tier)].push_back(static_cast<int>(l));
     if (links[l].tier != Tier::nic) continue;
     const bool out = shape.topology.vertices()[static_cast<std::size_t>(links[l].from)].node >= 0;
     (out ? nic_out_ : nic_in_).push_back(static_cast<int>(l));
@@ -63,8 +67,29 @@ std::size_t Recorder::cell(int layer, int rank) const {
   return static_cast<std::size_t>(layer + 1) * static_cast<std::size_t>(shape_.ranks) + static_cast<std::size_t>(rank);
 }
 
+std::size_t Recorder::slowest_stage() const {
+  const auto waits = [](const Causes& causes) { return causes[static_cast<std::size_t>(Cause::pipeline)]; };
+  return static_cast<std::size_t>(
+      std::min_element(critical_.begin(), critical_.end(),
+                       [&](const Causes& a, const Causes& b) { return waits(a) < waits(b); }) -
+      critical_.begin());
+}
+
 double Recorder::link_busy(std::size_t link) const {
   return link_total_[link] / shape_.topology.links()[link].capacity.value();
+}
+
+double Recorder::mean_over(std::span<const double> bytes, std::size_t link) const {
+  const auto links = shape_.topology.links();
+  const auto busy = [&](std::size_t l) { return bytes[l] / links[l].capacity.value(); };
+  double sum = 0;
+  int used = 0;
+  for (const int other : links_of_[static_cast<std::size_t>(links[link].tier)]) {
+    const double seconds = busy(static_cast<std::size_t>(other));
+    sum += seconds;
+    if (seconds > 0) ++used;
+  }
+  return sum / used / busy(link);
 }
 
 void Recorder::operator()(const Event& event) {
@@ -74,21 +99,27 @@ void Recorder::operator()(const Event& event) {
 void Recorder::on(const PhaseFinished& phase) {
   const auto cause = static_cast<std::size_t>(phase.cause);
   const double took = phase.took.value();
-  critical_[cause] += took;
-  if (phase.busy.empty()) {
-    collective_of_[cause] += took;
-    if (phase.gating_link >= 0) link_gate_[static_cast<std::size_t>(phase.gating_link)] += took;
+  const auto stage = static_cast<std::size_t>(phase.group);
+  const std::size_t first = stage * static_cast<std::size_t>(shape_.ranks);
+  critical_[stage][cause] += took;
+  if (phase.cause == Cause::pipeline) {
+    for (std::size_t r = 0; r < static_cast<std::size_t>(shape_.ranks); ++r) wait_[first + r] += took;
     return;
   }
-  auto& busy = busy_[cause];
+  if (phase.busy.empty()) {
+    collective_of_[stage][cause] += took;
+    return;
+  }
+  double* busy = busy_[cause].data() + first;
+  double* wait = wait_.data() + first;
   double sum = 0;
-  for (std::size_t r = 0; r < busy.size(); ++r) {
+  for (std::size_t r = 0; r < phase.busy.size(); ++r) {
     busy[r] += phase.busy[r];
-    wait_[r] += took - phase.busy[r];
+    wait[r] += took - phase.busy[r];
     sum += phase.busy[r];
   }
-  const double excess = took - sum / static_cast<double>(busy.size());
-  const auto last = static_cast<std::size_t>(phase.gating_rank);
+  const double excess = took - sum / static_cast<double>(phase.busy.size());
+  const std::size_t last = first + static_cast<std::size_t>(phase.gating_rank);
   gated_[last] += took;
   const bool follows_rows =
       phase.cause == Cause::experts || phase.cause == Cause::dispatch || phase.cause == Cause::combine;
@@ -137,6 +168,12 @@ void Recorder::on(const BytesMoved& moved) {
     link_total_[l] += moved.link_bytes[l];
     link_peak_rate_[l] = std::max(link_peak_rate_[l], moved.link_bytes[l] * inverse);
   }
+  if (moved.gating_link >= 0) {
+    const auto link = static_cast<std::size_t>(moved.gating_link);
+    const double transfer = moved.transfer.value();
+    link_gate_[link] += transfer;
+    link_excess_[static_cast<std::size_t>(moved.group)][link] += transfer * (1 - mean_over(moved.link_bytes, link));
+  }
   if (nic_out_.empty() || (moved.cause != Cause::dispatch && moved.cause != Cause::combine)) return;
   // A hot receiver of the dispatch is a hot sender of the combine: the NIC side that the experts load.
   const auto& side = moved.cause == Cause::dispatch ? nic_in_ : nic_out_;
@@ -150,19 +187,23 @@ void Recorder::on(const StepFinished& step) {
 }
 
 std::vector<GpuUse> Recorder::gpu_table() const {
-  std::vector<GpuUse> table(static_cast<std::size_t>(shape_.ranks));
+  std::vector<GpuUse> table(static_cast<std::size_t>(shape_.gpus()));
+  const auto ranks = static_cast<std::size_t>(shape_.ranks);
   for (std::size_t r = 0; r < table.size(); ++r) {
     GpuUse& use = table[r];
     use.name = shape_.topology.vertices()[r].name;
-    for (std::size_t c = 0; c < kCauses; ++c) use.busy[c] = Seconds{busy_[c][r] + collective_of_[c]};
+    for (std::size_t c = 0; c < kCauses; ++c) use.busy[c] = Seconds{busy_[c][r] + collective_of_[r / ranks][c]};
     use.wait = Seconds{wait_[r]};
     use.gating_share = time_ > 0 ? gated_[r] / time_ : 0;
   }
   const auto slots = static_cast<std::size_t>(shape_.placement.slots());
   const auto per_rank = static_cast<std::size_t>(shape_.placement.slots_per_rank);
   const auto width = static_cast<std::size_t>(shape_.gpus_per_placement_rank());
-  for (std::size_t i = 0; i < slot_rows_.size(); ++i)
-    for (std::size_t gpu = 0; gpu < width; ++gpu) table[i % slots / per_rank * width + gpu].tokens += slot_rows_[i];
+  for (std::size_t i = 0; i < slot_rows_.size(); ++i) {
+    const auto first = static_cast<std::size_t>(shape_.first_gpu(static_cast<int>(i / slots)));
+    for (std::size_t gpu = 0; gpu < width; ++gpu)
+      table[first + i % slots / per_rank * width + gpu].tokens += slot_rows_[i];
+  }
   return table;
 }
 
@@ -188,9 +229,28 @@ void Recorder::fill_tables(Summary& summary) const {
           static_cast<std::size_t>(l) * static_cast<std::size_t>(placement.slots()) + static_cast<std::size_t>(s);
       summary.experts.push_back(
           {shape_.layer_of_moe[static_cast<std::size_t>(l)], expert, s,
-           placement.ranks == 1 ? -1 : s / placement.slots_per_rank * shape_.gpus_per_placement_rank(),
+           placement.ranks == 1 ? -1
+                                : shape_.first_gpu(l) + s / placement.slots_per_rank * shape_.gpus_per_placement_rank(),
            slot_rows_[at]});
     }
+}
+
+/// What even experts, links and batches would save, of the slowest stage.
+void Recorder::fill_costs(Summary& summary) const {
+  if (time_ <= 0) return;
+  const std::size_t stage = slowest_stage();
+  const auto sum = [](std::span<const double> seconds) {
+    return std::max(0.0, std::accumulate(seconds.begin(), seconds.end(), 0.0));
+  };
+  double experts = 0;
+  for (std::size_t l = 0; l < shape_.layer_of_moe.size(); ++l)
+    if (shape_.stage(static_cast<int>(l)) == static_cast<int>(stage))
+      experts += sum(
+          std::span{expert_excess_}.subspan(cell(shape_.layer_of_moe[l], 0), static_cast<std::size_t>(shape_.ranks)));
+  const auto ranks = static_cast<std::size_t>(shape_.ranks);
+  summary.imbalance_cost = {.experts = experts / time_,
+                            .links = sum(link_excess_[stage]) / time_,
+                            .batches = sum(std::span{other_excess_}.subspan(stage * ranks, ranks)) / time_};
 }
 
 void Recorder::summarise(Summary& summary) const {
@@ -200,11 +260,13 @@ void Recorder::summarise(Summary& summary) const {
   if (!took.empty())
     summary.step = {Seconds{time_ / static_cast<double>(took.size())}, percentile(took, 0.5), percentile(took, 0.9),
                     percentile(took, 0.99)};
-  const double critical = std::accumulate(critical_.begin(), critical_.end(), 0.0);
-  for (std::size_t c = 0; c < kCauses; ++c) summary.critical_path[c] = critical > 0 ? critical_[c] / critical : 0;
+  const Causes& slowest = critical_[slowest_stage()];
+  const double critical = std::accumulate(slowest.begin(), slowest.end(), 0.0);
+  for (std::size_t c = 0; c < kCauses; ++c) summary.critical_path[c] = critical > 0 ? slowest[c] / critical : 0;
   summary.expert_imbalance = expert_imbalance_.mean_max();
   summary.gpu_imbalance = gpu_imbalance_.mean_max();
   if (nic_imbalance_.count > 0) summary.nic_imbalance = nic_imbalance_.mean_max();
+  fill_costs(summary);
   summary.tokens_conserved = tokens_conserved_;
   summary.capacity = capacity_;
   const double out = sum_at(link_total_, nic_out_), in = sum_at(link_total_, nic_in_);

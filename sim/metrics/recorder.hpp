@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "models/hardware/topology.hpp"
@@ -17,10 +18,19 @@ namespace moesim {
 struct RunShape {
   const Topology& topology;
   const Placement& placement;  ///< no layers for a dense model
-  int ranks = 1;
-  int layers = 1;  ///< of the model
+  int ranks = 1;               ///< of a pipeline stage
+  int layers = 1;              ///< of the model
   int top_k = 0;
-  std::vector<int> layer_of_moe;  ///< [MoE layers] model layer
+  int stages = 1;
+  std::vector<int> layer_of_moe{};  ///< [MoE layers] model layer
+  std::string advice{};             ///< what to try against uneven experts: "; try placement.policy eplb"
+  std::vector<int> stage_of_moe{};  ///< [MoE layers], empty: all in the first stage
+
+  int gpus() const { return ranks * stages; }
+  int stage(int moe_layer) const {
+    return stage_of_moe.empty() ? 0 : stage_of_moe[static_cast<std::size_t>(moe_layer)];
+  }
+  int first_gpu(int moe_layer) const { return ranks * stage(moe_layer); }
 
   /// Consecutive GPUs that hold slices of the same slots.
   int gpus_per_placement_rank() const { return placement.ranks > 0 ? ranks / placement.ranks : 1; }
@@ -44,6 +54,7 @@ private:
   void on(const StepFinished& step);
 
   void fill_tables(Summary& summary) const;
+  void fill_costs(Summary& summary) const;
   std::vector<GpuUse> gpu_table() const;
   std::vector<LinkUse> link_table() const;
 
@@ -55,22 +66,29 @@ private:
   };
 
   std::size_t cell(int layer, int rank) const;
+  /// The stage that waits least: the others wait for it.
+  std::size_t slowest_stage() const;
   double link_busy(std::size_t link) const;  // seconds at full rate
+  /// Of the bytes of one collective: time of the mean link of this tier that carries any, over that of `link`.
+  double mean_over(std::span<const double> bytes, std::size_t link) const;
 
   RunShape shape_;
   std::vector<StepRow> steps_;
+  using Causes = std::array<double, kCauses>;      // seconds
   double time_ = 0;                                // seconds of all steps
-  std::array<double, kCauses> critical_{};         // seconds
-  std::array<std::vector<double>, kCauses> busy_;  // [cause][rank] seconds of own work
-  std::array<double, kCauses> collective_of_{};    // seconds every rank spent in collectives
-  std::vector<double> wait_;                       // [rank]
-  std::vector<double> gated_;                      // [rank] seconds for which it arrived last
+  std::vector<Causes> critical_;                   // [stage]
+  std::array<std::vector<double>, kCauses> busy_;  // [cause][GPU] seconds of own work
+  std::vector<Causes> collective_of_;              // [stage] that every rank spent in collectives
+  std::vector<double> wait_;                       // [GPU]
+  std::vector<double> gated_;                      // [GPU] seconds for which it arrived last
   std::vector<double> expert_excess_;              // [layer + 1][rank] seconds beyond the mean rank that its rows cost
-  std::vector<double> other_excess_;               // [rank] seconds beyond the mean rank, everything else
+  std::vector<double> other_excess_;               // [GPU] seconds beyond the mean rank, everything else
   std::vector<double> link_total_, link_gate_;     // [links] bytes; seconds for which it was the busiest
-  std::vector<double> link_peak_rate_;             // [links] bytes per second of its busiest collective
-  std::vector<int> nic_out_, nic_in_;              // NIC links by direction
-  std::vector<std::int64_t> slot_rows_;            // [moe layers][slots]
+  std::vector<std::vector<double>> link_excess_;   // [stage][links] seconds beyond the mean link of its tier
+  std::array<std::vector<int>, kTiers.size()> links_of_;
+  std::vector<double> link_peak_rate_;   // [links] bytes per second of its busiest collective
+  std::vector<int> nic_out_, nic_in_;    // NIC links by direction
+  std::vector<std::int64_t> slot_rows_;  // [moe layers][slots]
   Imbalance expert_imbalance_, gpu_imbalance_, nic_imbalance_;
   bool tokens_conserved_ = true;
   std::optional<CapacityUse> capacity_;  // only with a limit on places

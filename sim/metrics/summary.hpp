@@ -18,12 +18,21 @@ struct MeanMax {
   double mean = 1, max = 1;
 };
 
+/// Shares of the time that perfect balance would save, of each cause alone.
+struct ImbalanceCost {
+  double experts = 0;  ///< GPUs with more expert work than the mean one
+  double links = 0;    ///< links busier than the mean one of their tier
+  double batches = 0;  ///< data-parallel ranks with more tokens than the mean one
+
+  double total() const { return experts + links + batches; }
+};
+
 struct Percentiles {
   Seconds mean, p50, p90, p99;
 };
 
 struct Hotspot {
-  enum class Kind { expert, gpu, link } kind = Kind::gpu;
+  enum class Kind { expert, gpu, link, stage } kind = Kind::gpu;
   std::string id;  ///< "n2g5", "layer 31 expert 91", "n0g3 -> leaf3.0"
   std::optional<int> layer;
   double share_of_time = 0;  ///< of the step that this one gates beyond a balanced system
@@ -89,7 +98,8 @@ struct Summary {
   std::string scenario_name, question, headline;  ///< headline: "deepseek-v3 · 32 x h100-sxm (4 nodes x 8) · ..."
   std::map<std::string, std::string> chosen;  ///< what each `auto` took: communication.all_to_all -> deepep_low_latency
   std::vector<std::string> notes;             ///< why keys are null, what was not modelled
-  int gpus = 0, nodes = 0;
+  int gpus = 0, nodes = 0;                    ///< GPUs of the layout
+  int idle_gpus = 0;                          ///< of the cluster beyond them
   // throughput and latency
   std::optional<double> output_tokens_per_s, input_tokens_per_s;
   double total_tokens_per_s = 0;
@@ -98,6 +108,7 @@ struct Summary {
   // where it goes
   MeanMax expert_imbalance, gpu_imbalance;
   std::optional<MeanMax> nic_imbalance;
+  ImbalanceCost imbalance_cost;
   std::array<double, kCauses> critical_path{};  ///< shares, sum 1
   std::vector<Hotspot> hotspots;
   MemoryFit memory;

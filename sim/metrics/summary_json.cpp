@@ -145,8 +145,17 @@ std::string_view name_of(Cause cause) {
 }
 
 std::string_view name_of(Hotspot::Kind kind) {
-  if (kind == Hotspot::Kind::expert) return "expert";
-  return kind == Hotspot::Kind::gpu ? "gpu" : "link";
+  switch (kind) {
+    case Hotspot::Kind::expert:
+      return "expert";
+    case Hotspot::Kind::gpu:
+      return "gpu";
+    case Hotspot::Kind::link:
+      return "link";
+    case Hotspot::Kind::stage:
+      return "stage";
+  }
+  return "";
 }
 
 std::string memory_json(const MemoryFit& fit) {
@@ -175,7 +184,11 @@ std::string summary_json(const Summary& summary) {
       {"imbalance",
        {{"expert", mean_max(summary.expert_imbalance)},
         {"gpu", mean_max(summary.gpu_imbalance)},
-        {"nic", mean_max(summary.nic_imbalance)}}},
+        {"nic", mean_max(summary.nic_imbalance)},
+        {"cost",
+         {{"experts", summary.imbalance_cost.experts},
+          {"links", summary.imbalance_cost.links},
+          {"batches", summary.imbalance_cost.batches}}}}},
       {"critical_path", critical_path(summary)},
       {"hotspots", hotspots(summary)},
       {"memory", memory(summary.memory)},

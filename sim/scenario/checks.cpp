@@ -36,11 +36,14 @@ void check_layout(const Scenario& scenario, const Settings& settings) {
 
 /// tokens_per_gpu is per GPU, but sequences live on attention-DP ranks of attention_tp GPUs each.
 void check_whole_tokens(const Scenario& scenario, const Settings& settings) {
-  const double tokens = scenario.workload.tokens_per_gpu * scenario.layout.attention_tp;
+  const double tokens = tokens_of_dp_rank(scenario.workload, scenario.layout);
   if (tokens == std::floor(tokens)) return;
+  const LayoutSpec& layout = scenario.layout;
+  const std::string stages =
+      layout.pp > 1 ? fmt::format(" x pp {} / {} microbatches", layout.pp, layout.microbatches) : "";
   throw InputError{settings.where("workload.tokens_per_gpu"), fmt::format("{}", scenario.workload.tokens_per_gpu),
-                   fmt::format("whole tokens per attention-DP rank: {} x attention tp {} = {}",
-                               scenario.workload.tokens_per_gpu, scenario.layout.attention_tp, tokens)};
+                   fmt::format("whole tokens per attention-DP rank: {} x attention tp {}{} = {}",
+                               scenario.workload.tokens_per_gpu, layout.attention_tp, stages, tokens)};
 }
 
 void check_workload(const Scenario& scenario, const Settings& settings) {

@@ -51,6 +51,7 @@ void fill_precision_defaults(Settings& settings, const Architecture& model) {
 }
 
 void fill_layout_defaults(Settings& settings, const Architecture& model, int gpus) {
+  settings.fill("layout.microbatches", settings.at("layout.pp").text, "default");
   int ranks = std::max(1, gpus / settings.count("layout.pp"));
   ranks = product_if_given(settings, "layout.experts.ep", "layout.experts.tp", ranks);
   ranks = product_if_given(settings, "layout.attention.tp", "layout.attention.dp", ranks);

@@ -51,7 +51,7 @@ std::vector<Key> model_keys() {
 }
 
 std::vector<Key> layout_keys() {
-  return {
+  std::vector<Key> keys{
       {.path = "layout.attention.tp",
        .type = T::integer,
        .doc = "Ranks that split the heads of one token",
@@ -78,10 +78,20 @@ std::vector<Key> layout_keys() {
        .most = kMostGpus},
       {.path = "layout.pp",
        .type = T::integer,
-       .doc = "Pipeline stages; ranks = GPUs / pp",
+       .doc = "Pipeline stages, each on ranks = GPUs / pp consecutive GPUs",
        .standard = "1",
        .least = 1,
        .most = kMostGpus},
+      {.path = "layout.microbatches",
+       .type = T::integer,
+       .doc = "Microbatches that a step is cut into and that are in the pipeline at once",
+       .standard_note = "layout.pp",
+       .least = 1,
+       .most = kMostGpus},
+      {.path = "layout.stage_layers",
+       .type = T::records,
+       .doc = "Layers of each pipeline stage, as [15, 16, 15, 15]",
+       .standard_note = "even; what is left goes to later stages, but the last"},
       {.path = "placement.policy",
        .type = T::choice,
        .doc = "Which slot holds which expert",
@@ -98,6 +108,15 @@ std::vector<Key> layout_keys() {
        .doc = "CSV of layer,rank,experts (space separated), may be .gz",
        .only_with = {"placement.policy", {"file"}, true}},
   };
+  for (Key& key : keys)  // nested above GCC 12 would warn (maybe-uninitialized, on its own unwinding)
+    if (key.path == "layout.stage_layers")
+      key.fields = {{.path = "layers",
+                     .type = T::integer,
+                     .doc = "Layers of a stage",
+                     .required = true,
+                     .least = 1,
+                     .most = 1e6}};
+  return keys;
 }
 
 }  // namespace moesim

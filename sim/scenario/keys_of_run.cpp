@@ -33,7 +33,7 @@ std::vector<Key> workload_keys() {
        .above_least = true},
       {.path = "workload.context",
        .type = T::integer,
-       .doc = "Decode: tokens in the KV cache per sequence at the first step. Prefill: prompt length",
+       .doc = "Decode: tokens in the KV cache per sequence, in every step (a steady batch). Prefill: prompt length",
        .standard = "4096",
        .least = 1,
        .most = kMostTokens},

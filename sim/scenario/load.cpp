@@ -41,11 +41,17 @@ Precision read_precision(const Settings& settings) {
 }
 
 LayoutSpec read_layout(const Settings& settings) {
+  std::vector<int> stage_layers;
+  if (settings.has("layout.stage_layers"))
+    for (const Record& stage : std::get<Records>(settings.at("layout.stage_layers").value))
+      stage_layers.push_back(static_cast<int>(std::get<std::int64_t>(stage.find("layers")->value)));
   return {.attention_tp = settings.count("layout.attention.tp"),
           .attention_dp = settings.count("layout.attention.dp"),
           .expert_ep = settings.count("layout.experts.ep"),
           .expert_tp = settings.count("layout.experts.tp"),
-          .pp = settings.count("layout.pp")};
+          .pp = settings.count("layout.pp"),
+          .microbatches = settings.count("layout.microbatches"),
+          .stage_layers = std::move(stage_layers)};
 }
 
 PlacementSpec read_placement(const Settings& settings, const fs::path& folder) {

@@ -25,10 +25,15 @@ enum class KernelChoice { roofline };
 struct WorkloadSpec {
   Phase phase = Phase::decode;
   double tokens_per_gpu = 0;  ///< new tokens of one step per GPU of the layout; decode: sequences per GPU
-  double context = 0;         ///< decode: KV entries per sequence at the first step; prefill: prompt length
+  double context = 0;         ///< decode: KV entries per sequence, in every step; prefill: prompt length
   int steps = 100;
   double dp_imbalance = 1;  ///< max / mean tokens over attention-DP ranks in every step
 };
+
+/// Tokens of a microbatch on a data-parallel rank: those of its GPUs in all stages, cut.
+inline double tokens_of_dp_rank(const WorkloadSpec& workload, const LayoutSpec& layout) {
+  return workload.tokens_per_gpu * layout.attention_tp * layout.pp / layout.microbatches;
+}
 
 struct CommunicationSpec {
   AllToAll all_to_all = AllToAll::automatic;

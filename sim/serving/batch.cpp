@@ -9,26 +9,31 @@
 namespace moesim {
 namespace {
 
-int chunks_of_prompt(const WorkloadSpec& workload, double tokens) {
-  return tokens >= workload.context ? 1 : static_cast<int>(std::ceil(workload.context / tokens));
+struct Work {
+  RankBatch batch;
+  double finished;  ///< sequences that need the LM head
+};
+
+/// A chunk of `tokens` in a stream of prompts: it ends one prompt and begins the next where they do not divide. Such a
+/// chunk counts as one of a single prompt behind as many tokens as its queries look back on in the mean.
+Work chunk(double tokens, double prompt, int step) {
+  const double before = std::fmod(tokens * step, prompt), left = prompt - before;
+  if (left >= tokens) return {{Phase::prefill, 1, tokens, before}, left == tokens ? 1.0 : 0.0};
+  // left (before + left / 2) + next^2 / 2 = tokens (context + tokens / 2), with next = tokens - left
+  return {{Phase::prefill, 1, tokens, left * (prompt - tokens) / tokens}, 1};
 }
 
-RankBatch rank_batch(const WorkloadSpec& workload, double tokens, int step) {
-  if (workload.phase == Phase::decode) return {Phase::decode, tokens, 1, workload.context};
-  if (tokens >= workload.context) return {Phase::prefill, tokens / workload.context, workload.context, 0};
-  const double before = tokens * (step % chunks_of_prompt(workload, tokens));
-  return {Phase::prefill, 1, std::min(tokens, workload.context - before), before};
-}
-
-double finished(const WorkloadSpec& workload, const RankBatch& batch) {
-  if (workload.phase == Phase::decode) return batch.sequences;
-  return batch.context + batch.new_tokens >= workload.context ? batch.sequences : 0;
+Work work_of(const WorkloadSpec& workload, double tokens, int step) {
+  if (workload.phase == Phase::decode) return {{Phase::decode, tokens, 1, workload.context}, tokens};
+  if (tokens < workload.context) return chunk(tokens, workload.context, step);
+  const double prompts = tokens / workload.context;
+  return {{Phase::prefill, prompts, workload.context, 0}, prompts};
 }
 
 /// Token counts of the DP ranks of one step.
 std::vector<double> dp_tokens(const Scenario& scenario, const Layout& layout, int step) {
   const int dp = layout.spec.attention_dp;
-  const double mean = scenario.workload.tokens_per_gpu * layout.spec.attention_tp;
+  const double mean = tokens_of_dp_rank(scenario.workload, layout.spec);
   std::vector<double> tokens(static_cast<std::size_t>(dp), mean);
   const double excess = scenario.workload.dp_imbalance - 1;
   if (dp == 1 || excess == 0) return tokens;
@@ -45,17 +50,19 @@ std::vector<double> dp_tokens(const Scenario& scenario, const Layout& layout, in
 int batch_period(const Scenario& scenario) {
   const WorkloadSpec& workload = scenario.workload;
   if (workload.phase == Phase::decode) return 1;
-  return chunks_of_prompt(workload, workload.tokens_per_gpu * scenario.layout.attention_tp);
+  const auto tokens = std::llround(tokens_of_dp_rank(workload, scenario.layout)),
+             prompt = std::llround(workload.context);
+  return tokens >= prompt ? 1 : static_cast<int>(prompt / std::gcd(tokens, prompt));
 }
 
 StepBatch batch_of_step(const Scenario& scenario, const Layout& layout, int step) {
   StepBatch batch;
   const int tp = layout.spec.attention_tp;
   for (const double tokens : dp_tokens(scenario, layout, step)) {
-    const RankBatch rank = rank_batch(scenario.workload, tokens, step);
-    batch.of_dp_rank.push_back(rank);
-    batch.finished_prompts.push_back(finished(scenario.workload, rank));
-    const auto whole = std::llround(rank.tokens());
+    const Work work = work_of(scenario.workload, tokens, step);
+    batch.of_dp_rank.push_back(work.batch);
+    batch.finished_prompts.push_back(work.finished);
+    const auto whole = std::llround(work.batch.tokens());
     batch.tokens += whole;
     for (int i = 0; i < tp; ++i) batch.tokens_of_rank.push_back(whole / tp + (i < whole % tp ? 1 : 0));
   }

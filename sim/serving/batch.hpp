@@ -9,9 +9,9 @@
 
 namespace moesim {
 
-/// One step of a steady batch. Decode: every sequence yields one token against a mean context that stays as it is
-/// (finished sequences are replaced). Prefill: prompts of `context` tokens, whole when the chunk holds them, else in
-/// chunks.
+/// One step of a steady batch, or one microbatch of it where a step is cut. Decode: every sequence yields one token
+/// against a mean context that stays as it is (finished sequences are replaced). Prefill: prompts of `context` tokens,
+/// whole when the step holds them, else in chunks that follow each other without gaps.
 struct StepBatch {
   std::vector<RankBatch> of_dp_rank;     ///< [dp]
   std::vector<double> finished_prompts;  ///< [dp] sequences that need the LM head in this step
@@ -20,8 +20,9 @@ struct StepBatch {
   std::int64_t tokens = 0;  ///< of the whole step
 };
 
-/// Tokens of a data-parallel rank are tokens_per_gpu * tp, spread by `dp_imbalance`: rank tokens lie evenly between
+/// Tokens of a data-parallel rank are tokens_of_dp_rank(), spread by `dp_imbalance`: rank tokens lie evenly between
 /// (2 - imbalance) and imbalance times the mean, dealt anew to the ranks in every step.
+/// step : counts microbatches, where a step is cut
 StepBatch batch_of_step(const Scenario& scenario, const Layout& layout, int step);
 
 /// Steps after which batches repeat, when no imbalance is drawn: 1, or the chunks of a prompt.

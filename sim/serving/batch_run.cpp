@@ -1,230 +1,148 @@
 #include "sim/serving/batch_run.hpp"
 
-#include <algorithm>
 #include <optional>
 
-#include "sim/serving/expert_traffic.hpp"
+#include <fmt/format.h>
+
+#include "sim/serving/batch.hpp"
 #include "sim/serving/group_exchange.hpp"
-#include "sim/serving/rank_times.hpp"
-#include "sim/serving/two_batch_layers.hpp"
+#include "sim/serving/stage_run.hpp"
 
 namespace moesim {
 namespace {
 
-/// bf16 activations: what all-reduce and reduce-scatter carry.
+/// bf16 activations.
 constexpr double kActivationBytes = 2;
-/// An all-gathered token brings its k expert ids (int32) and k weights (fp32).
-constexpr double kRouteBytes = 8;
 
-class BatchRun {
+/// Activations from every rank of a stage to its successor. Each rank of a TP group sends its share of the columns, and
+/// the group gathers them at the other end.
+class Handover {
 public:
-  BatchRun(const Scenario& scenario, const Deployment& plan, Clock& clock, const Sink& sink)
+  Handover(const Scenario& scenario, const Deployment& plan, int from_stage)
       : scenario_{scenario},
         plan_{plan},
-        clock_{clock},
-        group_{plan.layout.ranks, clock, sink},
-        dispatch_time_{plan.topology, plan.dispatch},
-        combine_time_{plan.topology, plan.combine} {
-    if (!scenario.model.moe) return;
-    traffic_.emplace(scenario, plan);
-    experts_.emplace(scenario, plan);
-    if (scenario.overlap_two_batch) two_batch_.emplace(scenario, plan, *traffic_, *experts_, group_);
-    expert_seconds_.resize(static_cast<std::size_t>(plan.layout.ranks));
-    const auto in_groups = [&](const auto& groups, GroupExchange::Collective collective) {
-      return GroupExchange{plan.topology, groups, collective, scenario.cluster.gpu.all_gather};
-    };
-    if (plan.layout.spreads_tokens()) {
-      spread_.emplace(in_groups(plan.layout.attention_tp_groups, reduce_scatter));
-      collect_.emplace(in_groups(plan.layout.attention_tp_groups, all_gather));
+        first_{from_stage * plan.layout.ranks},
+        timer_{plan.topology, scenario.cluster.gpu.all_gather} {
+    if (plan.layout.spec.attention_tp > 1)
+      gather_.emplace(plan.stages[static_cast<std::size_t>(from_stage) + 1], plan.layout.attention_tp_groups,
+                      all_gather, scenario.cluster.gpu.all_gather);
+  }
+
+  /// Until the last rank of the next stage has all of the batch. Fills link_bytes().
+  Seconds operator()(int batch) {
+    const Layout& layout = plan_.layout;
+    const StepBatch tokens = batch_of_step(scenario_, layout, batch);
+    std::vector<double> message;
+    for (const RankBatch& rank : tokens.of_dp_rank)
+      message.push_back(rank.tokens() * scenario_.model.hidden * kActivationBytes);
+    link_bytes_.assign(plan_.topology.links().size(), 0.0);
+    for (int rank = 0; rank < layout.ranks; ++rank) {
+      const double share = message[static_cast<std::size_t>(layout.dp_rank_of(rank))] / layout.spec.attention_tp;
+      for (const LinkId link : plan_.topology.route(first_ + rank, first_ + layout.ranks + rank))
+        link_bytes_[static_cast<std::size_t>(link)] += share;
     }
-    if (plan.layout.kind == LayoutKind::data_expert_a2a && plan.layout.spec.expert_tp > 1) {
-      gather_rows_.emplace(in_groups(plan.layout.expert_tp_groups, all_gather));
-      reduce_rows_.emplace(in_groups(plan.layout.expert_tp_groups, reduce_scatter));
+    const Seconds sent = timer_(link_bytes_).time;
+    if (!gather_) return sent;
+    gather_->run(message);
+    for (std::size_t link = 0; link < link_bytes_.size(); ++link) link_bytes_[link] += gather_->link_bytes()[link];
+    return sent + gather_->longest();
+  }
+
+  std::span<const double> link_bytes() const { return link_bytes_; }
+
+private:
+  const Scenario& scenario_;
+  const Deployment& plan_;
+  int first_;
+  FluidTimer timer_;
+  std::optional<GroupExchange> gather_;
+  std::vector<double> link_bytes_;
+};
+
+/// Batches on their way through the stages; one stage is a pipeline too.
+class Pipeline {
+public:
+  Pipeline(const Scenario& scenario, const Deployment& plan, const Sink& sink)
+      : sink_{sink},
+        microbatches_{plan.layout.spec.microbatches},
+        filling_{plan.layout.spec.pp > 1 ? microbatches_ : 0},
+        batches_{filling_ + scenario.workload.steps * microbatches_} {
+    const auto stages = static_cast<std::size_t>(plan.layout.spec.pp);
+    told_.reserve(stages);
+    for (std::size_t s = 0; s < stages; ++s) {
+      told_.push_back([this, s](const Event& event) {
+        if (stages_[s].is_told) sink_(event);
+      });
+      const int stage = static_cast<int>(s);
+      stages_.push_back(
+          {{scenario, plan, stage, filling_ > 0 ? told_[s] : sink_}, Station{fmt::format("stage {}", s)}});
+      if (s > 0) handovers_.emplace_back(scenario, plan, stage - 1);
     }
   }
 
-  void run() {
-    for (int step = 0; step < scenario_.workload.steps; ++step) run_step(step);
+  /// One actor for each microbatch of a step: it comes again when it has left.
+  Seconds run() {
+    std::vector<Actor> actors;
+    for (int first = 0; first < microbatches_; ++first)
+      actors.push_back({fmt::format("microbatch {}", first), [this, first](Clock& clock) {
+                          for (int batch = first; batch < batches_; batch += microbatches_) pass(batch, clock);
+                        }});
+    return run_actors(std::move(actors));
   }
 
 private:
-  void run_step(int step) {
-    const Seconds start = clock_.now();
-    prepare(step);
-    int moe_layer = 0;
-    for (int layer = 0; layer < scenario_.model.layers; ++layer) {
-      const bool is_moe = scenario_.model.moe_layer[static_cast<std::size_t>(layer)];
-      if (two_batch_ && is_moe) {
-        two_batch_->layer(step, layer, moe_layer++);
-        group_.advance_clock();
-        continue;
-      }
-      if (two_batch_) two_batch_->drain(layer);
-      group_.work(Cause::attention, times_.attention);
-      sum_over_tp(layer);
-      if (is_moe)
-        run_moe(step, layer, moe_layer++);
-      else
-        run_dense(layer);
-      collect_tokens(layer);
-      group_.advance_clock();
+  struct Stage {
+    StageRun run;
+    Station station;
+    Seconds free_since{};
+    bool is_told = false;
+  };
+
+  void pass(int batch, Clock& clock) {
+    std::int64_t tokens = 0;
+    for (std::size_t s = 0; s < stages_.size(); ++s) {
+      if (s > 0) hand_over(s, batch, clock);
+      Stage& stage = stages_[s];
+      stage.station.enter();
+      stage.is_told = batch >= filling_;
+      if (filling_ > 0) stage.run.idle(clock, clock.now() - stage.free_since);
+      tokens = stage.run(batch, clock);
+      stage.free_since = clock.now();
+      stage.station.leave();
     }
-    if (two_batch_) two_batch_->drain(scenario_.model.layers - 1);
-    group_.work(Cause::other, times_.head);
-    group_.meet(-1);
-    group_.advance_clock();
-    group_.tell(StepFinished{clock_.now(), clock_.now() - start, step, batch_.tokens});
+    leave(tokens, clock.now());
   }
 
-  /// Batches repeat with a short period unless an imbalance is drawn: then times are taken anew each step.
-  void prepare(int step) {
-    if (step > 0 && batch_period(scenario_) == 1 && scenario_.workload.dp_imbalance == 1) return;
-    batch_ = batch_of_step(scenario_, plan_.layout, step);
-    times_ = time_ranks(scenario_, plan_, batch_);
-    const double activations = static_cast<double>(batch_.tokens) * scenario_.model.hidden * kActivationBytes;
-    if (spread_) {
-      std::vector<double> message;
-      for (const RankBatch& rank : batch_.of_dp_rank)
-        message.push_back(rank.tokens() * scenario_.model.hidden * kActivationBytes);
-      spread_->run(message);
-      collect_->run(message);
-    } else if (plan_.layout.spec.attention_tp > 1) {
-      const GroupCollective reduce =
-          all_reduce(plan_.topology, plan_.layout.attention_tp_groups.front(), Bytes{activations},
-                     scenario_.communication.all_reduce, scenario_.cluster.gpu.all_reduce);
-      tp_time_ = reduce.time;
-      tp_bytes_ = bytes_on_links(plan_.layout.attention_tp_groups.front(), reduce, reduce.algorithm);
-    }
-    if (two_batch_) two_batch_->prepare(batch_);
-    if (plan_.layout.kind == LayoutKind::data_expert_gather) prepare_gather();
+  void hand_over(std::size_t to_stage, int batch, Clock& clock) {
+    Handover& handover = handovers_[to_stage - 1];
+    const Seconds took = handover(batch);
+    if (batch >= filling_) sink_(BytesMoved{clock.now() + took, Cause::pipeline, -1, took, handover.link_bytes()});
+    clock.advance(took);
   }
 
-  void prepare_gather() {
-    const double token = plan_.dispatch_payload.value() + kRouteBytes * scenario_.model.moe->top_k;
-    std::int64_t most = 0;
-    for (const std::int64_t tokens : batch_.tokens_of_rank) most = std::max(most, tokens);
-    const bool padded = scenario_.communication.dp_padding == DpPadding::max;
-    const double tokens = static_cast<double>(padded ? most * plan_.layout.ranks : batch_.tokens);
-    const auto& group = plan_.layout.ep_group;
-    const CollectiveParameters& parameters = scenario_.cluster.gpu.all_gather;
-    const GroupCollective gather = all_gather(plan_.topology, group, Bytes{tokens * token}, parameters);
-    const GroupCollective scatter =
-        reduce_scatter(plan_.topology, group, Bytes{tokens * scenario_.model.hidden * kActivationBytes}, parameters);
-    gather_time_ = gather.time;
-    scatter_time_ = scatter.time;
-    gather_bytes_ = bytes_on_links(group, gather);
-    scatter_bytes_ = bytes_on_links(group, scatter);
+  void leave(std::int64_t tokens, Seconds now) {
+    step_tokens_ += tokens;
+    if (++left_ % microbatches_ != 0) return;
+    const int step = (left_ - filling_) / microbatches_ - 1;
+    if (step >= 0) sink_(StepFinished{now, now - step_began_, step, step_tokens_});
+    step_began_ = now;
+    step_tokens_ = 0;
   }
 
-  std::vector<double> bytes_on_links(const std::vector<int>& group, const GroupCollective& collective,
-                                     AllReduceAlgorithm algorithm = AllReduceAlgorithm::automatic) const {
-    std::vector<double> bytes(plan_.topology.links().size(), 0.0);
-    add_link_bytes(plan_.topology, group, collective.sent_per_gpu, bytes, algorithm);
-    return bytes;
-  }
-
-  /// Sums over the attention TP group: whole on every rank, or each rank keeping its share of the tokens.
-  void sum_over_tp(int layer) {
-    if (spread_)
-      exchange_in_groups(Cause::tp_collective, layer, *spread_);
-    else
-      reduce_over_tp(layer);
-  }
-
-  /// All tokens of the attention TP group to each of its ranks again.
-  void collect_tokens(int layer) {
-    if (collect_) exchange_in_groups(Cause::tp_collective, layer, *collect_);
-  }
-
-  /// Every group takes its own time, so it counts as work of its ranks.
-  void exchange_in_groups(Cause cause, int layer, const GroupExchange& exchange) {
-    group_.work(cause, exchange.seconds().first(static_cast<std::size_t>(plan_.layout.ranks)));
-    group_.tell(BytesMoved{group_.now(), cause, layer, exchange.longest(), exchange.link_bytes()});
-  }
-
-  void reduce_over_tp(int layer) {
-    if (plan_.layout.spec.attention_tp > 1)
-      group_.collective(Cause::tp_collective, layer, {tp_time_, {}, -1}, tp_bytes_);
-  }
-
-  void run_dense(int layer) {
-    collect_tokens(layer);
-    group_.work(Cause::dense, times_.dense);
-    sum_over_tp(layer);
-  }
-
-  void run_moe(int step, int layer, int moe_layer) {
-    group_.work(Cause::other, times_.routing);
-    traffic_->draw(step, moe_layer, batch_, loads_);
-    tell_loads(group_, loads_, layer, moe_layer, batch_.tokens);
-    (*experts_)(loads_.rows_per_slot, expert_seconds_);
-    switch (plan_.layout.kind) {
-      case LayoutKind::tensor:
-      case LayoutKind::tensor_expert:
-        group_.work(Cause::dense, times_.shared);
-        group_.work(Cause::experts, expert_seconds_);
-        reduce_over_tp(layer);
-        break;
-      case LayoutKind::data_expert_gather:
-        exchange(layer, {gather_time_, {}, -1}, gather_bytes_, {scatter_time_, {}, -1}, scatter_bytes_);
-        break;
-      case LayoutKind::data_expert_a2a:
-        exchange(layer, dispatch_time_(loads_.dispatch_bytes), loads_.dispatch_bytes,
-                 combine_time_(loads_.combine_bytes), loads_.combine_bytes);
-        break;
-    }
-  }
-
-  /// Tokens out, experts, results back; shared experts run beside the way out when the scenario overlaps them.
-  void exchange(int layer, const CollectiveTime& out, std::span<const double> out_bytes, const CollectiveTime& back,
-                std::span<const double> back_bytes) {
-    if (!scenario_.overlap_shared_experts) group_.work(Cause::dense, times_.shared);
-    group_.collective(Cause::dispatch, layer, out, out_bytes);
-    if (scenario_.overlap_shared_experts) {
-      exposed_.resize(times_.shared.size());
-      bool any = false;
-      for (std::size_t r = 0; r < exposed_.size(); ++r) {
-        exposed_[r] = std::max(0.0, times_.shared[r] - out.time.value());
-        any = any || exposed_[r] > 0;
-      }
-      if (any) group_.work(Cause::dense, exposed_);
-    }
-    if (gather_rows_) exchange_rows(Cause::dispatch, layer, *gather_rows_, plan_.dispatch_payload);
-    group_.work(Cause::experts, expert_seconds_);
-    if (reduce_rows_) exchange_rows(Cause::combine, layer, *reduce_rows_, plan_.combine_payload);
-    group_.collective(Cause::combine, layer, back, back_bytes);
-  }
-
-  /// Inside each expert TP group: what its GPUs received, or the partial sums of it.
-  void exchange_rows(Cause cause, int layer, GroupExchange& exchange, Bytes per_copy) {
-    row_bytes_.clear();
-    for (const double copies : loads_.copies_into) row_bytes_.push_back(copies * per_copy.value());
-    exchange.run(row_bytes_);
-    exchange_in_groups(cause, layer, exchange);
-  }
-
-  const Scenario& scenario_;
-  const Deployment& plan_;
-  Clock& clock_;
-  Lockstep group_;
-  FluidTimer dispatch_time_, combine_time_;
-  std::optional<GroupExchange> spread_, collect_;           ///< attention TP groups, when they spread their tokens
-  std::optional<GroupExchange> gather_rows_, reduce_rows_;  ///< expert TP groups, when they are dispatched to
-  std::optional<ExpertTraffic> traffic_;
-  std::optional<ExpertPhase> experts_;
-  std::optional<TwoBatchLayers> two_batch_;
-  StepBatch batch_;
-  RankTimes times_;
-  LayerTraffic loads_;
-  Seconds tp_time_, gather_time_, scatter_time_;
-  std::vector<double> tp_bytes_, gather_bytes_, scatter_bytes_;
-  std::vector<double> expert_seconds_, exposed_, row_bytes_;
+  const Sink& sink_;
+  int microbatches_, filling_, batches_;
+  std::vector<Sink> told_;  ///< [stages] leaves out what fills the pipeline
+  std::vector<Stage> stages_;
+  std::vector<Handover> handovers_;
+  int left_ = 0;
+  Seconds step_began_;
+  std::int64_t step_tokens_ = 0;
 };
 
 }  // namespace
 
 Seconds run_batches(const Scenario& scenario, const Deployment& plan, const Sink& sink) {
-  return run_actors({{"lockstep group", [&](Clock& clock) { BatchRun{scenario, plan, clock, sink}.run(); }}});
+  return Pipeline{scenario, plan, sink}.run();
 }
 
 }  // namespace moesim

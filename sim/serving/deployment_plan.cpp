@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <stdexcept>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "models/units/error.hpp"
 #include "sim/serving/batch.hpp"
@@ -31,7 +33,8 @@ CopyRule choose_copies(const Scenario& scenario, const Layout& layout, AllToAll 
   if (scenario.communication.copies) return *scenario.communication.copies;
   CopyRule rule = CopyRule::per_expert;
   if (all_to_all == AllToAll::deepep_normal)
-    rule = scenario.cluster.nodes > 1 && layout.spec.expert_tp == 1 ? CopyRule::per_node : CopyRule::per_rank;
+    rule = layout.ranks > scenario.cluster.gpus_per_node && layout.spec.expert_tp == 1 ? CopyRule::per_node
+                                                                                       : CopyRule::per_rank;
   chosen["communication.copies"] = name_of(rule);
   return rule;
 }
@@ -67,10 +70,11 @@ Sampler choose_sampler(const Scenario& scenario, const Layout& layout, std::map<
     return Sampler::aggregate;
   }
   if (scenario.routing.sampler == Sampler::token) return Sampler::token;
-  const double tokens = scenario.workload.tokens_per_gpu * layout.ranks;
+  const double tokens = tokens_of_dp_rank(scenario.workload, layout.spec) * layout.spec.attention_dp;
   const double mean_load = tokens * scenario.model.moe->top_k / scenario.model.moe->experts;
-  const bool token = !reason.empty() || nearest || mean_load < kSmallMeanLoad ||
-                     tokens * scenario.model.moe_layers() * scenario.workload.steps <= kTokenDrawsOfARun;
+  const bool token =
+      !reason.empty() || nearest || mean_load < kSmallMeanLoad ||
+      tokens * layout.spec.microbatches * scenario.model.moe_layers() * scenario.workload.steps <= kTokenDrawsOfARun;
   chosen["routing.sampler"] = token ? "token" : "aggregate";
   return token ? Sampler::token : Sampler::aggregate;
 }
@@ -91,9 +95,27 @@ void refuse_two_batch(const Scenario& scenario, const Layout& layout) {
   const auto refuse = [&](const char* instead) {
     throw NotModelledYet{"overlap.two_batch", fmt::format("true with {}", describe(layout)), instead};
   };
+  if (layout.spec.pp > 1) refuse("pp 1, or false");
   if (layout.kind != LayoutKind::data_expert_a2a)
     refuse("a layout that dispatches (attention dp with experts ep), or false");
   if (layout.spec.attention_tp > 1 || layout.spec.expert_tp > 1) refuse("attention tp 1 and experts tp 1, or false");
+}
+
+/// A stage is whole nodes or lies in one: what else would share its links differently is refused.
+std::vector<Topology> windows(const Topology& topology, const Layout& layout) {
+  if (layout.spec.pp == 1) return {topology};
+  std::vector<Topology> stages;
+  for (int stage = 0; stage < layout.spec.pp; ++stage) {
+    try {
+      stages.push_back(topology.window(stage * layout.ranks, layout.ranks));
+    } catch (const std::invalid_argument&) {
+      throw InputError{
+          "layout.pp",
+          fmt::format("{} stages of {} GPUs on nodes of {}", layout.spec.pp, layout.ranks, topology.gpus_per_node()),
+          "stages of whole nodes, or nodes of whole stages"};
+    }
+  }
+  return stages;
 }
 
 /// Expert-parallel ranks hold slots; tensor-parallel ones hold a slice of every expert, which is one slot per expert.
@@ -130,11 +152,12 @@ Deployment plan_deployment(const Scenario& scenario) {
   const int gpus = scenario.cluster.gpus();
   Deployment plan{.topology = Topology{scenario.cluster},
                   .layout = make_layout(scenario.layout, scenario.model, gpus, scenario.communication.all_to_all)};
+  plan.stages = windows(plan.topology, plan.layout);
   refuse_idle_copies(scenario, plan.layout);
   refuse_two_batch(scenario, plan.layout);
-  if (plan.layout.ranks < gpus)
+  if (plan.layout.gpus() < gpus)
     plan.notes.push_back(
-        fmt::format("{} of {} GPUs are idle: {}", gpus - plan.layout.ranks, gpus, describe(plan.layout)));
+        fmt::format("{} of {} GPUs are idle: {}", gpus - plan.layout.gpus(), gpus, describe(plan.layout)));
   plan.kernels = make_roofline(scenario.cluster.gpu);
   plan.dispatch_payload = payload(scenario.model.hidden, scenario.precision.dispatch);
   plan.combine_payload = payload(scenario.model.hidden, scenario.precision.combine);
@@ -155,6 +178,11 @@ Deployment plan_deployment(const Scenario& scenario) {
     plan.sampler = choose_sampler(scenario, plan.layout, plan.chosen);
   }
   plan.memory = fit_memory(memory_inputs(scenario, plan));
+  if (plan.layout.spec.pp > 1) {
+    plan.notes.push_back(fmt::format("memory is that of stage {}, the fullest of {} (layers {})", plan.memory.stage,
+                                     plan.layout.spec.pp, fmt::join(plan.layout.spec.stage_layers, " + ")));
+    plan.notes.push_back("pipeline: activations between stages do not contend with the collectives inside them");
+  }
   return plan;
 }
 

@@ -15,8 +15,9 @@ namespace moesim {
 struct Deployment {
   Topology topology;
   Layout layout;
-  ExpertPopularity popularity{};  ///< no layers for a dense model
-  Placement placement{};          ///< no layers for a dense model; one slot per expert where every rank holds all
+  std::vector<Topology> stages{};  ///< [pp] the cluster as the GPUs of each pipeline stage see it
+  ExpertPopularity popularity{};   ///< no layers for a dense model
+  Placement placement{};           ///< no layers for a dense model; one slot per expert where every rank holds all
   MemoryFit memory{};
   std::unique_ptr<KernelTimes> kernels{};
   Bytes dispatch_payload{}, combine_payload{};  ///< of one token copy

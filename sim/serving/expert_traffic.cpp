@@ -26,12 +26,14 @@ double scaled_chance(double mean_chance, double load, double mean_load) {
 
 }  // namespace
 
-ExpertTraffic::ExpertTraffic(const Scenario& scenario, const Deployment& plan)
-    : ExpertTraffic{scenario, plan, plan.sampler, scenario.seed} {}
+ExpertTraffic::ExpertTraffic(const Scenario& scenario, const Deployment& plan, int stage)
+    : ExpertTraffic{scenario, plan, stage, plan.sampler, scenario.seed} {}
 
-ExpertTraffic::ExpertTraffic(const Scenario& scenario, const Deployment& plan, Sampler sampler, std::uint64_t seed)
+ExpertTraffic::ExpertTraffic(const Scenario& scenario, const Deployment& plan, int stage, Sampler sampler,
+                             std::uint64_t seed)
     : scenario_{scenario},
       plan_{plan},
+      topology_{plan.stages[static_cast<std::size_t>(stage)]},
       sampler_{sampler},
       seed_{seed},
       dispatches_{plan.layout.kind == LayoutKind::data_expert_a2a} {
@@ -63,11 +65,11 @@ void ExpertTraffic::prepare_aggregate() {
 
   const auto ranks = static_cast<std::size_t>(placement.ranks);
   const std::vector<double> share(static_cast<std::size_t>(plan_.layout.ranks), 1.0 / plan_.layout.ranks);
-  expected_.emplace(plan_.topology, share, plan_.copies, plan_.layout.spec.expert_tp);
+  expected_.emplace(topology_, share, plan_.copies, plan_.layout.spec.expert_tp);
   into_rank_.resize(ranks);
   back_rank_.resize(ranks);
   if (plan_.copies == CopyRule::per_node) {
-    into_node_.resize(static_cast<std::size_t>(plan_.topology.node_of(plan_.layout.ranks - 1)) + 1);
+    into_node_.resize(static_cast<std::size_t>(topology_.node_of(plan_.layout.ranks - 1)) + 1);
     back_node_.resize(into_node_.size());
   }
   if (plan_.copies == CopyRule::per_expert) return;
@@ -75,7 +77,7 @@ void ExpertTraffic::prepare_aggregate() {
   std::vector<int> rank_of(static_cast<std::size_t>(placement.slots())), node_of(rank_of.size());
   for (int s = 0; s < placement.slots(); ++s) {
     rank_of[static_cast<std::size_t>(s)] = s / placement.slots_per_rank;
-    node_of[static_cast<std::size_t>(s)] = plan_.topology.node_of(s / placement.slots_per_rank);
+    node_of[static_cast<std::size_t>(s)] = topology_.node_of(s / placement.slots_per_rank);
   }
   for (int l = 0; l < placement.layers; ++l) {
     const auto inclusion = plan_.popularity.layer(l);
@@ -87,7 +89,7 @@ void ExpertTraffic::prepare_aggregate() {
     mean.rank_chance = chance(rank_of, ranks);
     if (!into_node_.empty()) mean.node_chance = chance(node_of, into_node_.size());
     mean.rank_load.assign(ranks, 0.0);
-    mean.node_load.assign(static_cast<std::size_t>(plan_.topology.nodes()), 0.0);
+    mean.node_load.assign(static_cast<std::size_t>(topology_.nodes()), 0.0);
     const std::vector<int> copies = placement.replicas(l);
     for (std::size_t s = 0; s < rank_of.size(); ++s) {
       const int expert = placement.layer(l)[s];
@@ -120,7 +122,7 @@ void ExpertTraffic::choose_experts(int step, int moe_layer, const StepBatch& bat
 DispatchTraffic ExpertTraffic::count_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
   choose_experts(step, moe_layer, batch, out);
   return count_dispatch(routes_->chosen(), routes_->source_of(), routes_->width(), plan_.placement, moe_layer,
-                        plan_.copies, scenario_.communication.replicas, plan_.dispatch_payload, plan_.topology,
+                        plan_.copies, scenario_.communication.replicas, plan_.dispatch_payload, topology_,
                         seed_ + static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15u, plan_.layout.spec.expert_tp);
 }
 
@@ -136,10 +138,10 @@ void ExpertTraffic::draw_tokens(int step, int moe_layer, const StepBatch& batch,
   out.rows_per_slot = dispatch.rows_per_slot;
   if (!dispatches_) return;
   if (plan_.layout.spec.expert_tp > 1) count_arrivals(dispatch, out);
-  const std::size_t links = plan_.topology.links().size();
-  out.dispatch_bytes = link_bytes(flows_of(dispatch, plan_.topology), links);
+  const std::size_t links = topology_.links().size();
+  out.dispatch_bytes = link_bytes(flows_of(dispatch, topology_), links);
   const DispatchTraffic combine = reversed(dispatch, plan_.combine_payload / plan_.dispatch_payload);
-  out.combine_bytes = link_bytes(flows_of(combine, plan_.topology), links);
+  out.combine_bytes = link_bytes(flows_of(combine, topology_), links);
 }
 
 /// What reached the GPUs of each placement rank; per_node, with its hop in between, has no expert TP.
@@ -195,8 +197,7 @@ void ExpertTraffic::expect_bytes(int moe_layer, std::int64_t tokens, LayerTraffi
   for (std::size_t r = 0; r < static_cast<std::size_t>(plan_.placement.ranks); ++r) {
     double copies = 0;
     for (std::size_t s = r * per_rank; s < (r + 1) * per_rank; ++s) copies += out.rows_per_slot[s];
-    if (!into_node_.empty())
-      into_node_[static_cast<std::size_t>(plan_.topology.node_of(static_cast<int>(r)))] += copies;
+    if (!into_node_.empty()) into_node_[static_cast<std::size_t>(topology_.node_of(static_cast<int>(r)))] += copies;
     into_rank_[r] = copies;
   }
   if (plan_.copies != CopyRule::per_expert) {
@@ -217,7 +218,7 @@ void ExpertTraffic::expect_bytes(int moe_layer, std::int64_t tokens, LayerTraffi
     back_node_[n] = into_node_[n] * combine;
     into_node_[n] *= dispatch;
   }
-  const std::size_t links = plan_.topology.links().size();
+  const std::size_t links = topology_.links().size();
   out.dispatch_bytes.resize(links);
   out.combine_bytes.resize(links);
   expected_->dispatch(into_rank_, into_node_, out.dispatch_bytes);

@@ -29,8 +29,8 @@ struct LayerTraffic {
 class ExpertTraffic {
 public:
   /// By the plan's sampler; or by the token sampler with another seed, which is how the audit looks again.
-  ExpertTraffic(const Scenario& scenario, const Deployment& plan);
-  ExpertTraffic(const Scenario& scenario, const Deployment& plan, Sampler sampler, std::uint64_t seed);
+  ExpertTraffic(const Scenario& scenario, const Deployment& plan, int stage = 0);
+  ExpertTraffic(const Scenario& scenario, const Deployment& plan, int stage, Sampler sampler, std::uint64_t seed);
 
   /// Fills `out`, whose vectors keep their size from call to call.
   void draw(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
@@ -63,6 +63,7 @@ private:
 
   const Scenario& scenario_;
   const Deployment& plan_;
+  const Topology& topology_;  ///< as the stage sees it
   Sampler sampler_;
   std::uint64_t seed_;
   bool dispatches_;

@@ -4,13 +4,13 @@
 
 namespace moesim {
 
-Lockstep::Lockstep(int ranks, Clock& clock, const Sink& sink) : clock_{clock}, sink_{sink} {
+Lockstep::Lockstep(int ranks, int group, const Sink& sink) : group_{group}, sink_{sink} {
   for (auto& seconds : worked_) seconds.assign(static_cast<std::size_t>(ranks), 0.0);
   total_.assign(static_cast<std::size_t>(ranks), 0.0);
 }
 
 Seconds Lockstep::now() const {
-  return clock_.now() + Seconds{pending_};
+  return clock_->now() + Seconds{pending_};
 }
 
 void Lockstep::work(Cause cause, std::span<const double> seconds) {
@@ -38,8 +38,8 @@ void Lockstep::meet(int layer) {
     auto& worked = worked_[static_cast<std::size_t>(cause)];
     if (!used_[static_cast<std::size_t>(cause)]) continue;
     pending_ += worked[last];
-    tell(PhaseFinished{now(), Seconds{worked[last]}, static_cast<Cause>(cause), layer, static_cast<int>(last), -1,
-                       worked});
+    tell(PhaseFinished{now(), Seconds{worked[last]}, static_cast<Cause>(cause), layer, static_cast<int>(last), worked,
+                       group_});
     std::fill(worked.begin(), worked.end(), 0.0);
     used_[static_cast<std::size_t>(cause)] = false;
   }
@@ -49,13 +49,18 @@ void Lockstep::meet(int layer) {
 void Lockstep::collective(Cause cause, int layer, const CollectiveTime& time, std::span<const double> link_bytes) {
   meet(layer);
   pending_ += time.time.value();
-  tell(PhaseFinished{now(), time.time, cause, layer, -1, time.busiest, {}});
-  if (!link_bytes.empty()) tell(BytesMoved{now(), cause, layer, time.time, link_bytes});
+  tell(PhaseFinished{now(), time.time, cause, layer, -1, {}, group_});
+  if (!link_bytes.empty())
+    tell(BytesMoved{now(), cause, layer, time.time, link_bytes, time.busiest, time.time - time.latency, group_});
+}
+
+void Lockstep::idle(Seconds waited) {
+  if (waited > Seconds{}) tell(PhaseFinished{now(), waited, Cause::pipeline, -1, -1, {}, group_});
 }
 
 void Lockstep::advance_clock() {
   if (pending_ == 0) return;
-  clock_.advance(Seconds{pending_});
+  clock_->advance(Seconds{pending_});
   pending_ = 0;
 }
 

@@ -17,7 +17,14 @@ using Sink = std::function<void(const Event&)>;
 /// The time since the last meeting is charged to the rank that arrives last, split by the causes of its own work.
 class Lockstep {
 public:
-  Lockstep(int ranks, Clock& clock, const Sink& sink);
+  /// group : which of the groups of a run this is
+  Lockstep(int ranks, int group, const Sink& sink);
+
+  /// The actor whose time the group is about to share. To be called before anything that charges time.
+  void share(Clock& clock) { clock_ = &clock; }
+
+  /// Nobody works: the group waits for what an earlier group has not sent yet.
+  void idle(Seconds waited);
 
   /// Work of each rank. seconds [ranks]
   void work(Cause cause, std::span<const double> seconds);
@@ -40,7 +47,8 @@ public:
 private:
   static constexpr std::size_t index(Cause cause) { return static_cast<std::size_t>(cause); }
 
-  Clock& clock_;
+  Clock* clock_ = nullptr;
+  int group_;
   const Sink& sink_;
   std::array<std::vector<double>, kCauses> worked_;  ///< [cause][rank] seconds since the last meeting
   std::array<bool, kCauses> used_{};

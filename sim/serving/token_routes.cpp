@@ -10,7 +10,7 @@ namespace {
 RoutingSpec with_requests(const Scenario& scenario) {
   RoutingSpec routing = scenario.routing;
   if (scenario.workload.phase == Phase::decode) return routing;
-  const double of_rank = scenario.workload.tokens_per_gpu * scenario.layout.attention_tp;
+  const double of_rank = tokens_of_dp_rank(scenario.workload, scenario.layout);
   routing.request_tokens = std::max(1, static_cast<int>(std::min(scenario.workload.context, of_rank)));
   return routing;
 }

@@ -30,7 +30,7 @@ TEST_CASE("check prints every line of the memory fit, their sum and the limit", 
   CHECK_THAT(result.out, Contains("expert weights                10.5 GiB   32 layers x 1 slots x 176,160,768"));
   CHECK_THAT(result.out, Contains("KV cache                     16.12 GiB   64 sequences x 2064 tokens"));
   CHECK_THAT(result.out, Contains("of 72 GiB usable: 80 GiB x memory_fraction 0.9"));
-  CHECK_THAT(result.out, Contains("of 72.0 GiB usable   ok     room for "));
+  CHECK_THAT(result.out, Contains("of 72.0 GiB usable   ok     KV cache of at most "));
 }
 
 TEST_CASE("check and run give the same memory fit", "[cli]") {

@@ -148,7 +148,7 @@ TEST_CASE("Wrong scenarios are refused with the place, exit 2, and one line", "[
       {"modle: mixtral-8x7b\n", "did you mean model"},
       {std::string{kSmall} + "model: mixtral-8x7b\n", "4:1"},
       {std::string{kSmall} + "slo: {tpot: 50}\n", "a unit: write 50 ms"},
-      {std::string{kSmall} + "layout: {pp: 4}\n", "not modelled yet"},
+      {std::string{kSmall} + "layout: {pp: 4}\noverlap: {two_batch: true}\n", "not modelled yet"},
       {std::string{kSmall} + "layout: {attention: {tp: 8}}\noverlap: {two_batch: true}\n", "not modelled yet"},
       {std::string{kSmall} + "layout: {attention: {tp: 1, dp: 64}, experts: {ep: 64, tp: 1}}\n",
        "the cluster has 8 GPUs"},

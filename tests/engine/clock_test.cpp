@@ -75,47 +75,47 @@ TEST_CASE("An exception of one actor ends the run, unwinds the others and reache
   REQUIRE_FALSE(overslept);
 }
 
-TEST_CASE("A gate lets its waiters on at the date it opens", "[engine]") {
-  Gate gate{"prefill done"};
-  double resumed = -1, later = -1;
-  const Seconds end = run_actors({{"decode",
-                                   [&](Clock& clock) {
-                                     gate.wait();
-                                     resumed = clock.now().value();
-                                     clock.advance(1.0_s);
-                                   }},
-                                  {"prefill",
-                                   [&](Clock& clock) {
-                                     clock.advance(2.0_s);
-                                     gate.open();
-                                   }},
-                                  {"late", [&](Clock& clock) {
-                                     clock.advance(5.0_s);
-                                     gate.wait();  // open already
-                                     later = clock.now().value();
-                                   }}});
-  REQUIRE(resumed == 2);
-  REQUIRE(later == 5);
-  REQUIRE(end == 5.0_s);
+TEST_CASE("A station takes one actor at a time in the order of arrival", "[engine]") {
+  Station station{"GPUs"};
+  std::vector<std::pair<char, double>> entered;
+  const auto visitor = [&](char name, Seconds arrives, Seconds stays) {
+    return Actor{std::string{name}, [&, name, arrives, stays](Clock& clock) {
+                   clock.advance(arrives);
+                   station.enter();
+                   entered.emplace_back(name, clock.now().value());
+                   clock.advance(stays);
+                   station.leave();
+                 }};
+  };
+  // a: 0 to 4; b (at 2) waits until 4 and stays until 5; c (at 1) came before b: 4 to 10, so b is in from 10 to 11.
+  const Seconds end = run_actors({visitor('a', 0.0_s, 4.0_s), visitor('b', 2.0_s, 1.0_s), visitor('c', 1.0_s, 6.0_s),
+                                  visitor('d', 20.0_s, 2.0_s)});
+  REQUIRE(entered == std::vector<std::pair<char, double>>{{'a', 0}, {'c', 4}, {'b', 10}, {'d', 20}});
+  REQUIRE(end == 22.0_s);
 }
 
 TEST_CASE("A deadlock names who waits for what", "[engine]") {
-  Gate never{"the KV cache"}, neither{"the first token"};
-  REQUIRE_THROWS_WITH(run_actors({{"decode", [&](Clock&) { never.wait(); }},
+  Station left{"the left fork"}, right{"the right fork"};
+  const auto philosopher = [](Station& first, Station& second) {
+    return [&](Clock& clock) {
+      first.enter();
+      clock.advance(1.5_s);
+      second.enter();
+    };
+  };
+  REQUIRE_THROWS_WITH(run_actors({{"one", philosopher(left, right)},
                                   {"done", [](Clock& clock) { clock.advance(0.5_s); }},
-                                  {"client",
-                                   [&](Clock& clock) {
-                                     clock.advance(1.5_s);
-                                     neither.wait();
-                                   }}}),
-                      "deadlock at 1.5 s: decode waits for the KV cache, client waits for the first token");
+                                  {"other", philosopher(right, left)}}),
+                      "deadlock at 1.5 s: one waits for the right fork, other waits for the left fork");
 }
 
-TEST_CASE("An actor that ends while another waits is a deadlock too", "[engine]") {
-  Gate never{"nobody"};
-  REQUIRE_THROWS_WITH(
-      run_actors({{"waits", [&](Clock&) { never.wait(); }}, {"ends", [](Clock& clock) { clock.advance(2.0_s); }}}),
-      "deadlock at 2 s: waits waits for nobody");
+TEST_CASE("An actor that ends inside a station leaves the others in a deadlock", "[engine]") {
+  Station station{"the GPUs"};
+  const auto stays = [&](Clock& clock) {
+    station.enter();
+    clock.advance(2.0_s);
+  };
+  REQUIRE_THROWS_WITH(run_actors({{"first", stays}, {"second", stays}}), "deadlock at 2 s: second waits for the GPUs");
 }
 
 TEST_CASE("A second simulation in one process is refused", "[engine]") {
@@ -124,9 +124,10 @@ TEST_CASE("A second simulation in one process is refused", "[engine]") {
                       "a second simulation in one process: SimGrid's clock outlives its engine, so fork first");
 }
 
-TEST_CASE("A gate outside a simulation is refused", "[engine]") {
-  Gate gate{"door"};
-  REQUIRE_THROWS_WITH(gate.wait(), "gate door was used outside run_actors");
+TEST_CASE("A station outside a simulation or without anyone inside is refused", "[engine]") {
+  Station station{"door"};
+  REQUIRE_THROWS_WITH(station.enter(), "station door was used outside run_actors");
+  REQUIRE_THROWS_WITH(station.leave(), "nobody is in station door");
 }
 
 TEST_CASE("The clock is bit-identical across forked runs (L38)", "[engine]") {

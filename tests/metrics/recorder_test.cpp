@@ -23,7 +23,7 @@ Topology four_gpus() {
 struct FourGpus {
   const Topology topology = four_gpus();
   const Placement placement{1, 4, 4, 1, {0, 1, 2, 3}};
-  Recorder recorder{{topology, placement, 4, 1, 1, {0}}};
+  Recorder recorder{{topology, placement, 4, 1, 1, 1, {0}}};
 
   Summary summary() const {
     Summary summary;
@@ -39,7 +39,7 @@ TEST_CASE("The GPU that makes others wait for its experts is the top hotspot", "
   const std::vector<std::int32_t> rows{10, 10, 70, 10};
   const std::vector<double> busy{1, 1, 7, 1};
   four.recorder(ExpertsLoaded{Seconds{0}, 0, 0, rows, rows, 100});
-  four.recorder(PhaseFinished{Seconds{7}, Seconds{7}, Cause::experts, 0, 2, -1, busy});
+  four.recorder(PhaseFinished{Seconds{7}, Seconds{7}, Cause::experts, 0, 2, busy});
   four.recorder(StepFinished{Seconds{7}, Seconds{7}, 0, 100});
   const Summary summary = four.summary();
   REQUIRE(!summary.hotspots.empty());
@@ -69,7 +69,7 @@ TEST_CASE("An even system has no hotspot", "[metrics]") {
   const std::vector<std::int32_t> rows{25, 25, 25, 25};
   const std::vector<double> busy{2, 2, 2, 2};
   four.recorder(ExpertsLoaded{Seconds{0}, 0, 0, rows, rows, 100});
-  four.recorder(PhaseFinished{Seconds{2}, Seconds{2}, Cause::experts, 0, 0, -1, busy});
+  four.recorder(PhaseFinished{Seconds{2}, Seconds{2}, Cause::experts, 0, 0, busy});
   four.recorder(StepFinished{Seconds{2}, Seconds{2}, 0, 100});
   const Summary summary = four.summary();
   CHECK(summary.hotspots.empty());
@@ -84,14 +84,63 @@ TEST_CASE("The link that decides collectives beyond its tier's mean is a hotspot
   for (const LinkId link : {four.topology.route(1, 0)[0], four.topology.route(2, 0)[0], four.topology.route(3, 0)[0]})
     bytes[link] = 10e9;
   bytes[hot] = 90e9;  // mean of the four used links: 30e9
-  four.recorder(PhaseFinished{Seconds{0.9}, Seconds{0.9}, Cause::dispatch, 0, -1, hot, {}});
-  four.recorder(BytesMoved{Seconds{0.9}, Cause::dispatch, 0, Seconds{0.9}, bytes});
+  four.recorder(PhaseFinished{Seconds{0.9}, Seconds{0.9}, Cause::dispatch, 0, -1, {}});
+  four.recorder(BytesMoved{Seconds{0.9}, Cause::dispatch, 0, Seconds{0.9}, bytes, hot, Seconds{0.9}});
   four.recorder(StepFinished{Seconds{1.8}, Seconds{1.8}, 0, 100});
   const Summary summary = four.summary();
   REQUIRE(summary.hotspots.size() == 1);
   CHECK(summary.hotspots[0].kind == Hotspot::Kind::link);
   CHECK(summary.hotspots[0].share_of_time == Approx(0.5 * (1 - 1.0 / 3)));
   CHECK(summary.links[hot].peak_share == Approx(1));  // 90 GB at 100 GB/s in 0.9 s
+}
+
+TEST_CASE("Links that are hot in turn cost as much as one that always is", "[metrics]") {
+  FourGpus four;
+  for (const int from : {0, 1, 2, 3}) {
+    std::vector<double> bytes(four.topology.links().size(), 0.0);
+    for (int gpu = 0; gpu < 4; ++gpu) bytes[four.topology.route(gpu, (gpu + 1) % 4)[0]] = gpu == from ? 60e9 : 20e9;
+    const LinkId hot = four.topology.route(from, (from + 1) % 4)[0];
+    four.recorder(PhaseFinished{Seconds{0.7}, Seconds{0.7}, Cause::combine, 0, -1, {}});
+    four.recorder(BytesMoved{Seconds{0.7}, Cause::combine, 0, Seconds{0.7}, bytes, hot, Seconds{0.6}});
+  }
+  four.recorder(StepFinished{Seconds{2.8}, Seconds{2.8}, 0, 100});
+  const Summary summary = four.summary();
+  CHECK(summary.links[0].bytes.value() == summary.links[2].bytes.value());
+  // Each time 0.6 s instead of the mean link's 0.3, of 0.7 s with latency.
+  CHECK(summary.imbalance_cost.links == Approx(0.3 / 0.7));
+  REQUIRE(summary.hotspots.size() == 4);
+  CHECK(summary.hotspots[0].share_of_time == Approx(0.3 / 0.7 / 4));
+}
+
+TEST_CASE("A pipeline's critical path and hotspots are those of the stage that waits least", "[metrics]") {
+  const Topology topology = four_gpus();
+  const Placement placement{2, 2, 2, 1, {0, 1, 0, 1}};
+  Recorder recorder{{.topology = topology,
+                     .placement = placement,
+                     .ranks = 2,
+                     .layers = 2,
+                     .top_k = 1,
+                     .stages = 2,
+                     .layer_of_moe = {0, 1},
+                     .stage_of_moe = {0, 1}}};
+  const std::vector<std::int32_t> even{50, 50}, uneven{80, 20};
+  const std::vector<double> first{2, 2}, second{8, 2};
+  recorder(ExpertsLoaded{Seconds{2}, 0, 0, even, even, 100});
+  recorder(PhaseFinished{Seconds{2}, Seconds{2}, Cause::experts, 0, 0, first, 0});
+  recorder(PhaseFinished{Seconds{8}, Seconds{6}, Cause::pipeline, -1, -1, {}, 0});
+  recorder(ExpertsLoaded{Seconds{8}, 1, 1, uneven, uneven, 100});
+  recorder(PhaseFinished{Seconds{8}, Seconds{8}, Cause::experts, 1, 0, second, 1});
+  recorder(StepFinished{Seconds{8}, Seconds{8}, 0, 100});
+  Summary summary;
+  recorder.summarise(summary);
+  CHECK(summary.critical_path[static_cast<std::size_t>(Cause::experts)] == Approx(1));
+  CHECK(summary.imbalance_cost.experts == Approx(3.0 / 8));  // 8 against a mean of 5
+  REQUIRE(summary.hotspots.size() >= 2);
+  CHECK(summary.hotspots[0].id == "stage 1");  // it and rank 0 of it cost 3/8 each
+  CHECK(summary.hotspots[1].id == "n0g2");
+  CHECK(summary.gpu_table[1].wait.value() == 6);
+  CHECK(summary.gpu_table[3].tokens == 20);
+  CHECK(summary.experts[3].gpu == 3);
 }
 
 TEST_CASE("Step percentiles are nearest-rank", "[metrics]") {

@@ -16,7 +16,6 @@ TEST_CASE("What is not modelled yet is refused by name, with what to use", "[sce
         "--set workload.kind=poisson: poisson is not modelled yet; use batch");
   CHECK(refusal(kSmall + "kernels: {profile: h100-sxm}\n") ==
         "s.yaml:4:20: kernels.profile: 'h100-sxm' is not modelled yet; use roofline");
-  CHECK(refusal(kSmall + "layout: {pp: 2}\n").find("s.yaml:4:14: layout.pp: ") == 0);
 }
 
 /// The table's own list: a name that slips through as neither fails here.

@@ -21,10 +21,10 @@ TEST_CASE("An unknown key is refused with its place and the nearest key", "[scen
         "placement, routing, workload, communication, overlap, kernels, memory_fraction, slo, seed; did you mean "
         "precision?");
   CHECK(refusal(kSmall + "layout:\n  atention: {tp: 8}\n") ==
-        "s.yaml:5:3: layout: got the unknown key 'atention', expected one of attention, experts, pp; did you mean "
+        "s.yaml:5:3: layout: got the unknown key 'atention', expected one of attention, experts, pp, microbatches, stage_layers; did you mean "
         "attention?");
   CHECK(refusal(kSmall + "layout: {ep: 8}\n") ==
-        "s.yaml:4:10: layout: got the unknown key 'ep', expected one of attention, experts, pp; did you mean "
+        "s.yaml:4:10: layout: got the unknown key 'ep', expected one of attention, experts, pp, microbatches, stage_layers; did you mean "
         "layout.experts.ep?");
   CHECK(refusal(kSmall + "layout.pp: 1\n").find("s.yaml:4:1: got the unknown key 'layout.pp'") == 0);
 }
@@ -72,7 +72,7 @@ TEST_CASE("A value of the wrong type is refused", "[scenario]") {
   CHECK(steps("{}") == "s.yaml:4:14: layout.pp: got a map" + expected);
   CHECK(steps("~") == "s.yaml:4:14: layout.pp: got nothing" + expected);
   CHECK(refusal(kSmall + "layout: 8\n") ==
-        "s.yaml:4:9: layout: got 8, expected a map with keys of attention, experts, pp");
+        "s.yaml:4:9: layout: got 8, expected a map with keys of attention, experts, pp, microbatches, stage_layers");
   CHECK(refusal(kSmall + "slo: [1]\n") == "s.yaml:4:6: slo: got a list, expected a map with keys of ttft, tpot");
   CHECK(refusal(kSmall + "question: 5\n") == "s.yaml:4:11: question: got 5, expected text");
 }

@@ -47,16 +47,33 @@ TEST_CASE("A prefill chunk that holds whole prompts works on them from position 
   CHECK(batch.finished_prompts[0] == 4);
 }
 
-TEST_CASE("A prompt longer than the chunk is attended piece by piece and finishes with its last", "[serving]") {
-  // 2,500 tokens in chunks of 1,000: 1,000 + 1,000 + 500, then the next prompt.
-  const Scenario scenario = with(Phase::prefill, 1000, 2500);
+TEST_CASE("A prompt longer than a step is attended piece by piece and finishes with its last", "[serving]") {
+  const Scenario scenario = with(Phase::prefill, 1000, 3000);
   CHECK(batch_period(scenario) == 3);
-  const StepBatch last = batch_of_step(scenario, layout_of(1, 1), 2);
-  CHECK(last.of_dp_rank[0].context == 2000);
-  CHECK(last.of_dp_rank[0].new_tokens == 500);
-  CHECK(last.finished_prompts[0] == 1);
-  CHECK(batch_of_step(scenario, layout_of(1, 1), 1).finished_prompts[0] == 0);
-  CHECK(batch_of_step(scenario, layout_of(1, 1), 3).of_dp_rank[0].context == 0);
+  for (int step = 0; step < 4; ++step) {
+    const StepBatch batch = batch_of_step(scenario, layout_of(1, 1), step);
+    CHECK(batch.of_dp_rank[0].context == step % 3 * 1000);
+    CHECK(batch.finished_prompts[0] == (step == 2 ? 1 : 0));
+  }
+}
+
+TEST_CASE("A step that ends a prompt goes on with the next, as much work in all", "[serving]") {
+  // 2,500 tokens in steps of 1,000. The third has the last 500, which look back on 2,000 to 2,500, and 500 of the next:
+  // 500 x 2,250 + 500 x 250 = 1,250,000 pairs, as 1,000 tokens behind 750 have: 1,000 x (750 + 500).
+  const Scenario scenario = with(Phase::prefill, 1000, 2500);
+  CHECK(batch_period(scenario) == 5);
+  const StepBatch third = batch_of_step(scenario, layout_of(1, 1), 2);
+  CHECK(third.of_dp_rank[0].context == 750);
+  CHECK(third.finished_prompts[0] == 1);
+  double pairs = 0, finished = 0;
+  for (int step = 0; step < 5; ++step) {
+    const StepBatch batch = batch_of_step(scenario, layout_of(1, 1), step);
+    CHECK(batch.tokens == 1000);
+    pairs += 1000 * (batch.of_dp_rank[0].context + 500);
+    finished += batch.finished_prompts[0];
+  }
+  CHECK(finished == 2);
+  CHECK(pairs == 2 * 2500 * 1250.0);
 }
 
 TEST_CASE("Data-parallel imbalance reaches its maximum and keeps the mean", "[serving]") {

@@ -37,7 +37,8 @@ TEST_CASE("The rank that arrives last decides, and its own work is what is charg
     if (const auto* phase = std::get_if<PhaseFinished>(&event))
       heard.push_back({phase->cause, phase->took.value(), phase->gating_rank});
   };
-  Lockstep group{3, clock, sink};
+  Lockstep group{3, 0, sink};
+  group.share(clock);
   // rank 0: 1 + 5 = 6, rank 1: 4 + 1 = 5, rank 2: 2 + 2 = 4. Rank 0 is last, although rank 1 attended longest.
   group.work(Cause::attention, std::vector<double>{1, 4, 2});
   group.work(Cause::experts, std::vector<double>{5, 1, 2});
@@ -57,7 +58,8 @@ TEST_CASE("A collective starts when the last rank is there and ends for all", "[
     if (const auto* phase = std::get_if<PhaseFinished>(&event))
       if (phase->busy.empty()) collective += phase->took.value();
   };
-  Lockstep group{2, clock, sink};
+  Lockstep group{2, 0, sink};
+  group.share(clock);
   group.work(Cause::attention, std::vector<double>{1, 3});
   group.collective(Cause::dispatch, 0, {Seconds{2}, Seconds{0}, -1}, {});
   group.work(Cause::experts, Seconds{4});
@@ -73,7 +75,8 @@ TEST_CASE("A collective starts when the last rank is there and ends for all", "[
 TEST_CASE("Ranks that never meet in between add up their own times", "[serving]") {
   HandClock clock;
   const Sink sink = [](const Event&) {};
-  Lockstep group{2, clock, sink};
+  Lockstep group{2, 0, sink};
+  group.share(clock);
   // Two dense layers without a barrier: max of the sums (3 + 1, 1 + 4) = 5, not the sum of the maxima 7.
   group.work(Cause::dense, std::vector<double>{3, 1});
   group.work(Cause::dense, std::vector<double>{1, 4});

@@ -1,0 +1,248 @@
+#include "sim/serving/stage_run.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "sim/serving/expert_traffic.hpp"
+#include "sim/serving/group_exchange.hpp"
+#include "sim/serving/lockstep.hpp"
+#include "sim/serving/rank_times.hpp"
+#include "sim/serving/two_batch_layers.hpp"
+
+namespace moesim {
+namespace {
+
+/// bf16 activations: what all-reduce and reduce-scatter carry.
+constexpr double kActivationBytes = 2;
+/// An all-gathered token brings its k expert ids (int32) and k weights (fp32).
+constexpr double kRouteBytes = 8;
+
+}  // namespace
+
+class StageRun::Run {
+public:
+  Run(const Scenario& scenario, const Deployment& plan, int stage, const Sink& sink)
+      : scenario_{scenario},
+        plan_{plan},
+        topology_{plan.stages[static_cast<std::size_t>(stage)]},
+        first_layer_{plan.layout.first_layer(stage)},
+        end_layer_{plan.layout.first_layer(stage + 1)},
+        first_moe_layer_{static_cast<int>(
+            std::count(scenario.model.moe_layer.begin(), scenario.model.moe_layer.begin() + first_layer_, true))},
+        has_head_{stage == plan.layout.spec.pp - 1},
+        group_{plan.layout.ranks, stage, sink},
+        dispatch_time_{topology_, plan.dispatch},
+        combine_time_{topology_, plan.combine} {
+    if (!scenario.model.moe) return;
+    traffic_.emplace(scenario, plan, stage);
+    experts_.emplace(scenario, plan);
+    if (scenario.overlap_two_batch) two_batch_.emplace(scenario, plan, *traffic_, *experts_, group_);
+    expert_seconds_.resize(static_cast<std::size_t>(plan.layout.ranks));
+    const auto in_groups = [&](const auto& groups, GroupExchange::Collective collective) {
+      return GroupExchange{topology_, groups, collective, scenario.cluster.gpu.all_gather};
+    };
+    if (plan.layout.spreads_tokens()) {
+      spread_.emplace(in_groups(plan.layout.attention_tp_groups, reduce_scatter));
+      collect_.emplace(in_groups(plan.layout.attention_tp_groups, all_gather));
+    }
+    if (plan.layout.kind == LayoutKind::data_expert_a2a && plan.layout.spec.expert_tp > 1) {
+      gather_rows_.emplace(in_groups(plan.layout.expert_tp_groups, all_gather));
+      reduce_rows_.emplace(in_groups(plan.layout.expert_tp_groups, reduce_scatter));
+    }
+  }
+
+  std::int64_t operator()(int batch, Clock& clock) {
+    group_.share(clock);
+    prepare(batch);
+    int moe_layer = first_moe_layer_;
+    for (int layer = first_layer_; layer < end_layer_; ++layer) {
+      const bool is_moe = scenario_.model.moe_layer[static_cast<std::size_t>(layer)];
+      if (two_batch_ && is_moe) {
+        two_batch_->layer(batch, layer, moe_layer++);
+        group_.advance_clock();
+        continue;
+      }
+      if (two_batch_) two_batch_->drain(layer);
+      group_.work(Cause::attention, times_.attention);
+      sum_over_tp(layer);
+      if (is_moe)
+        run_moe(batch, layer, moe_layer++);
+      else
+        run_dense(layer);
+      collect_tokens(layer);
+      group_.advance_clock();
+    }
+    if (two_batch_) two_batch_->drain(end_layer_ - 1);
+    if (has_head_) group_.work(Cause::other, times_.head);
+    group_.meet(-1);
+    group_.advance_clock();
+    return batch_.tokens;
+  }
+
+  void idle(Clock& clock, Seconds waited) {
+    group_.share(clock);
+    group_.idle(waited);
+  }
+
+private:
+  /// Batches repeat with a short period unless an imbalance is drawn: then times are taken anew each step.
+  void prepare(int batch) {
+    const bool same = batch_period(scenario_) == 1 && scenario_.workload.dp_imbalance == 1;
+    if (same && !times_.attention.empty()) return;
+    batch_ = batch_of_step(scenario_, plan_.layout, batch);
+    times_ = time_ranks(scenario_, plan_, batch_);
+    const double activations = static_cast<double>(batch_.tokens) * scenario_.model.hidden * kActivationBytes;
+    if (spread_) {
+      std::vector<double> message;
+      for (const RankBatch& rank : batch_.of_dp_rank)
+        message.push_back(rank.tokens() * scenario_.model.hidden * kActivationBytes);
+      spread_->run(message);
+      collect_->run(message);
+    } else if (plan_.layout.spec.attention_tp > 1) {
+      const GroupCollective reduce = all_reduce(topology_, plan_.layout.attention_tp_groups.front(), Bytes{activations},
+                                                scenario_.communication.all_reduce, scenario_.cluster.gpu.all_reduce);
+      tp_time_ = reduce.time;
+      tp_bytes_ = bytes_on_links(plan_.layout.attention_tp_groups.front(), reduce, reduce.algorithm);
+    }
+    if (two_batch_) two_batch_->prepare(batch_);
+    if (plan_.layout.kind == LayoutKind::data_expert_gather) prepare_gather();
+  }
+
+  void prepare_gather() {
+    const double token = plan_.dispatch_payload.value() + kRouteBytes * scenario_.model.moe->top_k;
+    std::int64_t most = 0;
+    for (const std::int64_t tokens : batch_.tokens_of_rank) most = std::max(most, tokens);
+    const bool padded = scenario_.communication.dp_padding == DpPadding::max;
+    const double tokens = static_cast<double>(padded ? most * plan_.layout.ranks : batch_.tokens);
+    const auto& group = plan_.layout.ep_group;
+    const CollectiveParameters& parameters = scenario_.cluster.gpu.all_gather;
+    const GroupCollective gather = all_gather(topology_, group, Bytes{tokens * token}, parameters);
+    const GroupCollective scatter =
+        reduce_scatter(topology_, group, Bytes{tokens * scenario_.model.hidden * kActivationBytes}, parameters);
+    gather_time_ = gather.time;
+    scatter_time_ = scatter.time;
+    gather_bytes_ = bytes_on_links(group, gather);
+    scatter_bytes_ = bytes_on_links(group, scatter);
+  }
+
+  std::vector<double> bytes_on_links(const std::vector<int>& group, const GroupCollective& collective,
+                                     AllReduceAlgorithm algorithm = AllReduceAlgorithm::automatic) const {
+    std::vector<double> bytes(topology_.links().size(), 0.0);
+    add_link_bytes(topology_, group, collective.sent_per_gpu, bytes, algorithm);
+    return bytes;
+  }
+
+  /// Sums over the attention TP group: whole on every rank, or each rank keeping its share of the tokens.
+  void sum_over_tp(int layer) {
+    if (spread_)
+      exchange_in_groups(Cause::tp_collective, layer, *spread_);
+    else
+      reduce_over_tp(layer);
+  }
+
+  /// All tokens of the attention TP group to each of its ranks again.
+  void collect_tokens(int layer) {
+    if (collect_) exchange_in_groups(Cause::tp_collective, layer, *collect_);
+  }
+
+  /// Every group takes its own time, so it counts as work of its ranks.
+  void exchange_in_groups(Cause cause, int layer, const GroupExchange& exchange) {
+    group_.work(cause, exchange.seconds().first(static_cast<std::size_t>(plan_.layout.ranks)));
+    group_.tell(BytesMoved{group_.now(), cause, layer, exchange.longest(), exchange.link_bytes()});
+  }
+
+  void reduce_over_tp(int layer) {
+    if (plan_.layout.spec.attention_tp > 1)
+      group_.collective(Cause::tp_collective, layer, {tp_time_, {}, -1}, tp_bytes_);
+  }
+
+  void run_dense(int layer) {
+    collect_tokens(layer);
+    group_.work(Cause::dense, times_.dense);
+    sum_over_tp(layer);
+  }
+
+  void run_moe(int batch, int layer, int moe_layer) {
+    group_.work(Cause::other, times_.routing);
+    traffic_->draw(batch, moe_layer, batch_, loads_);
+    tell_loads(group_, loads_, layer, moe_layer, batch_.tokens);
+    (*experts_)(loads_.rows_per_slot, expert_seconds_);
+    switch (plan_.layout.kind) {
+      case LayoutKind::tensor:
+      case LayoutKind::tensor_expert:
+        group_.work(Cause::dense, times_.shared);
+        group_.work(Cause::experts, expert_seconds_);
+        reduce_over_tp(layer);
+        break;
+      case LayoutKind::data_expert_gather:
+        exchange(layer, {gather_time_, {}, -1}, gather_bytes_, {scatter_time_, {}, -1}, scatter_bytes_);
+        break;
+      case LayoutKind::data_expert_a2a:
+        exchange(layer, dispatch_time_(loads_.dispatch_bytes), loads_.dispatch_bytes,
+                 combine_time_(loads_.combine_bytes), loads_.combine_bytes);
+        break;
+    }
+  }
+
+  /// Tokens out, experts, results back; shared experts run beside the way out when the scenario overlaps them.
+  void exchange(int layer, const CollectiveTime& out, std::span<const double> out_bytes, const CollectiveTime& back,
+                std::span<const double> back_bytes) {
+    if (!scenario_.overlap_shared_experts) group_.work(Cause::dense, times_.shared);
+    group_.collective(Cause::dispatch, layer, out, out_bytes);
+    if (scenario_.overlap_shared_experts) {
+      exposed_.resize(times_.shared.size());
+      bool any = false;
+      for (std::size_t r = 0; r < exposed_.size(); ++r) {
+        exposed_[r] = std::max(0.0, times_.shared[r] - out.time.value());
+        any = any || exposed_[r] > 0;
+      }
+      if (any) group_.work(Cause::dense, exposed_);
+    }
+    if (gather_rows_) exchange_rows(Cause::dispatch, layer, *gather_rows_, plan_.dispatch_payload);
+    group_.work(Cause::experts, expert_seconds_);
+    if (reduce_rows_) exchange_rows(Cause::combine, layer, *reduce_rows_, plan_.combine_payload);
+    group_.collective(Cause::combine, layer, back, back_bytes);
+  }
+
+  /// Inside each expert TP group: what its GPUs received, or the partial sums of it.
+  void exchange_rows(Cause cause, int layer, GroupExchange& exchange, Bytes per_copy) {
+    row_bytes_.clear();
+    for (const double copies : loads_.copies_into) row_bytes_.push_back(copies * per_copy.value());
+    exchange.run(row_bytes_);
+    exchange_in_groups(cause, layer, exchange);
+  }
+
+  const Scenario& scenario_;
+  const Deployment& plan_;
+  const Topology& topology_;
+  int first_layer_, end_layer_, first_moe_layer_;
+  bool has_head_;
+  Lockstep group_;
+  FluidTimer dispatch_time_, combine_time_;
+  std::optional<GroupExchange> spread_, collect_;           ///< attention TP groups, when they spread their tokens
+  std::optional<GroupExchange> gather_rows_, reduce_rows_;  ///< expert TP groups, when they are dispatched to
+  std::optional<ExpertTraffic> traffic_;
+  std::optional<ExpertPhase> experts_;
+  std::optional<TwoBatchLayers> two_batch_;
+  StepBatch batch_;
+  RankTimes times_;
+  LayerTraffic loads_;
+  Seconds tp_time_, gather_time_, scatter_time_;
+  std::vector<double> tp_bytes_, gather_bytes_, scatter_bytes_;
+  std::vector<double> expert_seconds_, exposed_, row_bytes_;
+};
+
+StageRun::StageRun(const Scenario& scenario, const Deployment& plan, int stage, const Sink& sink)
+    : run_{std::make_unique<Run>(scenario, plan, stage, sink)} {}
+StageRun::~StageRun() = default;
+StageRun::StageRun(StageRun&&) noexcept = default;
+
+std::int64_t StageRun::operator()(int batch, Clock& clock) {
+  return (*run_)(batch, clock);
+}
+
+void StageRun::idle(Clock& clock, Seconds waited) {
+  run_->idle(clock, waited);
+}
+
+}  // namespace moesim
