@@ -23,6 +23,8 @@ std::vector<BytesPerSecond> achieved_bandwidths(const Topology& topology, const 
 /// F0: max over links of bytes / achieved bandwidth, plus latency (inter if any NIC link carries bytes).
 /// A lower bound of max-min fair sharing, reached for a synchronous start by equal sizes and by token dispatches on
 /// nodes of 8 GPUs; on odd fabrics or sizes sharing takes a few percent more (tests/engine/referee_test.cpp counts).
+/// Staged parameters: the busiest link inside nodes, then the busiest between them, one after the other. (NICs below a
+/// PCIe switch share its links, whose bytes of both stages then count in the first: an upper bound.)
 /// No bytes on any link (one rank, or nobody has tokens): zero time, zero latency.
 ///
 /// link_bytes [links] : bytes
@@ -30,13 +32,14 @@ CollectiveTime fluid_time(std::span<const double> link_bytes, const Topology& to
                           const CollectiveParameters& parameters);
 
 /// The same for repeated use: per-link inverse bandwidths folded once.
+/// Throws std::invalid_argument for a number of bytes that is not that of the links.
 class FluidTimer {
 public:
   FluidTimer(const Topology& topology, const CollectiveParameters& parameters);
   CollectiveTime operator()(std::span<const double> link_bytes) const;
 
 private:
-  std::vector<double> seconds_per_byte_;
+  std::vector<std::vector<double>> stages_;  ///< seconds per byte of each link, 0 where it has no part in the stage
   std::vector<LinkId> nic_links_;
   Seconds intra_, inter_;
 };
@@ -62,11 +65,13 @@ std::vector<BytesPerSecond> max_min_rates(const std::vector<std::vector<LinkId>>
                                           std::span<const BytesPerSecond> capacity);
 
 /// automatic: the fastest that the group can do.
-///   ring          one ring in the group's order, reduce-scatter then all-gather
+///   ring          one ring in the group's order, reduce-scatter then all-gather (on a mesh: over all its links)
 ///   one_shot      every GPU sends its whole message to every other: least latency, inside a node
 ///   nvls          the NVSwitch reduces and multicasts: M up and M down per GPU, inside a node
 ///   hierarchical  reduce-scatter inside the nodes, a ring over each rail, all-gather inside the nodes
-enum class AllReduceAlgorithm { automatic, ring, one_shot, nvls, hierarchical };
+///   tree          the same with a double binary tree over each rail: fewer hops, more bytes; small messages, many
+///   nodes
+enum class AllReduceAlgorithm { automatic, ring, one_shot, nvls, hierarchical, tree };
 std::string_view name_of(AllReduceAlgorithm algorithm);
 
 struct GroupCollective {
@@ -84,14 +89,15 @@ Seconds ring_reduce_scatter(int ranks, Bytes reduced, BytesPerSecond bandwidth, 
 Seconds uniform_all_to_all(int ranks, Bytes per_rank_buffer, BytesPerSecond bandwidth);
 
 /// Collectives of a group of ranks on the topology: the fluid time of what each phase puts on the links, plus the
-/// measured latency of the operation once (see one_shot in group_collectives.cpp for its smaller share). A group of one
-/// takes no time.
+/// measured latency of the operation (see one_shot in group_collectives.cpp for its smaller share). Across nodes the
+/// catalogue states the latency with two RDMA operations in a row; a ring of N nodes takes N - 1 per pass, a tree
+/// ceil(log2 N). A group of one takes no time.
 ///
 /// The efficiency is that of *bus bandwidth*, 2(p-1)/p M/t (all-reduce) or (p-1)/p M/t, as nccl-tests print it:
 /// whichever algorithm the measured library took, the fastest one here then reproduces the measurement at the
 /// catalogue's node size. Throws InputError when the group cannot do the algorithm: one_shot and nvls across nodes,
-/// hierarchical inside one node or with nodes that hold different rails; std::invalid_argument for an empty group, a
-/// repeated or unknown GPU.
+/// hierarchical and tree inside one node or with nodes that hold different rails; std::invalid_argument for an empty
+/// group, a repeated or unknown GPU.
 GroupCollective all_reduce(const Topology& topology, std::span<const int> group, Bytes message,
                            AllReduceAlgorithm algorithm, const CollectiveParameters& parameters);
 /// Inside a node a ring; across nodes a ring over each rail, then inside the nodes (a flat ring where nodes hold

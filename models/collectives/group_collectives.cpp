@@ -1,13 +1,11 @@
 #include <algorithm>
-#include <iterator>
-#include <map>
-#include <optional>
+#include <bit>
 #include <stdexcept>
-#include <utility>
 
 #include <fmt/format.h>
 
 #include "models/collectives/collectives.hpp"
+#include "models/collectives/group.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
@@ -26,85 +24,6 @@ double ratio(double part, int whole) {
   return part / whole;
 }
 
-/// The ranks of a collective, by node and by rail.
-class Group {
-public:
-  Group(const Topology& topology, std::span<const int> gpus) : gpus_(gpus.begin(), gpus.end()) {
-    for (int gpu : gpus_) {
-      if (gpu < 0 || gpu >= topology.gpus())
-        throw std::invalid_argument{fmt::format("GPU {} of {} in a group", gpu, topology.gpus())};
-      by_node_[topology.node_of(gpu)].push_back(gpu);
-      by_rail_[topology.rail_of(gpu)].push_back(gpu);
-    }
-    auto sorted = gpus_;
-    std::sort(sorted.begin(), sorted.end());
-    if (gpus_.empty() || std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
-      throw std::invalid_argument{"a group needs at least one GPU, each once"};
-  }
-
-  int size() const { return static_cast<int>(gpus_.size()); }
-  int nodes() const { return static_cast<int>(by_node_.size()); }
-  int per_node() const { return size() / nodes(); }
-  bool inside_a_node() const { return nodes() == 1; }
-  /// Several nodes, each with the same rails: what a hierarchical collective needs.
-  bool is_regular() const {
-    return nodes() > 1 && std::all_of(by_rail_.begin(), by_rail_.end(), [&](const auto& rail) {
-             return static_cast<int>(rail.second.size()) == nodes();
-           });
-  }
-
-  const std::vector<int>& gpus() const { return gpus_; }
-  const std::map<int, std::vector<int>>& by_node() const { return by_node_; }
-  const std::map<int, std::vector<int>>& by_rail() const { return by_rail_; }
-
-private:
-  std::vector<int> gpus_;
-  std::map<int, std::vector<int>> by_node_, by_rail_;
-};
-
-/// Bytes on the few links that a phase touches.
-class PhaseLoad {
-public:
-  explicit PhaseLoad(const Topology& topology) : topology_{topology} {}
-
-  void send(int src, int dst, Bytes bytes) {
-    for (LinkId link : topology_.route(src, dst)) load_.emplace_back(link, bytes.value());
-  }
-  void ring(const std::vector<int>& members, Bytes sent_each) {
-    for (std::size_t i = 0; i < members.size() && members.size() > 1; ++i)
-      send(members[i], members[(i + 1) % members.size()], sent_each);
-  }
-  void rings(const std::map<int, std::vector<int>>& groups, Bytes sent_each) {
-    for (const auto& [index, members] : groups) ring(members, sent_each);
-  }
-  void exchange(const std::vector<int>& members, Bytes to_each) {
-    for (int src : members)
-      for (int dst : members)
-        if (src != dst) send(src, dst, to_each);
-  }
-
-  Seconds time(const CollectiveParameters& parameters) {
-    std::sort(load_.begin(), load_.end());
-    double longest = 0;
-    for (std::size_t i = 0; i < load_.size();) {
-      const auto& link = topology_.links()[static_cast<std::size_t>(load_[i].first)];
-      double bytes = 0;
-      for (const LinkId id = load_[i].first; i < load_.size() && load_[i].first == id; ++i) bytes += load_[i].second;
-      const double efficiency = efficiency_of(parameters, link.tier);
-      longest = std::max(longest, bytes / (link.capacity.value() * efficiency));
-    }
-    return Seconds{longest};
-  }
-
-  void add_to(std::span<double> link_bytes) const {
-    for (const auto& [link, bytes] : load_) link_bytes[static_cast<std::size_t>(link)] += bytes;
-  }
-
-private:
-  const Topology& topology_;
-  std::vector<std::pair<LinkId, double>> load_;
-};
-
 /// One collective of one group on one machine.
 class GroupTimer {
 public:
@@ -112,14 +31,24 @@ public:
       : topology_{topology}, group_{topology, group}, parameters_{parameters} {}
 
   const Group& group() const { return group_; }
-  Seconds latency() const { return group_.inside_a_node() ? parameters_.latency_intra : parameters_.latency_inter; }
+  /// The catalogue's latency across nodes is that of two RDMA operations after one another; inside a node there is
+  /// none.
+  Seconds latency(int hops) const {
+    if (group_.inside_a_node()) return parameters_.latency_intra;
+    return parameters_.latency_intra + hops / 2.0 * (parameters_.latency_inter - parameters_.latency_intra);
+  }
+  /// A ring of nodes: every part of the message passes all others, once per pass.
+  int ring_hops(int passes) const { return passes * (group_.nodes() - 1); }
 
   /// `passes`: 1 for all-gather or reduce-scatter of M, 2 for an all-reduce, which is both.
   GroupCollective ring(Bytes message, int passes) const {
     const Bytes sent = ratio(passes * (group_.size() - 1.0), group_.size()) * message;
     PhaseLoad phase{topology_};
-    phase.ring(group_.gpus(), sent);
-    return {latency() + phase.time(parameters_), sent, AllReduceAlgorithm::ring};
+    if (group_.inside_a_node())
+      phase.inside(group_.gpus(), sent);
+    else
+      phase.ring(group_.gpus(), sent);
+    return {latency(ring_hops(passes)) + phase.time(parameters_), sent, AllReduceAlgorithm::ring};
   }
 
   GroupCollective hierarchical(Bytes message, int passes) const {
@@ -127,16 +56,29 @@ public:
     const Bytes inside = ratio(passes * (per_node - 1.0), per_node) * message;
     const Bytes across = ratio(passes * (group_.nodes() - 1.0), group_.nodes()) * message / per_node;
     PhaseLoad nodes{topology_}, rails{topology_};
-    nodes.rings(group_.by_node(), inside);
+    nodes.inside_each(group_.by_node(), inside);
     rails.rings(group_.by_rail(), across);
-    return {latency() + nodes.time(parameters_) + rails.time(parameters_), inside + across,
+    return {latency(ring_hops(passes)) + nodes.time(parameters_) + rails.time(parameters_), inside + across,
             AllReduceAlgorithm::hierarchical};
+  }
+
+  /// Inside the nodes as hierarchical; over each rail two trees instead of a ring: 2 log2(N) hops instead of 2 (N - 1),
+  /// but 2 M/g through the NIC of a member that is inside one tree (and always a leaf of the other), not 2 (N-1)/N M/g.
+  GroupCollective tree(Bytes message) const {
+    const int per_node = group_.per_node(), nodes = group_.nodes();
+    const Bytes inside = ratio(2 * (per_node - 1.0), per_node) * message;
+    PhaseLoad in_nodes{topology_}, rails{topology_};
+    in_nodes.inside_each(group_.by_node(), inside);
+    rails.double_trees(group_.by_rail(), message / per_node);
+    const int hops = 2 * static_cast<int>(std::bit_width(static_cast<unsigned>(nodes - 1)));
+    return {latency(hops) + in_nodes.time(parameters_) + rails.time(parameters_),
+            inside + ratio(2 * (nodes - 1.0), nodes) * message / per_node, AllReduceAlgorithm::tree};
   }
 
   GroupCollective one_shot(Bytes message) const {
     PhaseLoad phase{topology_};
     phase.exchange(group_.gpus(), message);
-    return {kOneShotLatencyShare * latency() + phase.time(parameters_), (group_.size() - 1.0) * message,
+    return {kOneShotLatencyShare * latency(0) + phase.time(parameters_), (group_.size() - 1.0) * message,
             AllReduceAlgorithm::one_shot};
   }
 
@@ -146,7 +88,7 @@ public:
     const int node = topology_.gpus_per_node();
     PhaseLoad phase{topology_};
     phase.ring(group_.gpus(), ratio(2 * (node - 1.0), node) * message);
-    return {latency() + phase.time(parameters_), message, AllReduceAlgorithm::nvls};
+    return {latency(0) + phase.time(parameters_), message, AllReduceAlgorithm::nvls};
   }
 
   bool switch_reduces() const {
@@ -168,7 +110,8 @@ void check_algorithm(AllReduceAlgorithm algorithm, const Group& group) {
   };
   const bool needs_node = algorithm == AllReduceAlgorithm::one_shot || algorithm == AllReduceAlgorithm::nvls;
   if (needs_node && !group.inside_a_node()) refuse("a group inside one node; or hierarchical, ring, auto");
-  if (algorithm == AllReduceAlgorithm::hierarchical && !group.is_regular())
+  const bool needs_nodes = algorithm == AllReduceAlgorithm::hierarchical || algorithm == AllReduceAlgorithm::tree;
+  if (needs_nodes && !group.is_regular())
     refuse("a group over several nodes with the same GPUs in each; or ring, auto");
 }
 
@@ -179,7 +122,10 @@ GroupCollective fastest(const GroupTimer& timer, Bytes message) {
     if (timer.switch_reduces()) candidates.push_back(timer.nvls(message));
     candidates.push_back(timer.one_shot(message));
   }
-  if (timer.group().is_regular()) candidates.push_back(timer.hierarchical(message, 2));
+  if (timer.group().is_regular()) {
+    candidates.push_back(timer.hierarchical(message, 2));
+    candidates.push_back(timer.tree(message));
+  }
   candidates.push_back(timer.ring(message, 2));
   return *std::min_element(candidates.begin(), candidates.end(),
                            [](const auto& a, const auto& b) { return a.time < b.time; });
@@ -206,6 +152,8 @@ std::string_view name_of(AllReduceAlgorithm algorithm) {
       return "nvls";
     case AllReduceAlgorithm::hierarchical:
       return "hierarchical";
+    case AllReduceAlgorithm::tree:
+      return "tree";
   }
   throw std::invalid_argument{"unknown AllReduceAlgorithm"};
 }
@@ -226,6 +174,8 @@ GroupCollective all_reduce(const Topology& topology, std::span<const int> group,
       return timer.nvls(message);
     case AllReduceAlgorithm::hierarchical:
       return timer.hierarchical(message, 2);
+    case AllReduceAlgorithm::tree:
+      return timer.tree(message);
   }
   throw std::invalid_argument{"unknown AllReduceAlgorithm"};
 }
@@ -248,15 +198,23 @@ void add_link_bytes(const Topology& topology, std::span<const int> group, Bytes 
   PhaseLoad load{topology};
   const bool hierarchical = algorithm == AllReduceAlgorithm::hierarchical ||
                             (algorithm == AllReduceAlgorithm::automatic && members.is_regular());
-  if (hierarchical) {
-    // Sent inside : across = (g-1)/g M : (N-1)/N M/g, the same for all-reduce, all-gather and reduce-scatter.
+  const bool tree = algorithm == AllReduceAlgorithm::tree;
+  if (hierarchical || tree) {
+    // Sent inside : across = (g-1)/g M : (N-1)/N M/g, the same for all-reduce (by a tree: on average), all-gather and
+    // reduce-scatter.
     const double inside = members.per_node() - 1.0, across = ratio(members.nodes() - 1.0, members.nodes());
-    load.rings(members.by_node(), inside / (inside + across) * sent_per_gpu);
-    load.rings(members.by_rail(), across / (inside + across) * sent_per_gpu);
+    load.inside_each(members.by_node(), inside / (inside + across) * sent_per_gpu);
+    const Bytes over_rail = across / (inside + across) * sent_per_gpu;
+    if (tree)
+      load.double_trees(members.by_rail(), over_rail / (2 * across));
+    else
+      load.rings(members.by_rail(), over_rail);
   } else if (algorithm == AllReduceAlgorithm::one_shot) {
     load.exchange(members.gpus(), sent_per_gpu / (members.size() - 1.0));
+  } else if (members.inside_a_node()) {
+    load.inside(members.gpus(), sent_per_gpu);  // nvls too: M up and M down at every GPU
   } else {
-    load.ring(members.gpus(), sent_per_gpu);  // nvls too: M up and M down at every GPU
+    load.ring(members.gpus(), sent_per_gpu);
   }
   load.add_to(link_bytes);
 }

@@ -63,6 +63,26 @@ public:
         "nvlink_efficiency");
   }
 
+  /// One-sided kernels reach no further than one NVLink domain.
+  CollectiveParameters one_sided(const CatalogueObject& all, const std::string& key) {
+    const CatalogueObject entry = all.object(key, {"latency", "nvlink_efficiency", "source"});
+    CollectiveParameters own;
+    own.latency_intra = own.latency_inter = parse_seconds(entry.text("latency"), entry.where("latency"));
+    own.nvlink_efficiency = own.nvlink_efficiency_inter = entry.number("nvlink_efficiency", kLeastEfficiency, 1);
+    own.source = entry.text("source");
+    sources_.push_back(fmt::format("{}: {}", key, own.source));
+    return own;
+  }
+
+  /// Two-sided kernels state what each further message costs.
+  CollectiveParameters two_sided(const CatalogueObject& all, const std::string& key) {
+    const CatalogueObject entry = all.object(
+        key, {"latency_intra", "latency_inter", "latency_per_peer", "nvlink_efficiency", "nic_efficiency", "source"});
+    CollectiveParameters own = parameters(key, entry, "nvlink_efficiency");
+    own.latency_per_peer = parse_seconds(entry.text("latency_per_peer"), entry.where("latency_per_peer"));
+    return own;
+  }
+
   CollectiveParameters parameters(const std::string& key, const CatalogueObject& entry, const char* inter) {
     CollectiveParameters parameters;
     parameters.latency_intra = parse_seconds(entry.text("latency_intra"), entry.where("latency_intra"));
@@ -112,15 +132,20 @@ Gpu parse_gpu(const std::string& json, const std::string& origin) {
   gpu.memory_efficiency = read.number("memory_efficiency", GpuReader::kLeastEfficiency, 1);
   gpu.compute_efficiency = read.number("compute_efficiency", GpuReader::kLeastEfficiency, 1);
   const CatalogueObject collectives = read.file().object(
-      "collectives", {"dispatch", "combine", "dispatch_normal", "combine_normal", "all_reduce", "all_gather"});
+      "collectives", {"dispatch", "combine", "dispatch_normal", "combine_normal", "dispatch_one_sided",
+                      "combine_one_sided", "all_to_all", "all_reduce", "all_gather"});
   gpu.dispatch = read.collective(collectives, "dispatch");
   gpu.combine = read.collective(collectives, "combine");
   gpu.dispatch_normal = read.normal_mode(collectives, "dispatch_normal");
   gpu.combine_normal = read.normal_mode(collectives, "combine_normal");
+  gpu.dispatch_one_sided = read.one_sided(collectives, "dispatch_one_sided");
+  gpu.combine_one_sided = read.one_sided(collectives, "combine_one_sided");
+  gpu.all_to_all = read.two_sided(collectives, "all_to_all");
   gpu.all_reduce = read.collective(collectives, "all_reduce");
   gpu.all_gather = read.collective(collectives, "all_gather");
   for (CollectiveParameters* parameters :
-       {&gpu.dispatch, &gpu.combine, &gpu.dispatch_normal, &gpu.combine_normal, &gpu.all_reduce, &gpu.all_gather})
+       {&gpu.dispatch, &gpu.combine, &gpu.dispatch_normal, &gpu.combine_normal, &gpu.dispatch_one_sided,
+        &gpu.combine_one_sided, &gpu.all_to_all, &gpu.all_reduce, &gpu.all_gather})
     parameters->pcie_efficiency = gpu.links == NodeLinks::pcie ? parameters->nvlink_efficiency : kPcieEfficiency;
   gpu.sources = read.sources();
   return gpu;

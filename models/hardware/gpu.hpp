@@ -28,12 +28,15 @@ struct CollectiveParameters {
   double nvlink_efficiency_inter = 1;  ///< of operations that also cross NICs, whose copies share the SMs
   double nic_efficiency = 1;
   double pcie_efficiency = 1;  ///< the catalogue's share of the links inside a node where those are PCIe
+  Seconds latency_per_peer;    ///< two-sided kernels: more latency for each rank of another node, a message to each
+  bool staged = false;         ///< links inside nodes first, then those between nodes; else chunk by chunk, at once
   std::string source;
 
-  /// With the NVLink share that a group of GPUs sees.
-  CollectiveParameters of_group(bool crosses_nics) const {
+  /// With the NVLink share that a group of GPUs sees, and the messages to its ranks in other nodes.
+  CollectiveParameters of_group(bool crosses_nics, int peers_across = 0) const {
     CollectiveParameters own = *this;
     if (crosses_nics) own.nvlink_efficiency = nvlink_efficiency_inter;
+    own.latency_inter += peers_across * latency_per_peer;
     return own;
   }
 };
@@ -57,6 +60,8 @@ struct Gpu {
   double compute_efficiency = 0.7;         ///< achieved / peak of a fully occupied tensor-core tile wave
   CollectiveParameters dispatch, combine;  ///< low latency
   CollectiveParameters dispatch_normal, combine_normal;
+  CollectiveParameters dispatch_one_sided, combine_one_sided;
+  CollectiveParameters all_to_all;  ///< of the vendor's library: a send and a receive between each two ranks
   CollectiveParameters all_reduce, all_gather;
   std::vector<std::string> sources;  ///< data sheet or file, with date
 };

@@ -157,6 +157,12 @@ std::string_view name_of(AllToAll choice) {
       return "deepep_normal";
     case AllToAll::allgather_reducescatter:
       return "allgather_reducescatter";
+    case AllToAll::pairwise:
+      return "pairwise";
+    case AllToAll::hierarchical:
+      return "hierarchical";
+    case AllToAll::one_sided:
+      return "one_sided";
   }
   return "";
 }

@@ -23,7 +23,15 @@ struct LayoutSpec {
   std::vector<int> stage_layers{};  ///< [pp] layers of each stage, empty: even
 };
 
-enum class AllToAll { automatic, deepep_low_latency, deepep_normal, allgather_reducescatter };
+enum class AllToAll {
+  automatic,
+  deepep_low_latency,
+  deepep_normal,
+  allgather_reducescatter,
+  pairwise,      ///< the vendor library's sends and receives, between each two ranks
+  hierarchical,  ///< the same in two stages: inside the nodes to the receiver's rail, then along the rails
+  one_sided,     ///< written straight into the receivers' memory over one NVLink domain
+};
 
 enum class LayoutKind {
   tensor,              ///< L1: TP attention, TP experts, two all-reduces per layer

@@ -56,12 +56,16 @@ std::optional<BytesPerSecond> node_cut(const Topology& topology) {
 struct NamedCollective {
   const char* name;
   const CollectiveParameters& parameters;
+  bool crosses_nics = true;
 };
 std::vector<NamedCollective> collectives_of(const Gpu& gpu) {
   return {{"dispatch", gpu.dispatch},
           {"combine", gpu.combine},
           {"dispatch_normal", gpu.dispatch_normal},
           {"combine_normal", gpu.combine_normal},
+          {"dispatch_one_sided", gpu.dispatch_one_sided, false},
+          {"combine_one_sided", gpu.combine_one_sided, false},
+          {"all_to_all", gpu.all_to_all},
           {"all_reduce", gpu.all_reduce},
           {"all_gather", gpu.all_gather}};
 }
@@ -116,12 +120,12 @@ std::string gpus_text(const ClusterSpec& cluster, const Topology& topology) {
 std::string achieved_text(const ClusterSpec& cluster, const Topology& topology) {
   if (cluster.gpu.name.empty()) return "\nachieved shares: give --gpu\n";
   const bool pcie = cluster.gpu.links == NodeLinks::pcie;
-  std::string text = fmt::format("\n{:<18}{:>12}{:>12}{:>12}{:>12}\n", "achieved", pcie ? "PCIe" : "NVLink", "latency",
+  std::string text = fmt::format("\n{:<22}{:>12}{:>12}{:>12}{:>12}\n", "achieved", pcie ? "PCIe" : "NVLink", "latency",
                                  "NIC", "latency");
-  for (const auto& [name, p] : collectives_of(cluster.gpu)) {
+  for (const auto& [name, p, crosses_nics] : collectives_of(cluster.gpu)) {
     const auto share = [](double efficiency) { return fmt::format("{:.0f} %", 100 * efficiency); };
-    const bool inter = topology.nodes() > 1;
-    text += fmt::format("  {:<16}{:>12}{:>12}{:>12}{:>12}   {}\n", name, share(p.of_group(inter).nvlink_efficiency),
+    const bool inter = topology.nodes() > 1 && crosses_nics;
+    text += fmt::format("  {:<20}{:>12}{:>12}{:>12}{:>12}   {}\n", name, share(p.of_group(inter).nvlink_efficiency),
                         human(p.latency_intra), inter ? share(p.nic_efficiency) : "-",
                         inter ? human(p.latency_inter) : "-", p.source.substr(0, p.source.find_first_of(": ")));
   }
@@ -207,12 +211,13 @@ double microseconds(Seconds time) {
 
 Json achieved_json(const Gpu& gpu) {
   Json achieved = Json::object();
-  for (const auto& [name, p] : collectives_of(gpu))
+  for (const auto& [name, p, crosses_nics] : collectives_of(gpu))
     achieved[name] = {{"nvlink_share", p.nvlink_efficiency},
                       {"nvlink_share_inter", p.nvlink_efficiency_inter},
-                      {"nic_share", p.nic_efficiency},
+                      {"nic_share", crosses_nics ? Json(p.nic_efficiency) : Json(nullptr)},
                       {"latency_intra_us", microseconds(p.latency_intra)},
-                      {"latency_inter_us", microseconds(p.latency_inter)},
+                      {"latency_inter_us", crosses_nics ? Json(microseconds(p.latency_inter)) : Json(nullptr)},
+                      {"latency_per_peer_us", microseconds(p.latency_per_peer)},
                       {"source", p.source}};
   return achieved;
 }

@@ -79,7 +79,8 @@ TEST_CASE("Oversubscription multiplies the time of cross-leaf traffic (L12)", "[
 
 TEST_CASE("The latency is the NICs' as soon as one carries a byte", "[collectives]") {
   const Topology topology{cluster_of(2, 2)};
-  const CollectiveParameters parameters{.latency_intra = 3.0_us, .latency_inter = 10.0_us, .source = {}};
+  const CollectiveParameters parameters{
+      .latency_intra = 3.0_us, .latency_inter = 10.0_us, .latency_per_peer = {}, .source = {}};
   const FluidTimer timer{topology, parameters};
   const auto inside =
       loads(topology, 450e3, [&](int src, int dst) { return topology.node_of(src) == topology.node_of(dst); });
@@ -98,10 +99,18 @@ TEST_CASE("The latency is the NICs' as soon as one carries a byte", "[collective
 TEST_CASE("Efficiencies act on their own tier", "[collectives]") {
   const Topology topology{cluster_of(2, 1)};
   const auto across = loads(topology, 50e3, [](int src, int) { return src == 0; });  // 1 us at line rate
-  const CollectiveParameters half_nic{
-      .latency_intra = {}, .latency_inter = {}, .nvlink_efficiency = 1, .nic_efficiency = 0.5, .source = {}};
-  const CollectiveParameters half_nvlink{
-      .latency_intra = {}, .latency_inter = {}, .nvlink_efficiency = 0.5, .nic_efficiency = 1, .source = {}};
+  const CollectiveParameters half_nic{.latency_intra = {},
+                                      .latency_inter = {},
+                                      .nvlink_efficiency = 1,
+                                      .nic_efficiency = 0.5,
+                                      .latency_per_peer = {},
+                                      .source = {}};
+  const CollectiveParameters half_nvlink{.latency_intra = {},
+                                         .latency_inter = {},
+                                         .nvlink_efficiency = 0.5,
+                                         .nic_efficiency = 1,
+                                         .latency_per_peer = {},
+                                         .source = {}};
   REQUIRE(fluid_time(across, topology, half_nic).time.value() == Approx(2e-6));
   REQUIRE(fluid_time(across, topology, half_nvlink).time.value() == Approx(1e-6));
 }

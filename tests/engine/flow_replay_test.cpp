@@ -59,8 +59,12 @@ TEST_CASE("A link at half its bandwidth takes twice the time", "[engine]") {
   const Topology degraded{cluster};
   REQUIRE(replay_flows(degraded, flows, kQuantum).makespan.value() == Approx(2 * before.value()).epsilon(1e-6));
 
-  const CollectiveParameters half{
-      .latency_intra = {}, .latency_inter = {}, .nvlink_efficiency = 1, .nic_efficiency = 0.5, .source = {}};
+  const CollectiveParameters half{.latency_intra = {},
+                                  .latency_inter = {},
+                                  .nvlink_efficiency = 1,
+                                  .nic_efficiency = 0.5,
+                                  .latency_per_peer = {},
+                                  .source = {}};
   REQUIRE(replay_flows(healthy, flows, kQuantum, half).makespan.value() == Approx(2 * before.value()).epsilon(1e-6));
 }
 

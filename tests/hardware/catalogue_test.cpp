@@ -76,9 +76,10 @@ TEST_CASE("Every GPU names a source for every figure and a class for every colle
   for (const std::string& name : gpu_names()) {
     INFO(name);
     const Gpu gpu = find_gpu(name, "test");
-    CHECK(gpu.sources.size() == 21);  // 15 figures, 4 collectives
+    CHECK(gpu.sources.size() == 24);  // 15 figures, 9 collectives
     for (const CollectiveParameters* parameters :
-         {&gpu.dispatch, &gpu.combine, &gpu.dispatch_normal, &gpu.combine_normal, &gpu.all_reduce, &gpu.all_gather}) {
+         {&gpu.dispatch, &gpu.combine, &gpu.dispatch_normal, &gpu.combine_normal, &gpu.dispatch_one_sided,
+          &gpu.combine_one_sided, &gpu.all_to_all, &gpu.all_reduce, &gpu.all_gather}) {
       const std::string provenance = parameters->source.substr(0, parameters->source.find_first_of(": "));
       CHECK((provenance == "published" || provenance == "transferred" || provenance == "assumption"));
       CHECK(parameters->latency_intra <= parameters->latency_inter);
