@@ -77,6 +77,20 @@ MemoryLine dispatch_line(const MemoryInputs& in) {
             fmt::format("DeepEP low latency: 2 (send + receive + signals) for {} tokens, {} expert slots, width {}",
                         tokens, experts, in.model.hidden)};
   }
+  const double tokens = dispatched_tokens(in);
+  const Bytes out = payload(in.model.hidden, in.precision.dispatch),
+              back = payload(in.model.hidden, in.precision.combine);
+  if (all_to_all_of(in) == AllToAll::one_sided)
+    return {"dispatch buffers", "buffers", tokens * in.layout.ranks * (out + back),
+            fmt::format("one-sided: {} ranks x {:.0f} tokens x ({:.0f} B out + {:.0f} B back) for others to write to",
+                        in.layout.ranks, tokens, out.value(), back.value())};
+  if (all_to_all_of(in) == AllToAll::pairwise || all_to_all_of(in) == AllToAll::hierarchical) {
+    const int stages = all_to_all_of(in) == AllToAll::hierarchical ? 2 : 1;  // rows on the rail, as many again
+    const int copies = in.model.moe->top_k;
+    return {"dispatch buffers", "buffers", stages * tokens * copies * std::max(out, back),
+            fmt::format("{} x {:.0f} tokens x {} copies x {:.0f} B, sorted by receiver", stages, tokens, copies,
+                        std::max(out, back).value())};
+  }
   const bool nodes = in.layout.ranks > in.gpu.gpus_per_node;
   return {"dispatch buffers", "buffers", nodes ? kNormalNvlink + kNormalRdma : kNormalNvlink,
           nodes ? "DeepEP normal: 2 GB NVLink + 1 GB RDMA [assumed]" : "DeepEP normal: 2 GB NVLink [assumed]"};

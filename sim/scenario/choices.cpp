@@ -156,8 +156,9 @@ std::vector<Choice> all_to_all_choices() {
           now("deepep_low_latency", AllToAll::deepep_low_latency, "a copy per chosen expert, straight to its GPU"),
           now("deepep_normal", AllToAll::deepep_normal, "a copy per node over the own rail, then NVLink"),
           now("allgather_reducescatter", AllToAll::allgather_reducescatter, "all tokens to all ranks, and back"),
-          later("one_sided", "a copy per rank, written into its memory", "deepep_low_latency"),
-          later("hierarchical", "through a leader of each node", "deepep_normal")};
+          now("pairwise", AllToAll::pairwise, "a send and a receive between each two ranks, as NCCL and RCCL do"),
+          now("hierarchical", AllToAll::hierarchical, "over NVLink to the receiver's rail, then along the rails"),
+          now("one_sided", AllToAll::one_sided, "a copy per rank, written into its memory; one NVLink domain")};
 }
 
 std::vector<Choice> copy_rule_choices() {
@@ -173,7 +174,7 @@ std::vector<Choice> all_reduce_choices() {
           now("one_shot", AllReduceAlgorithm::one_shot, "everyone reads everyone: small messages, one node"),
           now("nvls", AllReduceAlgorithm::nvls, "reduced inside the NVSwitch, one node"),
           now("hierarchical", AllReduceAlgorithm::hierarchical, "reduce-scatter in nodes, ring over rails, all-gather"),
-          later("tree", "a double binary tree", "hierarchical")};
+          now("tree", AllReduceAlgorithm::tree, "as hierarchical, but a double binary tree over each rail")};
 }
 
 std::vector<Choice> rail_choices() {

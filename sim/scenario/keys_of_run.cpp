@@ -72,7 +72,7 @@ std::vector<Key> communication_keys() {
       {.path = "communication.rails",
        .type = T::choice,
        .doc = "Between GPUs of different index on different nodes",
-       .standard_note = "forward on rails, spine on other fabrics",
+       .standard_note = "forward on rails, spine on other fabrics; pxn with all_to_all hierarchical",
        .choices = rail_choices()},
       {.path = "communication.spread",
        .type = T::choice,

@@ -101,8 +101,9 @@ private:
     settings_.fill("cluster.fabric.kind", one ? "single_node" : "rail-optimised", "default");
     if (gpu.nic.value() > 0) settings_.fill("cluster.fabric.nic", to_text(gpu.nic), "catalogue");
     const FabricKind kind = settings_.choice<FabricKind>("cluster.fabric.kind");
-    settings_.fill("communication.rails", has_rails(kind) || kind == FabricKind::single_node ? "forward" : "spine",
-                   "default");
+    const char* rails = has_rails(kind) || kind == FabricKind::single_node ? "forward" : "spine";
+    if (settings_.choice<AllToAll>("communication.all_to_all") == AllToAll::hierarchical) rails = "pxn";
+    settings_.fill("communication.rails", rails, "default");
     const bool whole = settings_.count("cluster.gpus_per_node") == gpu.gpus_per_node && !cluster_.shape;
     if (has_rails(kind) && whole && gpu.rails > 0)
       settings_.fill("cluster.fabric.rails", fmt::format("{}", gpu.rails), "catalogue");

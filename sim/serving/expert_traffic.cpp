@@ -102,13 +102,18 @@ void ExpertTraffic::prepare_aggregate() {
   }
 }
 
-void ExpertTraffic::draw(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
+void ExpertTraffic::clear(LayerTraffic& out) const {
   out.expert_loads.assign(static_cast<std::size_t>(plan_.placement.experts), 0);
   out.rows_per_slot.assign(static_cast<std::size_t>(plan_.placement.slots()), 0);
-  if (sampler_ == Sampler::token)
-    draw_tokens(step, moe_layer, batch, out);
-  else
+}
+
+void ExpertTraffic::draw(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
+  if (sampler_ != Sampler::token)
     draw_aggregate(step, moe_layer, batch, out);
+  else if (plan_.placement.ranks == 1 && !dispatches_)
+    draw_whole_experts(step, moe_layer, batch, out);
+  else
+    draw_tokens(step, moe_layer, batch, out);
 }
 
 void ExpertTraffic::choose_experts(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
@@ -119,29 +124,30 @@ void ExpertTraffic::choose_experts(int step, int moe_layer, const StepBatch& bat
   if (scenario_.routing.capacity.policy != CapacityPolicy::none) out.places = routes_->count();
 }
 
-DispatchTraffic ExpertTraffic::count_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
+/// Every rank holds (a slice of) every expert.
+void ExpertTraffic::draw_whole_experts(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
+  clear(out);
   choose_experts(step, moe_layer, batch, out);
-  return count_dispatch(routes_->chosen(), routes_->source_of(), routes_->width(), plan_.placement, moe_layer,
-                        plan_.copies, scenario_.communication.replicas, plan_.dispatch_payload, topology_,
-                        seed_ + static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15u, plan_.layout.spec.expert_tp);
+  const auto expert_of = plan_.placement.layer(moe_layer);
+  for (std::size_t s = 0; s < expert_of.size(); ++s)
+    if (expert_of[s] >= 0) out.rows_per_slot[s] = out.expert_loads[static_cast<std::size_t>(expert_of[s])];
 }
 
-void ExpertTraffic::draw_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
-  if (plan_.placement.ranks == 1 && !dispatches_) {  // every rank holds (a slice of) every expert
-    choose_experts(step, moe_layer, batch, out);
-    const auto expert_of = plan_.placement.layer(moe_layer);
-    for (std::size_t s = 0; s < expert_of.size(); ++s)
-      if (expert_of[s] >= 0) out.rows_per_slot[s] = out.expert_loads[static_cast<std::size_t>(expert_of[s])];
-    return;
-  }
-  const DispatchTraffic dispatch = count_tokens(step, moe_layer, batch, out);
+DispatchTraffic ExpertTraffic::draw_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
+  clear(out);
+  choose_experts(step, moe_layer, batch, out);
+  DispatchTraffic dispatch =
+      count_dispatch(routes_->chosen(), routes_->source_of(), routes_->width(), plan_.placement, moe_layer,
+                     plan_.copies, scenario_.communication.replicas, plan_.dispatch_payload, topology_,
+                     seed_ + static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15u, plan_.layout.spec.expert_tp);
   out.rows_per_slot = dispatch.rows_per_slot;
-  if (!dispatches_) return;
+  if (!dispatches_) return dispatch;
   if (plan_.layout.spec.expert_tp > 1) count_arrivals(dispatch, out);
   const std::size_t links = topology_.links().size();
   out.dispatch_bytes = link_bytes(flows_of(dispatch, topology_), links);
   const DispatchTraffic combine = reversed(dispatch, plan_.combine_payload / plan_.dispatch_payload);
   out.combine_bytes = link_bytes(flows_of(combine, topology_), links);
+  return dispatch;
 }
 
 /// What reached the GPUs of each placement rank; per_node, with its hop in between, has no expert TP.
@@ -183,6 +189,7 @@ void ExpertTraffic::split_over_replicas(int step, int moe_layer, LayerTraffic& o
 }
 
 void ExpertTraffic::draw_aggregate(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out) {
+  clear(out);
   draw_loads(step, moe_layer, batch.tokens, out);
   out.rows = batch.tokens * plan_.popularity.top_k;
   split_over_replicas(step, moe_layer, out);

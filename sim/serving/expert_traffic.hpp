@@ -35,13 +35,14 @@ public:
   /// Fills `out`, whose vectors keep their size from call to call.
   void draw(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
 
-  /// One layer token by token, who sends to whom. Only with the token sampler and where ranks hold experts of their
-  /// own or the layout dispatches. Adds to out.expert_loads.
-  DispatchTraffic count_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
+  /// The same, and who sends to whom. Only with the token sampler and where ranks hold experts of their own or the
+  /// layout dispatches.
+  DispatchTraffic draw_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
 
 private:
   void choose_experts(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
-  void draw_tokens(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
+  void clear(LayerTraffic& out) const;
+  void draw_whole_experts(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
   void count_arrivals(const DispatchTraffic& dispatch, LayerTraffic& out) const;
   void draw_aggregate(int step, int moe_layer, const StepBatch& batch, LayerTraffic& out);
   void draw_loads(int step, int moe_layer, std::int64_t tokens, LayerTraffic& out) const;

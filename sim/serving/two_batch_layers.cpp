@@ -11,7 +11,7 @@ namespace {
 
 double compute_rate(const Scenario& scenario, const Deployment& plan) {
   const double sms = scenario.cluster.gpu.sms;
-  const double left = plan.all_to_all == AllToAll::deepep_normal ? (sms - kCommunicationSms) / sms : 1;
+  const double left = plan.all_to_all == AllToAll::deepep_low_latency ? 1 : (sms - kCommunicationSms) / sms;
   return left * (1 - kCommunicationHbmShare);
 }
 

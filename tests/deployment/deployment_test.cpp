@@ -266,6 +266,13 @@ TEST_CASE("Each way to exchange tokens has its own buffer", "[deployment]") {
   CHECK(line(buffers(AllToAll::automatic, Phase::prefill, 8).lines, "dispatch buffers").value() == 2e9);
   CHECK(line(buffers(AllToAll::deepep_normal, Phase::decode, 16).lines, "dispatch buffers").value() ==
         3e9);  // two nodes
+  // Rows sorted by receiver, bf16: 8 copies of 128 tokens; as many again on the rail. One-sided: every rank's 128
+  // tokens, out and back.
+  CHECK(line(buffers(AllToAll::pairwise, Phase::decode, 16).lines, "dispatch buffers").value() == 8 * 128 * 14336.0);
+  CHECK(line(buffers(AllToAll::hierarchical, Phase::decode, 16).lines, "dispatch buffers").value() ==
+        2 * 8 * 128 * 14336.0);
+  CHECK(line(buffers(AllToAll::one_sided, Phase::decode, 8).lines, "dispatch buffers").value() ==
+        8 * 128 * (14336.0 + 14336));
   const auto gather = buffers(AllToAll::allgather_reducescatter, Phase::decode, 8).lines;
   CHECK(line(gather, "dispatch buffers").value() == 0);
   CHECK(line(gather, "gathered tokens").value() == 8 * 128 * (14336.0 + 14336));  // bf16 in, bf16 out
