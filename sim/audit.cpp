@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -72,10 +73,14 @@ public:
     const StepBatch batch = batch_of_step(scenario_, plan_.layout, step);
     run_.draw(step, moe_layer, batch, loads_);
     const Seconds in_run = expert_part(loads_);
-    again_.draw(step, moe_layer, batch, loads_);
+    std::optional<DispatchTraffic> tokens;
+    if (has_dispatch(plan_))
+      tokens = again_.draw_tokens(step, moe_layer, batch, loads_);
+    else
+      again_.draw(step, moe_layer, batch, loads_);
     const Seconds again = expert_part(loads_);
     if (scenario_.routing.kind != RoutingKind::trace && in_run.value() > 0) sampling_.push_back(again / in_run - 1);
-    if (has_dispatch(plan_)) replay(step, moe_layer, batch);
+    if (tokens) replay(*tokens);
   }
 
   Audit result(int sampled) const {
@@ -93,22 +98,39 @@ private:
     return time;
   }
 
-  void replay(int step, int moe_layer, const StepBatch& batch) {
-    LayerTraffic ignored;
-    ignored.expert_loads.resize(static_cast<std::size_t>(plan_.placement.experts));
-    const DispatchTraffic out = again_.count_tokens(step, moe_layer, batch, ignored);
+  void replay(const DispatchTraffic& out) {
     const DispatchTraffic back = reversed(out, plan_.combine_payload / plan_.dispatch_payload);
     compare(flows_of(out, plan_.topology), dispatch_(loads_.dispatch_bytes), plan_.dispatch);
     const auto flows = flows_of(back, plan_.topology);
     const CollectiveTime fluid = combine_(loads_.combine_bytes);
     compare(flows, fluid, plan_.combine);
-    stagger(flows, fluid.time - fluid.latency);
+    if (!plan_.combine.staged) stagger(flows, fluid.time - fluid.latency);
   }
 
   void compare(const std::vector<Flow>& flows, const CollectiveTime& fluid, const CollectiveParameters& parameters) {
     const Seconds transfer = fluid.time - fluid.latency;
     if (transfer.value() <= 0) return;
-    sharing_.push_back(replay_flows(plan_.topology, flows, kQuantum, parameters).makespan / transfer - 1);
+    Seconds flown;
+    if (parameters.staged)
+      for (const bool inside : {true, false})
+        flown += replay_flows(plan_.topology, stage_of(flows, inside), kQuantum, parameters).makespan;
+    else
+      flown = replay_flows(plan_.topology, flows, kQuantum, parameters).makespan;
+    sharing_.push_back(flown / transfer - 1);
+  }
+
+  /// The part of each flow inside nodes, or between them.
+  std::vector<Flow> stage_of(const std::vector<Flow>& flows, bool inside) const {
+    std::vector<Flow> stage;
+    for (const Flow& whole : flows) {
+      Flow part{whole.src, whole.dst, whole.bytes, {}};
+      std::copy_if(whole.links.begin(), whole.links.end(), std::back_inserter(part.links), [&](LinkId link) {
+        const Tier tier = plan_.topology.links()[static_cast<std::size_t>(link)].tier;
+        return (tier == Tier::nvlink || tier == Tier::pcie) == inside;
+      });
+      if (!part.links.empty()) stage.push_back(std::move(part));
+    }
+    return stage;
   }
 
   /// The combine of ranks that are ready one after another.
