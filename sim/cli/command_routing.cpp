@@ -101,8 +101,8 @@ void add_control(CLI::App& routing, Globals& globals) {
       ->check(CLI::Range(0.0, 20.0));
   command->add_option("--spread", options->spread, "Standard deviation of the experts' mean logits (default 0.5)")
       ->check(CLI::Range(0.0, 20.0));
-  command->add_option("--steps", options->spec.steps, "Steps (default 1000)")->check(CLI::Range(1, 1000000));
-  command->add_option("--tokens", options->spec.tokens, "Tokens of a step (default 2048)")
+  command->add_option("--steps", options->spec.steps, "Steps (default 400)")->check(CLI::Range(1, 1000000));
+  command->add_option("--tokens", options->spec.tokens, "Tokens of a step (default 512)")
       ->check(CLI::Range(1, 10000000));
   command->add_option("--rate", options->spec.rate, "gamma: bias += gamma sign(mean - load) (default 0.001)")
       ->check(CLI::Range(0.0, 1.0));
