@@ -36,7 +36,8 @@ Seconds dispatch_time(const std::vector<Override>& overrides) {
 }
 
 const Override kPairwise{"communication.all_to_all", "pairwise"},
-    kHierarchical{"communication.all_to_all", "hierarchical"}, kOneSided{"communication.all_to_all", "one_sided"},
+    kHierarchical{"communication.all_to_all", "hierarchical"}, kDefaultRails{"communication.rails", ""},
+    kOneSided{"communication.all_to_all", "one_sided"},
     kRack{"cluster", "{gpu: gb200-nvl72, nodes: 1, gpus_per_node: 32}"};
 
 }  // namespace
@@ -52,7 +53,7 @@ TEST_CASE("Pairwise sends pay a message to each of the 24 ranks of other nodes",
 }
 
 TEST_CASE("A hierarchical all-to-all goes inside first and pays a message to each of the 3 other nodes", "[serving]") {
-  const Deployment plan = plan_of({kHierarchical});
+  const Deployment plan = plan_of({kHierarchical, kDefaultRails});
   const CollectiveParameters catalogue = find_gpu("h100-sxm", "test").all_to_all;
   CHECK(plan.dispatch.staged);
   CHECK(plan.combine.latency_inter.value() == Approx(catalogue.latency_intra.value() + catalogue.latency_inter.value() +
@@ -80,9 +81,9 @@ TEST_CASE("An all-to-all that the cluster or the copies cannot do is refused", "
   CHECK(refusal_of({kOneSided}) ==
         "communication.all_to_all: got one_sided with 32 ranks, expected all ranks in one node (one NVLink domain); "
         "or deepep_low_latency, pairwise");
-  CHECK(refusal_of({kHierarchical, kRack}) ==
+  CHECK(refusal_of({kHierarchical, kDefaultRails, kRack}) ==
         "communication.all_to_all: got hierarchical with 32 ranks in one node, expected several nodes; or pairwise");
-  CHECK(refusal_of({kHierarchical, {"communication.rails", "forward"}}) ==
+  CHECK(refusal_of({kHierarchical}) ==
         "communication.rails: got forward with all_to_all hierarchical, expected pxn: NVLink first, then the "
         "receiver's rail");
   CHECK(refusal_of({kOneSided, kRack, {"communication.copies", "per_expert"}}) ==
@@ -93,7 +94,7 @@ TEST_CASE("An all-to-all that the cluster or the copies cannot do is refused", "
 
 // Both move every expert's copy over the NICs once; pairwise waits for 24 messages instead of 3, and stages add NVLink.
 TEST_CASE("A small batch gains from stages what messages cost, and DeepEP beats both", "[serving]") {
-  const Seconds pairwise = dispatch_time({kPairwise}), hierarchical = dispatch_time({kHierarchical});
+  const Seconds pairwise = dispatch_time({kPairwise}), hierarchical = dispatch_time({kHierarchical, kDefaultRails});
   CHECK(hierarchical < pairwise);
   CHECK(dispatch_time({}) < hierarchical);
 }
