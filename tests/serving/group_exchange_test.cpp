@@ -14,6 +14,7 @@ CollectiveParameters ideal() {
           .latency_inter = Seconds{9e-6},
           .nvlink_efficiency = 1,
           .nic_efficiency = 1,
+          .latency_per_peer = {},
           .source = {}};
 }
 
