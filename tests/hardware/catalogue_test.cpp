@@ -72,6 +72,18 @@ TEST_CASE("A GPU with NVLinks of no bandwidth is refused unless it has PCIe only
                       "mine.json: links.value: got ring, expected nvswitch, mesh or pcie");
 }
 
+TEST_CASE("Two-sided and one-sided kernels state other figures than the rest", "[hardware]") {
+  REQUIRE_THROWS_WITH(
+      parse_gpu(changed("\"latency_per_peer\": \"5.8 us\"", "\"latency_per_peer\": \"5.8 GB/s\""), "mine.json"),
+      Catch::Matchers::Contains("mine.json: collectives.all_to_all.latency_per_peer: got"));
+  REQUIRE_THROWS_WITH(parse_gpu(changed("\"latency\": \"17.2 us\"", "\"latency_intra\": \"17.2 us\""), "mine.json"),
+                      Catch::Matchers::Contains("mine.json: collectives.dispatch_one_sided"));
+  const Gpu rack = find_gpu("gb200-nvl72", "t");
+  CHECK(rack.dispatch_one_sided.nvlink_efficiency == 0.61);
+  CHECK(rack.all_to_all.latency_per_peer.value() == Approx(5.8e-6));
+  CHECK(rack.dispatch.latency_per_peer.value() == 0);
+}
+
 TEST_CASE("Every GPU names a source for every figure and a class for every collective", "[hardware]") {
   for (const std::string& name : gpu_names()) {
     INFO(name);
