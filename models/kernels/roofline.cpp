@@ -50,10 +50,10 @@ public:
   explicit Roofline(const Gpu& gpu)
       : memory_(gpu.memory_efficiency * checked(gpu).memory_bandwidth),
         attention_(kAttentionEfficiency * gpu.bf16),
+        products_(gpu.compute_efficiency * gpu.bf16),
         launch_(gpu.kernel_launch),
         sms_(gpu.sms),
-        bf16_(gpu.compute_efficiency * gpu.bf16, gpu.sms),
-        narrow_(gpu.compute_efficiency * std::max(gpu.bf16, gpu.fp8), gpu.sms) {}
+        narrow_(gpu.compute_efficiency * std::max(gpu.bf16, gpu.fp8)) {}
 
   KernelSource source() const override { return KernelSource::roofline; }
 
@@ -69,12 +69,16 @@ public:
 
 private:
   /// Eight-bit weights run at the fp8 rate where the GPU has one; narrower ones are weight-only and multiply in bf16.
-  const TileWaves& waves_of(NumberFormat weights) const {
-    return bits_per_vector_element(activation_format(weights)) < 16 ? narrow_ : bf16_;
+  TileWaves waves_of(NumberFormat weights) const {
+    const bool narrow = bits_per_vector_element(activation_format(weights)) < 16;
+    return {narrow ? narrow_ : products_, sms_, narrow ? 1 : bits_per_element(weights) / 16};
   }
 
-  /// Norms, top-k, permutes: their few FLOPs run on the vector units behind the bytes.
-  Seconds compute_time(const Op&, const Streaming&) const { return Seconds{0}; }
+  /// Norms, top-k, permutes: their few FLOPs run on the vector units behind the bytes. What a user adds are products of
+  /// unknown shape, so whole tiles.
+  Seconds compute_time(const Op& op, const Streaming&) const {
+    return op.kind == OpClass::extra ? op.flops / products_ : Seconds{0};
+  }
 
   /// op.flops may hold several equal products (the per-head products of absorbed MLA): 2mnk times a batch.
   Seconds compute_time(const Op& op, const Gemm& gemm) const {
@@ -95,7 +99,7 @@ private:
     if (pairs <= 0 || queries <= 0) return Seconds{0};
     const double padding = padded_to(core.new_tokens, kPrefillRows) / core.new_tokens;
     const Flops longest = op.flops / (queries * pairs) * kPrefillRows * (core.context + core.new_tokens);
-    return std::max(op.flops * padding, longest * sms_) / attention_;
+    return std::max(op.flops * padding, longest * static_cast<double>(sms_)) / attention_;
   }
 
   /// Split along the KV cache (flash decoding), so SMs are never short of blocks; rows are padded to the tile.
@@ -107,10 +111,10 @@ private:
   }
 
   BytesPerSecond memory_;
-  FlopsPerSecond attention_;
+  FlopsPerSecond attention_, products_;
   Seconds launch_;
-  double sms_;
-  TileWaves bf16_, narrow_;
+  int sms_;
+  FlopsPerSecond narrow_;
 };
 
 }  // namespace

@@ -16,13 +16,14 @@ double round_up(double x) {
 
 }  // namespace
 
-TileWaves::TileWaves(FlopsPerSecond sustained, int sms) : sms_(sms), seconds_per_work_(2.0 * sms / sustained.value()) {}
+TileWaves::TileWaves(FlopsPerSecond sustained, int sms, double weight_share)
+    : sms_(sms), weight_share_(weight_share), seconds_per_work_(2.0 * sms / sustained.value()) {}
 
 Seconds TileWaves::best_columns(int rows_log2, double row_tiles, double columns, double k) const {
   double best = std::numeric_limits<double>::infinity();
   for (const int tile_columns : kTileColumns) {
     const double waves = round_up(row_tiles * round_up(columns / tile_columns) / sms_);
-    best = std::min(best, waves * tile_work(1 << rows_log2, tile_columns));
+    best = std::min(best, waves * tile_work(1 << rows_log2, tile_columns, weight_share_));
   }
   return Seconds{best * k * seconds_per_work_};
 }

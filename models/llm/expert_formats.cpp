@@ -47,6 +47,13 @@ std::optional<NumberFormat> ExpertFormats::uniform() const {
   return all_equal ? std::optional{formats_.front()} : std::nullopt;
 }
 
+std::vector<NumberFormat> ExpertFormats::used() const {
+  std::vector<NumberFormat> formats;
+  for (const NumberFormat format : formats_)
+    if (std::find(formats.begin(), formats.end(), format) == formats.end()) formats.push_back(format);
+  return formats;
+}
+
 ExpertFormats listed_formats(const Architecture& model, std::span<const NumberFormat> of_expert,
                              std::string_view where) {
   ExpertFormats formats{model, NumberFormat::bf16};
@@ -70,6 +77,48 @@ ExpertFormats cold_expert_formats(const Architecture& model, std::span<const dou
       if (of_layer[static_cast<std::size_t>(expert)] < share * all) formats.set(layer, expert, cold);
   }
   return formats;
+}
+
+NumberFormat widest(std::span<const NumberFormat> formats) {
+  if (formats.empty()) throw std::invalid_argument{"the widest of no formats"};
+  return *std::max_element(formats.begin(), formats.end(),
+                           [](NumberFormat a, NumberFormat b) { return bits_per_element(a) < bits_per_element(b); });
+}
+
+int block_of(NumberFormat format) {
+  switch (format) {
+    case NumberFormat::bf16:
+    case NumberFormat::fp16:
+    case NumberFormat::fp8:
+    case NumberFormat::int8:
+      return 1;
+    case NumberFormat::nvfp4:
+      return 16;
+    case NumberFormat::mxfp8:
+    case NumberFormat::mxfp4:
+    case NumberFormat::int4_group32:
+      return 32;
+    case NumberFormat::fp8_block:
+    case NumberFormat::int4_group128:
+    case NumberFormat::int4_group128_asymmetric:
+    case NumberFormat::int3_group128:
+    case NumberFormat::int2_group128:
+      break;
+  }
+  return 128;
+}
+
+void check_blocks(const Architecture& model, NumberFormat format, int tp, std::string_view where) {
+  const int block = block_of(format);
+  const auto check = [&](int weights, const std::string& what) {
+    if (weights % block != 0)
+      throw InputError{std::string{where}, std::string{name_of(format)},
+                       fmt::format("a format whose blocks divide {} of {}: {} weights are no multiple of {}", what,
+                                   model.name, weights, block)};
+  };
+  check(model.hidden, "the hidden size");
+  check(model.moe->expert_hidden / tp,
+        tp > 1 ? fmt::format("an expert's width over {} ranks", tp) : "the expert width");
 }
 
 Bytes expert_weight_bytes(const Architecture& model, const ExpertFormats& formats) {

@@ -24,6 +24,8 @@ public:
   int experts() const { return experts_; }
   /// The format of all experts, when they share one.
   std::optional<NumberFormat> uniform() const;
+  /// Every format in use, once.
+  std::vector<NumberFormat> used() const;
 
 private:
   /// Throws std::out_of_range.
@@ -42,6 +44,17 @@ ExpertFormats listed_formats(const Architecture& model, std::span<const NumberFo
 /// Throws std::invalid_argument when the loads have another size, or one is negative.
 ExpertFormats cold_expert_formats(const Architecture& model, std::span<const double> loads, double share,
                                   NumberFormat hot, NumberFormat cold);
+
+/// The one with the most bits. Throws std::invalid_argument for an empty list.
+NumberFormat widest(std::span<const NumberFormat> formats);
+
+/// Weights of a row that share a scale, which a split must keep together: 128, 32 or 16; 1 for formats whose scales are
+/// per channel, per tensor or none.
+int block_of(NumberFormat format);
+
+/// Throws InputError at `where` when the blocks of `format` do not divide what an expert's matrices have along a row:
+/// the hidden size, and the expert's width on one of `tp` ranks.
+void check_blocks(const Architecture& model, NumberFormat format, int tp, std::string_view where);
 
 /// Stored bytes of all routed experts: sum of params_e bits_e / 8 (domain B.4), biases in bf16.
 Bytes expert_weight_bytes(const Architecture& model, const ExpertFormats& formats);

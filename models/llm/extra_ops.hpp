@@ -17,7 +17,7 @@ struct ExtraOp {
 };
 
 /// What it costs in a step of `tokens` tokens on one rank: FLOPs and bytes per token, and its weights once.
-/// Without tokens it does not run.
+/// Without tokens it does not run. Timed as one kernel, at the bf16 rate of full tiles or at the memory bandwidth.
 Op extra_op(const ExtraOp& extra, double tokens);
 
 /// Weight bytes of all of them.

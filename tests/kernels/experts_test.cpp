@@ -129,6 +129,22 @@ TEST_CASE("A tabulated tile count and a computed one agree", "[kernels]") {
   CHECK(above - below == Approx(2 * wave + 33.554432e-6 + 0.393216e-6).epsilon(1e-6));
 }
 
+TEST_CASE("Fewer weight bits are faster where one row of every expert is bound by reading weights", "[kernels]") {
+  // Weight-only formats pass L2 packed: a tile of 16 rows x 64 columns is fed by 16 + 64 b / 16 elements, not by 80.
+  Gpu gpu = h100();  // a card whose SMs are slower: 1.29 TFLOP/s each
+  gpu.memory_bandwidth = 1.008_TBps;
+  gpu.bf16 = 165.2_TFLOPps;
+  gpu.sms = 128;
+  double before = 1;
+  for (const NumberFormat format :
+       {NumberFormat::bf16, NumberFormat::int4_group32, NumberFormat::int4_group128, NumberFormat::int3_group128}) {
+    INFO(name_of(format));
+    const double now = (*make_roofline(gpu)->experts({2048, 768, format}))(Rows(8, 1)).value();
+    CHECK(now < before);
+    before = now;
+  }
+}
+
 TEST_CASE("A shape without width is the caller's mistake", "[kernels]") {
   const auto kernels = make_roofline(toy_gpu());
   REQUIRE_THROWS_WITH(kernels->experts({.hidden = 0, .expert_hidden = 8}),

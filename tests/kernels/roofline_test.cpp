@@ -149,3 +149,14 @@ TEST_CASE("A GPU without rates is refused by name", "[kernels]") {
   gpu.kernel_launch = Seconds{-1};
   REQUIRE_THROWS_WITH(make_roofline(gpu), "gpu toy.kernel_launch: got -1, expected a value of 0 or more");
 }
+
+TEST_CASE("An added operation is bound by its FLOPs or its bytes, a norm by its bytes alone", "[kernels]") {
+  // toy GPU: 4 TFLOP/s, 1 TB/s
+  const auto kernels = make_roofline(toy_gpu());
+  const Op heavy{"lora", OpClass::extra, Flops{8e9}, Bytes{1e9}, Streaming{}};
+  const Op light{"lora", OpClass::extra, Flops{2e9}, Bytes{1e9}, Streaming{}};
+  const Op norm{"norm", OpClass::norm, Flops{8e9}, Bytes{1e9}, Streaming{}};
+  CHECK(kernels->time(heavy).value() == Approx(2e-3));
+  CHECK(kernels->time(light).value() == Approx(1e-3));
+  CHECK(kernels->time(norm).value() == Approx(1e-3));
+}

@@ -141,3 +141,26 @@ TEST_CASE("An extra operation costs its share per token and its weights once", "
   const std::vector<ExtraOp> both{lora, {"hypernetwork", {}, {}, Bytes{24}}};
   CHECK(extra_weight_bytes(both).value() == 1024);
 }
+
+TEST_CASE("A format whose blocks would be cut by a split is refused with both numbers", "[llm]") {
+  const Architecture model = load_architecture("qwen3-30b-a3b");  // hidden 2048, experts of width 768
+  for (const NumberFormat format : {NumberFormat::bf16, NumberFormat::int8, NumberFormat::nvfp4, NumberFormat::mxfp4}) {
+    INFO(name_of(format));
+    CHECK_NOTHROW(check_blocks(model, format, 8, "p"));  // 96 = 6 x 16 = 3 x 32
+  }
+  CHECK_NOTHROW(check_blocks(model, NumberFormat::int3_group128, 1, "p"));
+  CHECK_NOTHROW(check_blocks(model, NumberFormat::int3_group128, 6, "p"));
+  CHECK_THROWS_WITH(check_blocks(model, NumberFormat::int3_group128, 8, "precision.experts"),
+                    "precision.experts: got int3_group128, expected a format whose blocks divide an expert's width "
+                    "over 8 ranks of qwen3-30b-a3b: 96 weights are no multiple of 128");
+  CHECK_THROWS_WITH(check_blocks(load_architecture("gpt-oss-20b"), NumberFormat::fp8_block, 1, "precision.experts"),
+                    "precision.experts: got fp8_block, expected a format whose blocks divide the hidden size of "
+                    "gpt-oss-20b: 2880 weights are no multiple of 128");
+}
+
+TEST_CASE("The formats in use are listed once each", "[llm]") {
+  std::vector<NumberFormat> list(8, NumberFormat::bf16);
+  list[2] = list[5] = NumberFormat::nvfp4;
+  CHECK(listed_formats(tiny(), list, "p").used() == std::vector<NumberFormat>{NumberFormat::bf16, NumberFormat::nvfp4});
+  CHECK(ExpertFormats{tiny(), NumberFormat::fp8}.used() == std::vector<NumberFormat>{NumberFormat::fp8});
+}
