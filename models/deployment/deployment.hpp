@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "models/deployment/expert_storage.hpp"
 #include "models/hardware/topology.hpp"
 #include "models/layout/layout.hpp"
 #include "models/llm/ops.hpp"
@@ -24,6 +25,7 @@ struct MemoryFit {
   Bytes needed;    ///< sum of the lines
   Bytes capacity;  ///< device memory * memory fraction
   Bytes device;
+  Bytes offloaded;  ///< routed experts of the fullest rank that lie outside the GPU; not among the lines
   bool fits = false;
   int stage = 0;                     ///< the fullest pipeline stage, whose rank this is
   long long kv_tokens_capacity = 0;  ///< tokens of KV cache a rank can hold beside everything else, in whole blocks
@@ -40,6 +42,11 @@ struct MemoryInputs {
   double memory_fraction = 0.9;
   RankBatch batch;  ///< on one attention-DP rank, of one microbatch
   AllToAll all_to_all = AllToAll::automatic;
+  /// When the formats of experts differ. Empty: all in precision.experts, which is the widest otherwise.
+  std::optional<StoredExperts> experts{};
+  /// Slots of a MoE layer that stay on the GPU while the others are fetched when tokens want them. -1: all.
+  int resident_slots = -1;
+  Bytes extra_weights{};  ///< of operations beside the model (models/llm/extra_ops.hpp), whole on every rank
 };
 
 /// Every line of one rank's memory, in the order weights, other, buffers, activations, KV. MTP modules are not held.
@@ -48,7 +55,8 @@ struct MemoryInputs {
 ///                projections, norms and router whole); under attention dp all of them whole. Routed experts: slots x
 ///                layers.
 ///   other        CUDA context and libraries, NCCL, captured CUDA graphs (decode)
-///   buffers      DeepEP's, or the tokens gathered by an all-gather
+///   buffers      DeepEP's, or the tokens gathered by an all-gather; two offloaded experts, one that computes and one
+///                that arrives [assumed]
 ///   activations  residual streams and the largest operation; rows of routed experts
 ///   KV           whole blocks of 16 tokens (MLA 64) per sequence: context + new tokens
 /// Pipelines: a stage holds its own layers, the first the embedding, the last the LM head, and each the KV cache of all

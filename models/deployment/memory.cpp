@@ -38,6 +38,12 @@ void append(std::vector<MemoryLine>& lines, std::vector<MemoryLine> more) {
   for (MemoryLine& line : more) lines.push_back(std::move(line));
 }
 
+Bytes offloaded_bytes(const MemoryInputs& in) {
+  if (in.experts) return in.experts->elsewhere;
+  const double elsewhere = in.model.moe_layers() * (slots_of_rank(in) - resident_slots_of_rank(in));
+  return elsewhere * expert_bytes(in.model, in.precision.experts, in.layout.spec.expert_tp);
+}
+
 /// The line that crosses the limit when they are summed in order.
 std::string crossing_line(const std::vector<MemoryLine>& lines, Bytes limit) {
   Bytes sum;
@@ -75,6 +81,7 @@ MemoryFit fit_stage(const MemoryInputs& whole, int stage) {
   append(fit.lines, buffer_lines(in));
   append(fit.lines, activation_lines(in));
   fit.device = in.gpu.memory;
+  fit.offloaded = offloaded_bytes(in);
   fit.capacity = in.memory_fraction * in.gpu.memory;
   Bytes beside_kv;
   for (const MemoryLine& line : fit.lines) beside_kv += line.bytes;

@@ -25,6 +25,11 @@ int slots_of_rank(const MemoryInputs& in) {
   return static_cast<int>(rounded_up(in.model.moe->experts, in.layout.spec.expert_ep));
 }
 
+int resident_slots_of_rank(const MemoryInputs& in) {
+  const int slots = slots_of_rank(in);
+  return in.resident_slots < 0 ? slots : std::min(in.resident_slots, slots);
+}
+
 AllToAll all_to_all_of(const MemoryInputs& in) {
   if (in.all_to_all != AllToAll::automatic) return in.all_to_all;
   return in.batch.phase == Phase::decode ? AllToAll::deepep_low_latency : AllToAll::deepep_normal;

@@ -19,6 +19,9 @@ int kv_heads_of_rank(const Architecture& model, int tp);
 /// Routed expert slots of a MoE layer on the fullest rank.
 int slots_of_rank(const MemoryInputs& in);
 
+/// Those of them that stay on the GPU.
+int resident_slots_of_rank(const MemoryInputs& in);
+
 /// Tokens that one rank sends into a dispatch: an attention TP group spreads its tokens.
 double dispatched_tokens(const MemoryInputs& in);
 

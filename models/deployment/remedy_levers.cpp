@@ -113,7 +113,11 @@ RankBatch with_batch(const RankBatch& batch, double size, bool chunk) {
 
 }  // namespace
 
+/// Experts of several formats are known for this placement only: elsewhere all count as the widest.
 MemoryFit fit_of(const MemoryInputs& in, const Variant& v) {
+  const bool same_experts = v.precision.experts == in.precision.experts && v.slots_per_rank == slots_of_rank(in) &&
+                            v.layout.spec.expert_ep == in.layout.spec.expert_ep &&
+                            v.layout.spec.expert_tp == in.layout.spec.expert_tp;
   return fit_memory({.model = in.model,
                      .precision = v.precision,
                      .layout = v.layout,
@@ -121,7 +125,10 @@ MemoryFit fit_of(const MemoryInputs& in, const Variant& v) {
                      .slots_per_rank = v.slots_per_rank,
                      .memory_fraction = in.memory_fraction,
                      .batch = v.batch,
-                     .all_to_all = in.all_to_all});
+                     .all_to_all = in.all_to_all,
+                     .experts = same_experts ? in.experts : std::nullopt,
+                     .resident_slots = in.resident_slots,
+                     .extra_weights = in.extra_weights});
 }
 
 std::vector<Variant> fewer_bits(const Misfit& misfit, const Variant& v) {

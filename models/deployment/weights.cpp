@@ -20,6 +20,13 @@ public:
                       fmt::format("{} = {} parameters x {:.6g} bit ({})", counted, with_commas(parameters),
                                   bits_per_element(format), name_of(format))});
   }
+  void add_mixed(const char* name, const std::string& counted, Count parameters, Bytes bytes) {
+    if (parameters == 0) return;
+    lines_.push_back({name, "weights", bytes,
+                      fmt::format("{} = {} parameters of {:.4g} bit on average", counted, with_commas(parameters),
+                                  8 * bytes.value() / static_cast<double>(parameters))});
+  }
+  void add(const MemoryLine& line) { lines_.push_back(line); }
   std::vector<MemoryLine> take() { return std::move(lines_); }
 
 private:
@@ -38,11 +45,13 @@ void add_vocabulary(const MemoryInputs& in, int stage, WeightLines& lines) {
 }
 
 void add_routed_experts(const MemoryInputs& in, WeightLines& lines) {
-  const int slots = slots_of_rank(in), etp = in.layout.spec.expert_tp;
+  const int slots = resident_slots_of_rank(in), etp = in.layout.spec.expert_tp;
   const Count expert = count_parameters(in.model).per_expert / etp;
-  lines.add("expert weights",
-            fmt::format("{} layers x {} slots x {} (tp {})", in.model.moe_layers(), slots, with_commas(expert), etp),
-            Count{in.model.moe_layers()} * slots * expert, in.precision.experts,
+  const Count parameters = Count{in.model.moe_layers()} * slots * expert;
+  const auto counted =
+      fmt::format("{} layers x {} slots x {} (tp {})", in.model.moe_layers(), slots, with_commas(expert), etp);
+  if (in.experts) return lines.add_mixed("expert weights", counted, parameters, in.experts->on_gpu);
+  lines.add("expert weights", counted, parameters, in.precision.experts,
             static_cast<double>(in.model.moe_layers()) * slots * expert_bytes(in.model, in.precision.experts, etp));
 }
 
@@ -66,6 +75,8 @@ std::vector<MemoryLine> weight_lines_of_stage(const MemoryInputs& in, int stage)
   lines.add("shared expert weights", fmt::format("{} layers / tp {}", model.moe_layers(), shared_tp), shared,
             format_of(TensorClass::shared_experts, in.precision));
   if (model.moe) add_routed_experts(in, lines);
+  if (in.extra_weights > Bytes{})
+    lines.add({"extra operations", "weights", in.extra_weights, "as given, whole on every rank"});
   return lines.take();
 }
 

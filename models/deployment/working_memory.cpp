@@ -104,6 +104,13 @@ MemoryLine gather_line(const MemoryInputs& in) {
                       out_bytes.value())};
 }
 
+MemoryLine arriving_line(const MemoryInputs& in) {
+  const Bytes one =
+      in.experts ? in.experts->largest : expert_bytes(in.model, in.precision.experts, in.layout.spec.expert_tp);
+  return {"experts on their way", "buffers", 2 * one,
+          fmt::format("2 x {:.0f} B: one that computes, one that arrives [assumed]", one.value())};
+}
+
 MemoryLine expert_rows_line(const MemoryInputs& in) {
   const double rows = expert_rows(in), d = in.model.hidden;
   const bool dispatched =
@@ -129,9 +136,11 @@ Bytes deepep_low_latency_buffer(int hidden, int max_tokens_per_rank, int experts
 }
 
 std::vector<MemoryLine> buffer_lines(const MemoryInputs& in) {
-  if (in.layout.kind == LayoutKind::data_expert_a2a) return {dispatch_line(in)};
-  if (in.layout.kind == LayoutKind::data_expert_gather) return {gather_line(in)};
-  return {};
+  std::vector<MemoryLine> lines;
+  if (in.layout.kind == LayoutKind::data_expert_a2a) lines.push_back(dispatch_line(in));
+  if (in.layout.kind == LayoutKind::data_expert_gather) lines.push_back(gather_line(in));
+  if (in.model.moe && resident_slots_of_rank(in) < slots_of_rank(in)) lines.push_back(arriving_line(in));
+  return lines;
 }
 
 std::vector<MemoryLine> activation_lines(const MemoryInputs& in) {
