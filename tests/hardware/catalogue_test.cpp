@@ -99,14 +99,15 @@ TEST_CASE("Every GPU names a source for every figure and a class for every colle
     }
   }
   CHECK(gpu_names() == std::vector<std::string>{"a100-pcie", "a100-sxm", "b200-sxm", "gb200-nvl72", "gb300-nvl72",
-                                                "h100-sxm", "h20-sxm", "h200-sxm", "h800-sxm", "l40s", "mi300x"});
+                                                "h100-sxm", "h20-sxm", "h200-sxm", "h800-sxm", "l40s", "mi300x",
+                                                "rtx-4090"});
 }
 
 TEST_CASE("An unknown GPU is refused with the nearest name", "[hardware]") {
   REQUIRE_THROWS_WITH(find_gpu("h100-sx", "a.yaml:4:16: cluster.gpu"),
                       "a.yaml:4:16: cluster.gpu: got 'h100-sx', expected a GPU of the catalogue: a100-pcie, a100-sxm, "
-                      "b200-sxm, gb200-nvl72, gb300-nvl72, h100-sxm, h20-sxm, h200-sxm, h800-sxm, l40s, mi300x; did "
-                      "you mean h100-sxm?");
+                      "b200-sxm, gb200-nvl72, gb300-nvl72, h100-sxm, h20-sxm, h200-sxm, h800-sxm, l40s, mi300x, "
+                      "rtx-4090; did you mean h100-sxm?");
   REQUIRE_THROWS_WITH(find_gpu("b200", "cluster.gpu"), Catch::Matchers::Contains("; did you mean b200-sxm?"));
   REQUIRE_THROWS_AS(find_gpu("../h100-sxm", "cluster.gpu"), InputError);
 }
