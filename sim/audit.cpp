@@ -10,6 +10,7 @@
 
 #include "models/units/random.hpp"
 #include "sim/engine/flow_replay.hpp"
+#include "sim/serving/expert_fetch.hpp"
 #include "sim/serving/expert_traffic.hpp"
 #include "sim/serving/rank_times.hpp"
 
@@ -68,18 +69,22 @@ public:
         experts_{scenario, plan},
         dispatch_{plan.topology, plan.dispatch},
         combine_{plan.topology, plan.combine},
-        seconds_(static_cast<std::size_t>(plan.layout.ranks)) {}
+        seconds_(static_cast<std::size_t>(plan.layout.ranks)) {
+    if (plan.resident.empty()) return;
+    fetch_.emplace(scenario, plan);
+    fetch_seconds_.resize(seconds_.size());
+  }
 
   void look_at(int step, int moe_layer) {
     const StepBatch batch = batch_of_step(scenario_, plan_.layout, step);
     run_.draw(step, moe_layer, batch, loads_);
-    const Seconds in_run = expert_part(loads_);
+    const Seconds in_run = expert_part(moe_layer, loads_);
     std::optional<DispatchTraffic> tokens;
     if (has_dispatch(plan_))
       tokens = again_.draw_tokens(step, moe_layer, batch, loads_);
     else
       again_.draw(step, moe_layer, batch, loads_);
-    const Seconds again = expert_part(loads_);
+    const Seconds again = expert_part(moe_layer, loads_);
     if (scenario_.routing.kind != RoutingKind::trace && in_run.value() > 0) sampling_.push_back(again / in_run - 1);
     if (tokens) replay(*tokens);
   }
@@ -91,9 +96,12 @@ public:
   }
 
 private:
-  /// Dispatch, the slowest rank's experts, combine. Leaves the seconds of the experts in seconds_.
-  Seconds expert_part(const LayerTraffic& loads) {
-    experts_(loads.rows_per_slot, seconds_);
+  /// Dispatch, the slowest rank's experts, combine. Leaves the seconds of the experts, fetched first where they are
+  /// offloaded, in seconds_.
+  Seconds expert_part(int moe_layer, const LayerTraffic& loads) {
+    if (fetch_) (*fetch_)(moe_layer, loads.rows_per_slot, fetch_seconds_);
+    experts_(moe_layer, loads.rows_per_slot, seconds_);
+    for (std::size_t r = 0; r < fetch_seconds_.size(); ++r) seconds_[r] += fetch_seconds_[r];
     Seconds time{*std::max_element(seconds_.begin(), seconds_.end())};
     if (has_dispatch(plan_)) time += dispatch_(loads.dispatch_bytes).time + combine_(loads.combine_bytes).time;
     return time;
@@ -155,7 +163,8 @@ private:
   ExpertPhase experts_;
   FluidTimer dispatch_, combine_;
   LayerTraffic loads_;
-  std::vector<double> seconds_;
+  std::optional<ExpertFetch> fetch_;
+  std::vector<double> seconds_, fetch_seconds_;
   std::vector<double> sampling_, sharing_, staggered_, bracket_;
 };
 

@@ -97,6 +97,41 @@ void add_capacity(const Scenario& scenario, Summary& summary) {
     summary.notes.push_back("capacity's gate weights are null: policy drop_position does not look at them");
 }
 
+/// The recorder saw what was fetched; where from is the scenario's.
+void add_offload(const Scenario& scenario, Summary& summary) {
+  const OffloadSpec& spec = scenario.experts.offload;
+  if (!summary.offload) {
+    summary.notes.push_back("offload is null: all experts are on the GPUs (offload.to)");
+    return;
+  }
+  summary.offload->to = spec.to == OffloadTo::host ? "host" : "nvme";
+  summary.offload->bandwidth = spec.bandwidth;
+  summary.offload->resident = spec.resident;
+  summary.notes.push_back("offloaded experts are fetched after the router and before the experts run, never ahead");
+}
+
+/// Rows of every expert, layer by layer. [MoE layers * experts]
+std::vector<double> expert_rows(const Scenario& scenario, const Summary& summary) {
+  std::vector<int> moe_layer_of(static_cast<std::size_t>(scenario.model.layers));
+  int moe_layers = 0;
+  for (std::size_t l = 0; l < moe_layer_of.size(); ++l)
+    moe_layer_of[l] = scenario.model.moe_layer[l] ? moe_layers++ : -1;
+  const auto experts = static_cast<std::size_t>(scenario.model.moe->experts);
+  std::vector<double> rows(static_cast<std::size_t>(moe_layers) * experts);
+  for (const ExpertUse& use : summary.experts)
+    rows[static_cast<std::size_t>(moe_layer_of[static_cast<std::size_t>(use.layer)]) * experts +
+         static_cast<std::size_t>(use.expert)] += static_cast<double>(use.tokens);
+  return rows;
+}
+
+void add_quality(const Scenario& scenario, const Deployment& plan, Summary& summary) {
+  if (scenario.experts.penalties)
+    summary.quality_penalty =
+        load_weighted_penalty(*plan.formats, *scenario.experts.penalties, expert_rows(scenario, summary));
+  else
+    summary.notes.push_back("quality_penalty is null: none is given; quality itself is not simulated");
+}
+
 void add_cost(const Scenario& scenario, Summary& summary) {
   const double per_hour = scenario.cluster.price_usd_per_gpu_hour * scenario.cluster.gpus();
   if (per_hour <= 0) {
@@ -168,6 +203,8 @@ Summary simulate(const Scenario& scenario, std::optional<int> audited) {
   summary.audit = checked;
   recorder.summarise(summary);
   add_capacity(scenario, summary);
+  add_offload(scenario, summary);
+  add_quality(scenario, plan, summary);
   add_throughput(scenario, summary);
   add_cost(scenario, summary);
   add_slo(scenario, summary);

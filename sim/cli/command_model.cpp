@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "models/llm/parameters.hpp"
+#include "models/llm/expert_formats.hpp"
+#include "models/units/error.hpp"
 #include "models/units/text.hpp"
 #include "sim/cli/command.hpp"
 
@@ -18,8 +20,27 @@ namespace {
 
 constexpr const char* kWindowed = "windowed_attention";
 
-void add_phase(const Architecture& model, const Precision& precision, const RankBatch& batch,
-               std::vector<OpRow>& rows) {
+/// The grouped products of each format that experts are in.
+std::vector<Op> asked_expert_ops(const Architecture& model, const Asked& asked, const std::vector<int>& slots) {
+  if (asked.experts.empty()) return expert_ops(model, asked.precision, slots, 1);
+  std::vector<Op> ops;
+  for (const NumberFormat format : listed_formats(model, asked.experts, "--experts").used()) {
+    std::vector<int> own(slots.size(), 0);
+    for (std::size_t e = 0; e < own.size(); ++e)
+      if (asked.experts[e] == format) own[e] = slots[e];
+    if (std::accumulate(own.begin(), own.end(), 0) == 0) continue;
+    Precision precision = asked.precision;
+    precision.experts = format;
+    for (Op& op : expert_ops(model, precision, own, 1)) {
+      op.name += fmt::format(" ({})", name_of(format));
+      ops.push_back(std::move(op));
+    }
+  }
+  return ops;
+}
+
+void add_phase(const Architecture& model, const Asked& asked, const RankBatch& batch, std::vector<OpRow>& rows) {
+  const Precision& precision = asked.precision;
   const auto add = [&](const char* part, int layers, const std::vector<Op>& ops) {
     for (const Op& op : ops)
       if (layers > 0) rows.push_back({batch.phase, part, layers, op});
@@ -36,7 +57,7 @@ void add_phase(const Architecture& model, const Precision& precision, const Rank
     std::vector<int> slots(experts, static_cast<int>(all_rows / experts));
     for (std::size_t i = 0; i < all_rows % experts; ++i) ++slots[i];
     add("routing", model.moe_layers(), routing_ops(model, precision, tokens));
-    add("experts", model.moe_layers(), expert_ops(model, precision, slots, 1));
+    add("experts", model.moe_layers(), asked_expert_ops(model, asked, slots));
     add("shared_experts", model.moe_layers(), shared_expert_ops(model, precision, tokens, 1));
   }
   add("head", 1, head_ops(model, precision, batch.sequences, 1));
@@ -112,12 +133,14 @@ std::string parameters_text(const ParameterCounts& counts) {
   return text;
 }
 
-/// The checkpoint's own precision, when it is none of those shown anyway; then those.
-std::vector<std::pair<std::string, Precision>> shown_precisions(const Architecture& model) {
-  std::vector<std::pair<std::string, Precision>> shown;
+/// A list of experts' formats, if asked for; the checkpoint's own precision, when it is none of those shown anyway;
+/// then those.
+std::vector<std::pair<std::string, Asked>> shown_precisions(const Architecture& model, const Asked& asked) {
+  std::vector<std::pair<std::string, Asked>> shown;
+  if (!asked.experts.empty()) shown.emplace_back("asked", asked);
   if (model.checkpoint_format != model.checkpoint_experts)
-    shown.emplace_back("checkpoint", checkpoint_precision(model));
-  for (NumberFormat format : kShownFormats) shown.emplace_back(name_of(format), precision_of(format));
+    shown.emplace_back("checkpoint", Asked{checkpoint_precision(model), {}});
+  for (NumberFormat format : kShownFormats) shown.emplace_back(name_of(format), Asked{precision_of(format), {}});
   return shown;
 }
 
@@ -131,22 +154,24 @@ std::string kv_text(const Architecture& model) {
   return text;
 }
 
-std::string weights_text(const Architecture& model) {
+std::string weights_text(const Architecture& model, const Asked& asked) {
   const ParameterCounts counts = count_parameters(model);
-  const auto shown = shown_precisions(model);
+  const auto shown = shown_precisions(model, asked);
   std::string text = fmt::format("\n{:<18}{:>20}", "weights", "parameters");
-  for (const auto& [name, precision] : shown) text += fmt::format("{:>16}", name);
+  for (const auto& [name, formats] : shown) text += fmt::format("{:>16}", name);
   text += "\n";
   for (TensorClass tensor : kTensorClasses) {
     if (counts[tensor] == 0) continue;
     text += fmt::format("  {:<16}{:>20}", name_of(tensor), with_commas(counts[tensor]));
-    for (const auto& [name, precision] : shown)
-      text += fmt::format("{:>16}", human(weight_bytes(model, precision)[static_cast<std::size_t>(tensor)]));
+    for (const auto& [name, formats] : shown)
+      text += fmt::format("{:>16}", human(weight_bytes(model, formats)[static_cast<std::size_t>(tensor)]));
     text += "\n";
   }
   text += fmt::format("  {:<16}{:>20}", "total", with_commas(counts.total));
-  for (const auto& [name, precision] : shown)
-    text += fmt::format("{:>16}", human(total_weight_bytes(model, precision)));
+  for (const auto& [name, formats] : shown) {
+    const auto bytes = weight_bytes(model, formats);
+    text += fmt::format("{:>16}", human(std::accumulate(bytes.begin(), bytes.end(), Bytes{})));
+  }
   return text + kv_text(model);
 }
 
@@ -177,11 +202,12 @@ std::string listed(const char* title, const std::vector<std::string>& lines) {
   return text;
 }
 
-std::string model_text(const Architecture& model, const Precision& precision) {
-  const std::vector<OpRow> rows = all_ops(model, precision);
+std::string model_text(const Architecture& model, const Asked& asked) {
+  const Precision& precision = asked.precision;
+  const std::vector<OpRow> rows = all_ops(model, asked);
   std::string text =
       fmt::format("{} ({}), stored in {}\n", model.name, model.model_type, format_text(checkpoint_precision(model))) +
-      shape_text(model) + parameters_text(count_parameters(model)) + weights_text(model);
+      shape_text(model) + parameters_text(count_parameters(model)) + weights_text(model, asked);
   if (model.encoder) {
     text += "\nthe operations of an encoder-decoder are not modelled, and no scenario can run it\n";
   } else {
@@ -192,13 +218,38 @@ std::string model_text(const Architecture& model, const Precision& precision) {
          listed("in the file, and left out", model.left_out);
 }
 
+/// `experts` is one format, or one for each expert, with commas between; empty: as the linear layers.
+Asked read_asked(const Architecture& model, const std::string& linear, const std::vector<std::string>& experts) {
+  Asked asked{linear.empty() ? checkpoint_precision(model) : precision_of(parse_number_format(linear, "--precision")),
+              {}};
+  if (experts.empty()) return asked;
+  if (!model.moe || model.encoder)
+    throw InputError{"--experts", fmt::format("formats for {}", model.name), "a decoder-only model with experts"};
+  std::vector<NumberFormat> list;
+  for (const std::string& name : experts) list.push_back(parse_number_format(name, "--experts"));
+  if (list.size() == 1) list.assign(static_cast<std::size_t>(model.moe->experts), list.front());
+  const ExpertFormats formats = listed_formats(model, list, "--experts");
+  for (const NumberFormat format : formats.used()) check_blocks(model, format, 1, "--experts");
+  asked.precision.experts = widest(list);
+  if (!formats.uniform()) asked.experts = list;
+  return asked;
+}
+
 }  // namespace
 
-std::vector<OpRow> all_ops(const Architecture& model, const Precision& precision) {
+std::array<Bytes, kTensorClassCount> weight_bytes(const Architecture& model, const Asked& asked) {
+  auto bytes = weight_bytes(model, asked.precision);
+  if (!asked.experts.empty())
+    bytes[static_cast<std::size_t>(TensorClass::experts)] =
+        expert_weight_bytes(model, listed_formats(model, asked.experts, "--experts"));
+  return bytes;
+}
+
+std::vector<OpRow> all_ops(const Architecture& model, const Asked& asked) {
   std::vector<OpRow> rows;
   if (model.encoder) return rows;
-  add_phase(model, precision, {Phase::decode, 1, 1, kShownTokens}, rows);
-  add_phase(model, precision, {Phase::prefill, 1, kShownTokens, 0}, rows);
+  add_phase(model, asked, {Phase::decode, 1, 1, kShownTokens}, rows);
+  add_phase(model, asked, {Phase::prefill, 1, kShownTokens, 0}, rows);
   return rows;
 }
 
@@ -215,6 +266,7 @@ Work total_of(const std::vector<OpRow>& rows, Phase phase) {
 void add_model_command(CLI::App& app, Globals& globals) {
   struct Options {
     std::string model, precision;
+    std::vector<std::string> experts;
   };
   const auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("model", "Parameters, bytes and work of a model");
@@ -223,15 +275,17 @@ void add_model_command(CLI::App& app, Globals& globals) {
   command->add_option("model", options->model, "A zoo name, or a path to a Hugging Face config.json")->required();
   command->add_option("--precision", options->precision,
                       "Format of the linear layers in the operations (default: as the checkpoint is stored)");
+  command
+      ->add_option("--experts", options->experts,
+                   "Format of the routed experts; or one for each expert, with commas between (default: as the others)")
+      ->delimiter(',');
   command->callback([options, &globals] {
     const Architecture model = load_architecture(options->model);
-    const Precision precision = options->precision.empty()
-                                    ? checkpoint_precision(model)
-                                    : precision_of(parse_number_format(options->precision, "--precision"));
+    const Asked asked = read_asked(model, options->precision, options->experts);
     if (globals.json) {
-      fmt::print("{}\n", model_json(model, precision));
+      fmt::print("{}\n", model_json(model, asked));
     } else {
-      fmt::print("{}", model_text(model, precision));
+      fmt::print("{}", model_text(model, asked));
     }
   });
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 
 #include <nlohmann/json.hpp>
 
@@ -119,18 +120,19 @@ ordered_json parameters_json(const ParameterCounts& counts) {
           {"by_class", by_class}};
 }
 
-ordered_json weights_json(const Architecture& model, const Precision& precision) {
-  const auto bytes = weight_bytes(model, precision);
+ordered_json weights_json(const Architecture& model, const Asked& asked) {
+  const auto bytes = weight_bytes(model, asked);
   ordered_json by_class;
   for (TensorClass tensor : kTensorClasses)
     by_class[std::string{name_of(tensor)}] = amount(bytes[static_cast<std::size_t>(tensor)].value());
-  return {{"by_class", by_class}, {"total", amount(total_weight_bytes(model, precision).value())}};
+  return {{"by_class", by_class}, {"total", amount(std::accumulate(bytes.begin(), bytes.end(), Bytes{}).value())}};
 }
 
-ordered_json weight_bytes_json(const Architecture& model) {
-  ordered_json json{{"checkpoint", weights_json(model, checkpoint_precision(model))}};
+ordered_json weight_bytes_json(const Architecture& model, const Asked& asked) {
+  ordered_json json{{"asked", weights_json(model, asked)},
+                    {"checkpoint", weights_json(model, {checkpoint_precision(model), {}})}};
   for (NumberFormat format : kShownFormats)
-    json[std::string{name_of(format)}] = weights_json(model, precision_of(format));
+    json[std::string{name_of(format)}] = weights_json(model, {precision_of(format), {}});
   return json;
 }
 
@@ -162,20 +164,28 @@ ordered_json work_json(const std::vector<OpRow>& rows) {
   return work;
 }
 
+ordered_json precision_json(const Asked& asked) {
+  ordered_json list = nullptr;
+  for (const NumberFormat format : asked.experts) list.push_back(name_of(format));
+  return {{"weights", name_of(asked.precision.weights)},
+          {"experts", name_of(asked.precision.experts)},
+          {"expert_formats", list}};
+}
+
 }  // namespace
 
-std::string model_json(const Architecture& model, const Precision& precision) {
-  const std::vector<OpRow> rows = all_ops(model, precision);
+std::string model_json(const Architecture& model, const Asked& asked) {
+  const std::vector<OpRow> rows = all_ops(model, asked);
   const double longest = model.max_context;
   const ordered_json document{
       {"name", model.name},
       {"model_type", model.model_type},
       {"architecture", architecture_json(model)},
       {"parameters", parameters_json(count_parameters(model))},
-      {"weight_bytes", weight_bytes_json(model)},
+      {"weight_bytes", weight_bytes_json(model, asked)},
       {"kv_bytes_per_token", amount(kv_bytes_per_token(model, NumberFormat::bf16).value())},
       {"kv_bytes_of_max_context", amount(kv_bytes_of_sequence(model, NumberFormat::bf16, longest).value())},
-      {"ops_precision", {{"weights", name_of(precision.weights)}, {"experts", name_of(precision.experts)}}},
+      {"ops_precision", precision_json(asked)},
       {"ops_tokens", amount(kShownTokens)},
       {"ops", ops_json(rows)},
       {"work", work_json(rows)},

@@ -19,12 +19,16 @@ std::string verdict(bool good, bool colour, const char* yes, const char* no) {
   return colour ? fmt::format("\x1b[{}m{}\x1b[0m", good ? 32 : 31, word) : word;
 }
 
+/// Few tokens a second with three digits, many as whole ones.
+std::string rate_text(double rate) {
+  return rate < 100 ? fmt::format("{:.3g}", rate) : with_commas(static_cast<long long>(rate));
+}
+
 std::string throughput_line(const Summary& summary) {
   const bool decode = summary.output_tokens_per_s.has_value();
   const double rate = decode ? *summary.output_tokens_per_s : summary.total_tokens_per_s;
   return fmt::format("step {}     {} {} tok/s per GPU, {} tok/s", human(summary.step.mean), decode ? "output" : "input",
-                     with_commas(static_cast<long long>(rate / summary.gpus)),
-                     with_commas(static_cast<long long>(rate)));
+                     rate_text(rate / summary.gpus), rate_text(rate));
 }
 
 std::string memory_line(const MemoryFit& fit, bool colour) {
@@ -71,6 +75,13 @@ std::string capacity_line(const CapacityUse& use) {
   return fmt::format("capacity {:<13} {} per {}: {:.2f} % dropped   {:.2f} % to a backup   {} empty places{}",
                      fmt::format("x {:g}", use.factor), use.policy, use.scope, share(use.dropped), share(use.rerouted),
                      with_commas(use.places - (use.wanted - use.dropped)), use.padded ? ", padded" : "");
+}
+
+std::string offload_line(const OffloadUse& use, std::size_t steps) {
+  const double hits = use.wanted > 0 ? 1 - use.missed / static_cast<double>(use.wanted) : 1;
+  return fmt::format(
+      "offload                {} at {}: {} resident per layer, {:.1f} % of wanted experts hit, {} a step", use.to,
+      human(use.bandwidth), use.resident, 100 * hits, human(use.bytes / static_cast<double>(steps)));
 }
 
 std::string hotspot_lines(const Summary& summary) {
@@ -139,6 +150,9 @@ std::string terminal_summary(const Summary& summary, bool colour) {
   text += "  " + critical_path_line(summary) + "\n";
   text += "  " + imbalance_line(summary) + "\n";
   if (summary.capacity) text += "  " + capacity_line(*summary.capacity) + "\n";
+  if (summary.offload) text += "  " + offload_line(*summary.offload, summary.steps.size()) + "\n";
+  if (summary.quality_penalty)
+    text += fmt::format("  quality penalty        {:.4g}, as given and weighed by load\n", *summary.quality_penalty);
   text += hotspot_lines(summary);
   for (const auto& [key, value] : summary.chosen) text += fmt::format("  auto   {} = {}\n", key, value);
   return text;

@@ -11,8 +11,9 @@
 namespace moesim {
 
 /// Where time on the critical path goes.
-enum class Cause { attention, tp_collective, dispatch, experts, combine, dense, pipeline, host, other };
-inline constexpr int kCauses = 9;
+/// offload: experts come from outside the GPU.
+enum class Cause { attention, tp_collective, dispatch, offload, experts, combine, dense, pipeline, host, other };
+inline constexpr int kCauses = 10;
 
 /// One span of a step that every rank of a lockstep group went through and ended together. A group is a pipeline stage.
 /// `took` is the length on the critical path; `busy` what each rank worked of it, the rest it waited.
@@ -46,6 +47,15 @@ struct PlacesGiven {
   double displaced_gate, dropped_gate;     ///< sums of gate weights; 0 where nobody looked at them
 };
 
+/// The GPUs got the experts of one MoE layer that lay elsewhere.
+struct ExpertsFetched {
+  Seconds at;
+  int layer;            ///< model layer
+  std::int64_t wanted;  ///< slots with rows
+  double missed;        ///< of them
+  Bytes bytes;          ///< over all GPUs
+};
+
 /// A collective moved bytes over links.
 struct BytesMoved {
   Seconds at;
@@ -66,6 +76,6 @@ struct StepFinished {
 };
 
 /// A closed set: a new kind of event makes every std::visit that forgets it fail to compile.
-using Event = std::variant<PhaseFinished, ExpertsLoaded, PlacesGiven, BytesMoved, StepFinished>;
+using Event = std::variant<PhaseFinished, ExpertsLoaded, PlacesGiven, ExpertsFetched, BytesMoved, StepFinished>;
 
 }  // namespace moesim

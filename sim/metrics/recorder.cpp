@@ -121,8 +121,8 @@ void Recorder::on(const PhaseFinished& phase) {
   const double excess = took - sum / static_cast<double>(phase.busy.size());
   const std::size_t last = first + static_cast<std::size_t>(phase.gating_rank);
   gated_[last] += took;
-  const bool follows_rows =
-      phase.cause == Cause::experts || phase.cause == Cause::dispatch || phase.cause == Cause::combine;
+  const bool follows_rows = phase.cause == Cause::experts || phase.cause == Cause::offload ||
+                            phase.cause == Cause::dispatch || phase.cause == Cause::combine;
   if (follows_rows)  // exchanges inside expert TP groups too
     expert_excess_[cell(phase.layer, phase.gating_rank)] += excess;
   else
@@ -160,6 +160,13 @@ void Recorder::on(const PlacesGiven& given) {
   capacity_->places += given.places;
   capacity_->displaced_gate += given.displaced_gate;
   capacity_->dropped_gate += given.dropped_gate;
+}
+
+void Recorder::on(const ExpertsFetched& fetched) {
+  if (!offload_) offload_.emplace();
+  offload_->wanted += fetched.wanted;
+  offload_->missed += fetched.missed;
+  offload_->bytes += fetched.bytes;
 }
 
 void Recorder::on(const BytesMoved& moved) {
@@ -269,6 +276,7 @@ void Recorder::summarise(Summary& summary) const {
   fill_costs(summary);
   summary.tokens_conserved = tokens_conserved_;
   summary.capacity = capacity_;
+  summary.offload = offload_;
   const double out = sum_at(link_total_, nic_out_), in = sum_at(link_total_, nic_in_);
   summary.bytes_conserved = std::abs(out - in) <= 1e-9 * std::max(out, in);
   fill_tables(summary);

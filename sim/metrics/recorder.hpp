@@ -50,6 +50,7 @@ private:
   void on(const PhaseFinished& phase);
   void on(const ExpertsLoaded& loads);
   void on(const PlacesGiven& given);
+  void on(const ExpertsFetched& fetched);
   void on(const BytesMoved& moved);
   void on(const StepFinished& step);
 
@@ -92,6 +93,7 @@ private:
   Imbalance expert_imbalance_, gpu_imbalance_, nic_imbalance_;
   bool tokens_conserved_ = true;
   std::optional<CapacityUse> capacity_;  // only with a limit on places
+  std::optional<OffloadUse> offload_;    // only where experts are offloaded
 };
 
 }  // namespace moesim

@@ -49,6 +49,16 @@ struct CapacityUse {
   double displaced_gate = 0, dropped_gate = 0;                     ///< sums of gate weights
 };
 
+/// What was fetched of offloaded experts over the run.
+struct OffloadUse {
+  std::string to;
+  BytesPerSecond bandwidth;
+  int resident = 0;         ///< slots of a layer and GPU
+  std::int64_t wanted = 0;  ///< slots with rows
+  double missed = 0;        ///< of them
+  Bytes bytes;              ///< over all GPUs
+};
+
 /// Relative errors of a sample, signed.
 struct SampleError {
   double mean = 0;
@@ -112,7 +122,9 @@ struct Summary {
   std::array<double, kCauses> critical_path{};  ///< shares, sum 1
   std::vector<Hotspot> hotspots;
   MemoryFit memory;
-  std::optional<CapacityUse> capacity;  ///< none without a limit on places
+  std::optional<CapacityUse> capacity;    ///< none without a limit on places
+  std::optional<OffloadUse> offload;      ///< none when all experts are on the GPUs
+  std::optional<double> quality_penalty;  ///< of the formats of the experts, weighed by the rows they had
   // checks
   std::optional<Audit> audit;
   bool tokens_conserved = false, bytes_conserved = false;

@@ -76,6 +76,7 @@ Json memory(const MemoryFit& fit) {
   return Json{{"per_gpu_max_bytes", fit.needed.value()},
               {"capacity_bytes", fit.capacity.value()},
               {"device_bytes", fit.device.value()},
+              {"offloaded_bytes", fit.offloaded.value()},
               {"fits", fit.fits},
               {"kv_tokens_capacity_per_gpu", fit.kv_tokens_capacity},
               {"lines", lines},
@@ -108,6 +109,15 @@ Json capacity(const std::optional<CapacityUse>& use) {
               {"padded_slot_fraction", use->places > 0 ? 1 - static_cast<double>(kept) / places : 0.0}};
 }
 
+Json offload(const std::optional<OffloadUse>& use, std::size_t steps) {
+  if (!use) return nullptr;
+  return Json{{"to", use->to},
+              {"bandwidth_bytes_per_s", use->bandwidth.value()},
+              {"resident_slots_per_layer", use->resident},
+              {"hit_rate", use->wanted > 0 ? Json(1 - use->missed / static_cast<double>(use->wanted)) : Json(nullptr)},
+              {"fetched_bytes_per_step", use->bytes.value() / static_cast<double>(steps)}};
+}
+
 Json slo(const Summary& summary) {
   Json list = Json::array();
   for (const auto& verdict : summary.slo)
@@ -128,6 +138,8 @@ std::string_view name_of(Cause cause) {
       return "tp_collective";
     case Cause::dispatch:
       return "dispatch";
+    case Cause::offload:
+      return "offload";
     case Cause::experts:
       return "experts";
     case Cause::combine:
@@ -193,6 +205,8 @@ std::string summary_json(const Summary& summary) {
       {"hotspots", hotspots(summary)},
       {"memory", memory(summary.memory)},
       {"capacity", capacity(summary.capacity)},
+      {"offload", offload(summary.offload, summary.steps.size())},
+      {"quality_penalty", optional(summary.quality_penalty)},
       {"slo", slo(summary)},
       {"audit", audit(summary.audit)},
       {"uncertainty", nullptr},

@@ -19,6 +19,16 @@ ClusterSpec read_cluster(Settings& settings, const std::filesystem::path& folder
 /// The routing section, with what spans its keys.
 RoutingSpec read_routing(const Settings& settings, const std::filesystem::path& folder);
 
+/// Whether precision.experts is a list; it must be there.
+bool lists_formats(const Settings& settings);
+/// The format of routed experts, of a list the one with the most bits.
+NumberFormat widest_expert_format(const Settings& settings);
+/// precision.experts as a list, precision.cold_experts, quality_penalty and the offload section with its defaults.
+ExpertStoreSpec read_expert_store(Settings& settings, const Architecture& model, const Gpu& gpu);
+/// Throws InputError where a split cuts the blocks of an expert's format.
+void check_expert_blocks(const Scenario& scenario, const Settings& settings);
+std::vector<ExtraOp> read_extra_ops(const Settings& settings);
+
 /// What spans several keys: a fabric for one node, replicas of a policy without them, the layout on this cluster, whole
 /// tokens per rank, the model's longest context. Throws InputError and NotModelledYet at the key that has to change.
 void check_together(const Scenario& scenario, const Settings& settings);

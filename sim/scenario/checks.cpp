@@ -78,6 +78,7 @@ fs::path existing_file(const Settings& settings, std::string_view path, const fs
 void check_together(const Scenario& scenario, const Settings& settings) {
   check_replicas(scenario, settings);
   check_layout(scenario, settings);
+  check_expert_blocks(scenario, settings);
   check_workload(scenario, settings);
 }
 

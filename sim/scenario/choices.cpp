@@ -64,6 +64,11 @@ std::vector<Choice> combine_format_choices() {
           later("nvfp4", "4 bits", "fp8_block")};
 }
 
+std::vector<Choice> offload_choices() {
+  return {now("none", OffloadTo::none, "all experts are on the GPUs"),
+          now("host", OffloadTo::host, "host memory, over PCIe"), now("nvme", OffloadTo::nvme, "a drive")};
+}
+
 std::vector<Choice> fabric_choices() {
   return {now("single_node", FabricKind::single_node, "no network: GPUs of one node"),
           now("rail-optimised", FabricKind::rail_optimised,

@@ -14,6 +14,7 @@ std::vector<Choice> weight_format_choices();  ///< also routed experts: "fp8" is
 std::vector<Choice> stored_format_choices();  ///< embedding and KV cache
 std::vector<Choice> dispatch_format_choices();
 std::vector<Choice> combine_format_choices();
+std::vector<Choice> offload_choices();
 std::vector<Choice> sampler_choices();
 std::vector<Choice> capacity_choices();
 std::vector<Choice> capacity_scope_choices();

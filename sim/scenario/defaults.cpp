@@ -46,7 +46,7 @@ int product_if_given(const Settings& settings, std::string_view first, std::stri
 void fill_precision_defaults(Settings& settings, const Architecture& model) {
   settings.fill("precision.weights", weight_format_name(model.checkpoint_format), "checkpoint");
   settings.fill("precision.experts", weight_format_name(model.checkpoint_experts), "checkpoint");
-  const bool fp8 = settings.choice<NumberFormat>("precision.experts") == NumberFormat::fp8_block;
+  const bool fp8 = widest_expert_format(settings) == NumberFormat::fp8_block;
   settings.fill("precision.dispatch", fp8 ? "fp8_block" : "bf16", "default");
 }
 

@@ -7,6 +7,7 @@ namespace moesim {
 
 std::vector<Key> model_keys();
 std::vector<Key> cluster_keys();
+std::vector<Key> expert_keys();
 std::vector<Key> layout_keys();
 std::vector<Key> routing_keys();
 std::vector<Key> workload_keys();

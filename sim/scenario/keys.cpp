@@ -10,15 +10,17 @@ namespace {
 
 std::vector<Key> all_keys() {
   std::vector<Key> keys;
-  for (const auto& part :
-       {model_keys(), cluster_keys(), layout_keys(), routing_keys(), workload_keys(), communication_keys(), run_keys()})
+  for (const auto& part : {model_keys(), expert_keys(), cluster_keys(), layout_keys(), routing_keys(), workload_keys(),
+                           communication_keys(), run_keys()})
     keys.insert(keys.end(), part.begin(), part.end());
   return keys;
 }
 
-constexpr std::array<std::array<std::string_view, 2>, 15> kSections{{
+constexpr std::array<std::array<std::string_view, 2>, 17> kSections{{
     {"", "A question to moesim: a model, a cluster, a layout and a workload"},
     {"precision", "Number format of every class of tensor"},
+    {"precision.cold_experts", "Experts with few tokens in a narrower format"},
+    {"offload", "Routed experts that lie outside the GPU and are fetched when tokens want them"},
     {"cluster", "The machine"},
     {"cluster.fabric", "The network between nodes"},
     {"layout", "Which rank does what: attention tp x dp = experts ep x tp = GPUs / pp"},

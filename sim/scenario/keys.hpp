@@ -50,7 +50,8 @@ struct Key {
   std::vector<Choice> choices = {};
   std::string_view others_instead = {};  ///< any other name is known but not modelled yet: use this
   OnlyWith only_with = {};
-  std::vector<Key> fields = {};  ///< of records, their names as paths; an integer that has some may be a list of these
+  std::vector<Key> fields =
+      {};  ///< of records, their names as paths; an integer or choice that has some may be a list of these
 };
 
 /// Every key, sections together, in the order of the schema and of --resolved.

@@ -11,7 +11,7 @@ using T = KeyType;
 }  // namespace
 
 std::vector<Key> model_keys() {
-  return {
+  std::vector<Key> keys{
       {.path = "question", .type = T::text, .doc = "What the scenario asks, in one sentence"},
       {.path = "model",
        .type = T::model,
@@ -24,7 +24,7 @@ std::vector<Key> model_keys() {
        .choices = weight_format_choices()},
       {.path = "precision.experts",
        .type = T::choice,
-       .doc = "Routed experts",
+       .doc = "Routed experts: one format, or a list with one for each expert, the same in every layer",
        .standard_note = "the checkpoint's format",
        .choices = weight_format_choices()},
       {.path = "precision.kv",
@@ -48,6 +48,10 @@ std::vector<Key> model_keys() {
        .standard = "bf16",
        .choices = stored_format_choices()},
   };
+  for (Key& key : keys)  // nested above GCC 12 would warn (maybe-uninitialized, on its own unwinding)
+    if (key.path == "precision.experts")
+      key.fields = {{.path = "format", .type = T::choice, .doc = "Of an expert", .choices = weight_format_choices()}};
+  return keys;
 }
 
 std::vector<Key> layout_keys() {

@@ -33,7 +33,7 @@ Architecture read_model(const Settings& settings, const fs::path& folder) {
 
 Precision read_precision(const Settings& settings) {
   return {.weights = settings.choice<NumberFormat>("precision.weights"),
-          .experts = settings.choice<NumberFormat>("precision.experts"),
+          .experts = widest_expert_format(settings),
           .embedding = settings.choice<NumberFormat>("precision.embedding"),
           .kv = settings.choice<NumberFormat>("precision.kv"),
           .dispatch = settings.choice<NumberFormat>("precision.dispatch"),
@@ -95,6 +95,8 @@ Scenario build(Settings& settings, const fs::path& folder) {
   fill_precision_defaults(settings, scenario.model);
   scenario.precision = read_precision(settings);
   scenario.cluster = read_cluster(settings, folder);
+  scenario.experts = read_expert_store(settings, scenario.model, scenario.cluster.gpu);
+  scenario.extra_ops = read_extra_ops(settings);
   fill_layout_defaults(settings, scenario.model, scenario.cluster.gpus());
   scenario.layout = read_layout(settings);
   scenario.placement = read_placement(settings, folder);

@@ -12,6 +12,8 @@
 #include "models/hardware/cluster.hpp"
 #include "models/layout/layout.hpp"
 #include "models/llm/architecture.hpp"
+#include "models/llm/expert_formats.hpp"
+#include "models/llm/extra_ops.hpp"
 #include "models/llm/ops.hpp"
 #include "models/placement/placement.hpp"
 #include "models/routing/routing.hpp"
@@ -44,6 +46,29 @@ struct CommunicationSpec {
   // rails and spread live in ClusterSpec
 };
 
+enum class OffloadTo { none, host, nvme };
+
+/// Routed experts outside the GPU. What a step wants of them is fetched, one expert after another, after the router and
+/// before the experts run; what is fetched is dropped again.
+///   hit_rate given  a cache's: every wanted slot costs (1 - hit_rate) of its bytes
+///   else            counted: the `resident` slots with the largest mean loads hit, every other slot with a row is
+///                   fetched whole. The mean of misses is sum over the others of 1 - (1 - share)^tokens
+struct OffloadSpec {
+  OffloadTo to = OffloadTo::none;
+  int resident = 0;  ///< slots of a MoE layer that stay on a rank
+  BytesPerSecond bandwidth;
+  std::optional<double> hit_rate;
+};
+
+/// How routed experts are stored, beside precision.experts (the widest format, where they differ).
+struct ExpertStoreSpec {
+  std::vector<NumberFormat> listed;  ///< [experts], the same in every MoE layer; empty: precision.experts
+  std::optional<NumberFormat> cold;  ///< of experts with less than cold_below of their layer's mean load
+  double cold_below = 0;
+  std::optional<QualityPenalties> penalties;
+  OffloadSpec offload;
+};
+
 struct Slo {
   std::optional<Seconds> ttft;
   std::optional<Seconds> tpot;
@@ -62,6 +87,8 @@ struct Scenario {
   std::string question;
   Architecture model;
   Precision precision;
+  ExpertStoreSpec experts;
+  std::vector<ExtraOp> extra_ops;
   ClusterSpec cluster;
   LayoutSpec layout;
   PlacementSpec placement;

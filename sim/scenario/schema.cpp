@@ -63,6 +63,13 @@ void add_items(Json& property, const Key& key) {
   property["items"] = item;
 }
 
+void add_choice_or_list(Json& property, const Key& key) {
+  Json one{{"type", "string"}}, list{{"type", "array"}};
+  for (const Choice& choice : key.choices) one["enum"].push_back(choice.name);
+  add_items(list, key);
+  property["anyOf"] = {one, list};
+}
+
 void add_type(Json& property, const Key& key) {
   switch (key.type) {
     case KeyType::boolean:
@@ -98,6 +105,7 @@ void add_type(Json& property, const Key& key) {
       break;
     case KeyType::choice:
       if (!key.others_instead.empty()) break;
+      if (!key.fields.empty()) return add_choice_or_list(property, key);
       for (const Choice& choice : key.choices) property["enum"].push_back(choice.name);
       break;
     case KeyType::text:

@@ -168,7 +168,8 @@ std::string expectation(const Key& key) {
     case KeyType::text:
       return "text";
     case KeyType::choice:
-      return fmt::format("one of {}", fmt::join(modelled_names(key), ", "));
+      return fmt::format("one of {}{}", fmt::join(modelled_names(key), ", "),
+                         key.fields.empty() ? "" : ", or a list of them");
     case KeyType::boolean:
       return "true or false";
     case KeyType::integer:

@@ -195,6 +195,34 @@ Placement place_experts(const Scenario& scenario, const Layout& layout, const Ex
   return place(scenario.placement, target, popularity.layers, popularity.experts, popularity.inclusion);
 }
 
+ExpertFormats formats_of(const Scenario& scenario, const ExpertPopularity& popularity) {
+  const ExpertStoreSpec& spec = scenario.experts;
+  if (!spec.listed.empty()) return listed_formats(scenario.model, spec.listed, "precision.experts");
+  if (!spec.cold) return ExpertFormats{scenario.model, scenario.precision.experts};
+  return cold_expert_formats(scenario.model, popularity.inclusion, spec.cold_below, scenario.precision.experts,
+                             *spec.cold);
+}
+
+/// What plan.placement holds in which format, and what of it stays on the GPUs.
+void store_experts(const Scenario& scenario, Deployment& plan) {
+  const ExpertStoreSpec& spec = scenario.experts;
+  plan.formats = formats_of(scenario, plan.popularity);
+  if (spec.penalties)  // a penalty that is missing shows before the run
+    load_weighted_penalty(*plan.formats, *spec.penalties, plan.popularity.inclusion);
+  if (spec.offload.to == OffloadTo::none) return;
+  if (scenario.overlap_two_batch) throw NotModelledYet{"offload.to", "offload with overlap.two_batch true", "none"};
+  if (spec.offload.resident > plan.placement.slots_per_rank)
+    throw InputError{"offload.resident", fmt::format("{}", spec.offload.resident),
+                     fmt::format("at most {}, the expert slots of a layer on each GPU", plan.placement.slots_per_rank)};
+  plan.resident = hottest_slots(plan.placement, plan.popularity, spec.offload.resident);
+}
+
+/// Experts of the fullest rank, unless all are in precision.experts.
+std::optional<StoredExperts> mixed_experts(const Scenario& scenario, const Deployment& plan) {
+  if (!plan.formats || plan.formats->uniform() == scenario.precision.experts) return std::nullopt;
+  return stored_experts(scenario.model, *plan.formats, plan.placement, plan.resident, plan.layout.spec.expert_tp);
+}
+
 RankBatch largest_batch(const Scenario& scenario, const Layout& layout) {
   RankBatch largest;
   const int steps = std::min(scenario.workload.steps, batch_period(scenario));
@@ -233,6 +261,7 @@ Deployment plan_deployment(const Scenario& scenario) {
   if (scenario.model.moe) {
     plan.popularity = expert_popularity(scenario.routing, scenario.model, scenario.seed);
     plan.placement = place_experts(scenario, plan.layout, plan.popularity);
+    store_experts(scenario, plan);
     plan.sampler = choose_sampler(scenario, plan.layout, plan.chosen);
   }
   plan.memory = fit_memory(memory_inputs(scenario, plan));
@@ -252,7 +281,10 @@ MemoryInputs memory_inputs(const Scenario& scenario, const Deployment& plan) {
           .slots_per_rank = plan.placement.slots_per_rank,
           .memory_fraction = scenario.memory_fraction,
           .batch = largest_batch(scenario, plan.layout),
-          .all_to_all = plan.all_to_all};
+          .all_to_all = plan.all_to_all,
+          .experts = mixed_experts(scenario, plan),
+          .resident_slots = plan.resident.empty() ? -1 : scenario.experts.offload.resident,
+          .extra_weights = extra_weight_bytes(scenario.extra_ops)};
 }
 
 }  // namespace moesim

@@ -18,6 +18,8 @@ struct Deployment {
   std::vector<Topology> stages{};  ///< [pp] the cluster as the GPUs of each pipeline stage see it
   ExpertPopularity popularity{};   ///< no layers for a dense model
   Placement placement{};           ///< no layers for a dense model; one slot per expert where every rank holds all
+  std::optional<ExpertFormats> formats{};  ///< none for a dense model
+  std::vector<bool> resident{};  ///< [layers * slots] of offloaded experts: kept on the GPU; empty: none is offloaded
   MemoryFit memory{};
   std::unique_ptr<KernelTimes> kernels{};
   Bytes dispatch_payload{}, combine_payload{};  ///< of one token copy

@@ -40,6 +40,13 @@ double projection_seconds(const Scenario& scenario, const Deployment& plan, cons
   return total_time(*plan.kernels, ops).value();
 }
 
+/// Beside the model, once per step: LoRA, adapters.
+double extra_seconds(const Scenario& scenario, const Deployment& plan, double tokens) {
+  double seconds = 0;
+  for (const ExtraOp& extra : scenario.extra_ops) seconds += plan.kernels->time(extra_op(extra, tokens)).value();
+  return seconds;
+}
+
 OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBatch& batch, double tokens,
                  double finished) {
   const Architecture& model = scenario.model;
@@ -47,12 +54,13 @@ OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBat
   const int tp = plan.layout.spec.attention_tp;
   const double own = plan.layout.spreads_tokens() ? tokens / tp : tokens;
   const auto seconds = [&](const std::vector<Op>& ops) { return total_time(*plan.kernels, ops).value(); };
-  return {attention_seconds(scenario, plan, batch, tp),
-          projection_seconds(scenario, plan, batch, tp),
-          model.moe ? seconds(routing_ops(model, precision, own)) : 0,
-          model.moe ? seconds(shared_expert_ops(model, precision, own, plan.layout.shared_expert_tp())) : 0,
-          model.dense_layers() > 0 ? seconds(dense_ffn_ops(model, precision, tokens, tp)) : 0,
-          finished > 0 ? seconds(head_ops(model, precision, finished, tp)) : 0};
+  return {
+      attention_seconds(scenario, plan, batch, tp),
+      projection_seconds(scenario, plan, batch, tp),
+      model.moe ? seconds(routing_ops(model, precision, own)) : 0,
+      model.moe ? seconds(shared_expert_ops(model, precision, own, plan.layout.shared_expert_tp())) : 0,
+      model.dense_layers() > 0 ? seconds(dense_ffn_ops(model, precision, tokens, tp)) : 0,
+      (finished > 0 ? seconds(head_ops(model, precision, finished, tp)) : 0) + extra_seconds(scenario, plan, tokens)};
 }
 
 }  // namespace
@@ -81,15 +89,38 @@ RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const Ste
 
 ExpertPhase::ExpertPhase(const Scenario& scenario, const Deployment& plan)
     : placement_ranks_{static_cast<std::size_t>(plan.placement.ranks)},
-      slots_per_rank_{static_cast<std::size_t>(plan.placement.slots_per_rank)},
-      experts_{
-          plan.kernels->experts({scenario.model.hidden, scenario.model.moe->expert_hidden / plan.layout.spec.expert_tp,
-                                 scenario.precision.experts})} {}
+      slots_per_rank_{static_cast<std::size_t>(plan.placement.slots_per_rank)} {
+  const std::vector<NumberFormat> used = plan.formats->used();
+  const int width = scenario.model.moe->expert_hidden / plan.layout.spec.expert_tp;
+  for (const NumberFormat format : used)
+    kernels_.push_back(plan.kernels->experts({scenario.model.hidden, width, format}));
+  if (used.size() == 1) return;
+  for (int l = 0; l < plan.placement.layers; ++l)
+    for (const int expert : plan.placement.layer(l)) {  // an empty slot never has a row
+      const NumberFormat format = expert < 0 ? used.front() : plan.formats->of(l, expert);
+      const auto kernel = std::find(used.begin(), used.end(), format) - used.begin();
+      kernel_of_slot_.push_back(static_cast<std::uint8_t>(kernel));
+    }
+}
 
-void ExpertPhase::operator()(std::span<const std::int32_t> rows_per_slot, std::span<double> seconds) const {
+Seconds ExpertPhase::time_mixed(std::size_t first_slot, std::span<const std::int32_t> rows) const {
+  Seconds sum;
+  std::vector<std::int32_t> own(rows.size());
+  for (std::size_t kernel = 0; kernel < kernels_.size(); ++kernel) {
+    for (std::size_t s = 0; s < rows.size(); ++s) own[s] = kernel_of_slot_[first_slot + s] == kernel ? rows[s] : 0;
+    sum += (*kernels_[kernel])(own);
+  }
+  return sum;
+}
+
+void ExpertPhase::operator()(int moe_layer, std::span<const std::int32_t> rows_per_slot,
+                             std::span<double> seconds) const {
   const std::size_t width = seconds.size() / placement_ranks_;
+  const std::size_t layer = static_cast<std::size_t>(moe_layer) * rows_per_slot.size();
   for (std::size_t p = 0; p < placement_ranks_; ++p) {
-    const Seconds took = (*experts_)(rows_per_slot.subspan(p * slots_per_rank_, slots_per_rank_));
+    const auto rows = rows_per_slot.subspan(p * slots_per_rank_, slots_per_rank_);
+    const Seconds took =
+        kernel_of_slot_.empty() ? (*kernels_.front())(rows) : time_mixed(layer + p * slots_per_rank_, rows);
     std::fill_n(seconds.begin() + static_cast<std::ptrdiff_t>(p * width), width, took.value());
   }
 }

@@ -13,25 +13,30 @@ namespace moesim {
 
 /// Seconds per rank [ranks], of one layer (head: of the step).
 struct RankTimes {
-  std::vector<double> attention, routing, shared, dense, head;
+  std::vector<double> attention, routing, shared, dense;
+  std::vector<double> head;        ///< with the extra operations
   std::vector<double> projection;  ///< the part of attention before its core
 };
 
 /// Equal batches are timed once.
 RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const StepBatch& batch);
 
-/// The grouped expert FFN of a layer on every rank.
+/// The grouped expert FFN of a layer on every rank. Experts of one format run together; each further format on a rank
+/// is a grouped FFN of its own after the others, as engines launch a kernel per format.
 class ExpertPhase {
 public:
   ExpertPhase(const Scenario& scenario, const Deployment& plan);
 
   /// rows_per_slot [slots] -> seconds [ranks]. Under expert parallelism every placement rank has slots of its own; the
   /// GPUs of an expert TP group do the same work on a slice.
-  void operator()(std::span<const std::int32_t> rows_per_slot, std::span<double> seconds) const;
+  void operator()(int moe_layer, std::span<const std::int32_t> rows_per_slot, std::span<double> seconds) const;
 
 private:
+  Seconds time_mixed(std::size_t first_slot, std::span<const std::int32_t> rows) const;
+
   std::size_t placement_ranks_, slots_per_rank_;
-  std::unique_ptr<ExpertTimes> experts_;
+  std::vector<std::unique_ptr<ExpertTimes>> kernels_;  ///< one per format in use
+  std::vector<std::uint8_t> kernel_of_slot_;           ///< [layers * slots], empty when there is one
 };
 
 }  // namespace moesim

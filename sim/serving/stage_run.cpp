@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "sim/serving/expert_fetch.hpp"
 #include "sim/serving/expert_traffic.hpp"
 #include "sim/serving/group_exchange.hpp"
 #include "sim/serving/lockstep.hpp"
@@ -38,6 +39,7 @@ public:
     experts_.emplace(scenario, plan);
     if (scenario.overlap_two_batch) two_batch_.emplace(scenario, plan, *traffic_, *experts_, group_);
     expert_seconds_.resize(static_cast<std::size_t>(plan.layout.ranks));
+    if (!plan.resident.empty()) fetch_.emplace(scenario, plan);
     const auto in_groups = [&](const auto& groups, GroupExchange::Collective collective) {
       return GroupExchange{topology_, groups, collective, scenario.cluster.gpu.all_gather};
     };
@@ -166,12 +168,13 @@ private:
     group_.work(Cause::other, times_.routing);
     traffic_->draw(batch, moe_layer, batch_, loads_);
     tell_loads(group_, loads_, layer, moe_layer, batch_.tokens);
-    (*experts_)(loads_.rows_per_slot, expert_seconds_);
+    (*experts_)(moe_layer, loads_.rows_per_slot, expert_seconds_);
+    if (fetch_) fetch_experts(layer, moe_layer);
     switch (plan_.layout.kind) {
       case LayoutKind::tensor:
       case LayoutKind::tensor_expert:
         group_.work(Cause::dense, times_.shared);
-        group_.work(Cause::experts, expert_seconds_);
+        run_experts();
         reduce_over_tp(layer);
         break;
       case LayoutKind::data_expert_gather:
@@ -182,6 +185,17 @@ private:
                  combine_time_(loads_.combine_bytes), loads_.combine_bytes);
         break;
     }
+  }
+
+  void fetch_experts(int layer, int moe_layer) {
+    fetch_seconds_.resize(expert_seconds_.size());
+    const Fetched fetched = (*fetch_)(moe_layer, loads_.rows_per_slot, fetch_seconds_);
+    group_.tell(ExpertsFetched{group_.now(), layer, fetched.wanted, fetched.missed, fetched.bytes});
+  }
+
+  void run_experts() {
+    if (fetch_) group_.work(Cause::offload, fetch_seconds_);
+    group_.work(Cause::experts, expert_seconds_);
   }
 
   /// Tokens out, experts, results back; shared experts run beside the way out when the scenario overlaps them.
@@ -199,7 +213,7 @@ private:
       if (any) group_.work(Cause::dense, exposed_);
     }
     if (gather_rows_) exchange_rows(Cause::dispatch, layer, *gather_rows_, plan_.dispatch_payload);
-    group_.work(Cause::experts, expert_seconds_);
+    run_experts();
     if (reduce_rows_) exchange_rows(Cause::combine, layer, *reduce_rows_, plan_.combine_payload);
     group_.collective(Cause::combine, layer, back, back_bytes);
   }
@@ -223,13 +237,14 @@ private:
   std::optional<GroupExchange> gather_rows_, reduce_rows_;  ///< expert TP groups, when they are dispatched to
   std::optional<ExpertTraffic> traffic_;
   std::optional<ExpertPhase> experts_;
+  std::optional<ExpertFetch> fetch_;
   std::optional<TwoBatchLayers> two_batch_;
   StepBatch batch_;
   RankTimes times_;
   LayerTraffic loads_;
   Seconds tp_time_, gather_time_, scatter_time_;
   std::vector<double> tp_bytes_, gather_bytes_, scatter_bytes_;
-  std::vector<double> expert_seconds_, exposed_, row_bytes_;
+  std::vector<double> expert_seconds_, fetch_seconds_, exposed_, row_bytes_;
 };
 
 StageRun::StageRun(const Scenario& scenario, const Deployment& plan, int stage, const Sink& sink)

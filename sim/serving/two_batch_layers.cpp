@@ -77,7 +77,7 @@ void TwoBatchLayers::prepare(const StepBatch& batch) {
 void TwoBatchLayers::draw(Half& half, int step, int layer, int moe_layer) {
   traffic_.draw(step, moe_layer, half.batch, half.loads);
   tell_loads(group_, half.loads, layer, moe_layer, half.batch.tokens);
-  experts_(half.loads.rows_per_slot, half.experts);
+  experts_(moe_layer, half.loads.rows_per_slot, half.experts);
   half.dispatch = dispatch_time_(half.loads.dispatch_bytes);
   half.combine = combine_time_(half.loads.combine_bytes);
 }

@@ -32,7 +32,8 @@ TEST_CASE("A key that stands twice is refused with both places", "[scenario]") {
 
 TEST_CASE("What is not one map of plain values is refused", "[scenario]") {
   CHECK(refusal("") ==
-        "s.yaml: got an empty file, expected a map with keys of question, model, precision, cluster, "
+        "s.yaml: got an empty file, expected a map with keys of question, model, precision, offload, quality_penalty, "
+        "extra_ops, cluster, "
         "layout, placement, routing, workload, communication, overlap, kernels, memory_fraction, slo, seed");
   CHECK_THAT(refusal("# only a comment\n"), Contains("s.yaml: got an empty file"));
   CHECK_THAT(refusal("- a\n- b\n"), Contains("s.yaml:1:1: got a list, expected a map with keys of"));

@@ -17,7 +17,9 @@ TEST_CASE("The smallest scenario has three keys", "[scenario]") {
 
 TEST_CASE("An unknown key is refused with its place and the nearest key", "[scenario]") {
   CHECK(refusal(kSmall + "precison: {kv: bf16}\n") ==
-        "s.yaml:4:1: got the unknown key 'precison', expected one of question, model, precision, cluster, layout, "
+        "s.yaml:4:1: got the unknown key 'precison', expected one of question, model, precision, offload, "
+        "quality_penalty, extra_ops, "
+        "cluster, layout, "
         "placement, routing, workload, communication, overlap, kernels, memory_fraction, slo, seed; did you mean "
         "precision?");
   CHECK(refusal(kSmall + "layout:\n  atention: {tp: 8}\n") ==
