@@ -35,7 +35,8 @@ constexpr auto kSmall =
 
 TEST_CASE("Every shipped scenario runs, and its summary obeys the schema and its invariants", "[cli]") {
   const std::string name = GENERATE("quickstart", "deepseek_v3_decode_ep32", "deepseek_v3_decode_ep144",
-                                    "deepseek_v3_prefill_ep32", "qwen3_235b_tp8", "qwen3_235b_ep8");
+                                    "deepseek_v3_prefill_ep32", "qwen3_235b_tp8", "qwen3_235b_ep8", "mixtral_offload",
+                                    "edge_24gb_int3", "mixtral_against_dense", "routing_tax");
   INFO(name);
   const TemporaryFolder scratch;
   const CommandResult result = run_command(
