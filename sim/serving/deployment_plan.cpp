@@ -220,6 +220,8 @@ void store_experts(const Scenario& scenario, Deployment& plan) {
 /// Experts of the fullest rank, unless all are in precision.experts.
 std::optional<StoredExperts> mixed_experts(const Scenario& scenario, const Deployment& plan) {
   if (!plan.formats || plan.formats->uniform() == scenario.precision.experts) return std::nullopt;
+  if (plan.layout.spec.pp > 1)  // these bytes are those of all layers, not of a stage's
+    throw NotModelledYet{"layout.pp", "a pipeline of experts in several formats", "1, or one format"};
   return stored_experts(scenario.model, *plan.formats, plan.placement, plan.resident, plan.layout.spec.expert_tp);
 }
 
