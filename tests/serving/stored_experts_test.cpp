@@ -237,7 +237,10 @@ TEST_CASE("Storage that a deployment cannot have is refused by name", "[serving]
       refusal("precision: {experts: int8}\nquality_penalty: [{format: nvfp4, penalty: 1}]\n") ==
       "quality_penalty: got nothing for expert 0 in int8, expected a penalty for every format that experts are stored "
       "in");
-  const std::string two_batch =
-      "layout: {attention: {dp: 1}}\noverlap: {two_batch: true}\noffload: {to: host, resident: 1}\n";
-  CHECK(refusal(two_batch).find("not modelled yet") != std::string::npos);
+  const Scenario two_batch = parse_scenario(
+      "model: mixtral-8x7b\ncluster: {gpu: h100-sxm}\nworkload: {tokens_per_gpu: 8}\noverlap: {two_batch: true}\n"
+      "offload: {to: host, resident: 0}\n",
+      "s.yaml", "");
+  CHECK_THROWS_WITH(plan_deployment(two_batch),
+                    "offload.to: offload with overlap.two_batch true is not modelled yet; use none");
 }
