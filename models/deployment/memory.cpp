@@ -73,7 +73,10 @@ MemoryFit fit_stage(const MemoryInputs& whole, int stage) {
                         .slots_per_rank = whole.slots_per_rank,
                         .memory_fraction = whole.memory_fraction,
                         .batch = whole.batch,
-                        .all_to_all = whole.all_to_all};
+                        .all_to_all = whole.all_to_all,
+                        .experts = whole.experts,
+                        .resident_slots = whole.resident_slots,
+                        .extra_weights = stage + 1 == whole.layout.spec.pp ? whole.extra_weights : Bytes{}};
   MemoryFit fit;
   fit.stage = stage;
   append(fit.lines, weight_lines_of_stage(in, stage));
