@@ -151,22 +151,11 @@ Gpu parse_gpu(const std::string& json, const std::string& origin) {
   return gpu;
 }
 
-namespace {
-
-/// "h100" stands for "h100-sxm", which no edit distance sees.
-std::string suggestion(const std::string& name, const std::vector<std::string>& names) {
-  const auto longer = std::find_if(names.begin(), names.end(),
-                                   [&](const std::string& known) { return !name.empty() && known.starts_with(name); });
-  return longer != names.end() ? *longer : nearest(name, names);
-}
-
-}  // namespace
-
 Gpu find_gpu(const std::string& name, const std::string& where) {
   const std::vector<std::string> names = gpu_names();
   if (std::find(names.begin(), names.end(), name) == names.end())
     throw InputError{where, fmt::format("'{}'", name),
-                     fmt::format("a GPU of the catalogue: {}", fmt::join(names, ", ")), suggestion(name, names)};
+                     fmt::format("a GPU of the catalogue: {}", fmt::join(names, ", ")), nearest(name, names)};
   const std::string file = name + ".json";
   Gpu gpu = parse_gpu(read_text_file(resource_folder(Resource::catalogue) / file), file);
   if (gpu.name != name) throw InputError{file + ": name", gpu.name, fmt::format("the file's own name, {}", name)};

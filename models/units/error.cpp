@@ -1,6 +1,7 @@
 #include "models/units/error.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <numeric>
 
 #include <fmt/format.h>
@@ -13,6 +14,13 @@ std::string input_message(const std::string& where, const std::string& found, co
   std::string text = fmt::format("{}: got {}, expected {}", where, found, expected);
   if (!hint.empty()) text += fmt::format("; did you mean {}?", hint);
   return text;
+}
+
+/// ASCII only: names and keys are.
+std::string lower_case(std::string_view text) {
+  std::string lower{text};
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return lower;
 }
 
 /// Edits that turn a into b: insert, delete or replace a letter, swap two neighbours (optimal string alignment).
@@ -30,6 +38,18 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return row.back();
+}
+
+/// The first candidate that starts with the word, in its case if there is one.
+std::string longer_name(std::string_view word, const std::vector<std::string>& candidates) {
+  constexpr std::size_t kShortestWord = 2;
+  if (word.size() < kShortestWord) return {};
+  for (const std::string& candidate : candidates)
+    if (candidate.starts_with(word)) return candidate;
+  const std::string lower = lower_case(word);
+  for (const std::string& candidate : candidates)
+    if (lower_case(candidate).starts_with(lower)) return candidate;
+  return {};
 }
 
 }  // namespace
@@ -54,16 +74,18 @@ Infeasible::Infeasible(std::string limit, std::vector<std::string> remedies)
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
   constexpr std::size_t kLongestWord = 200;  // a hostile key of a megabyte must not cost a quadratic comparison
   if (word.size() > kLongestWord) return {};
+  const std::string lower = lower_case(word);
   std::string best;
-  std::size_t best_distance = std::max<std::size_t>(word.size() / 3, 1) + 1;
+  // Letters first, then their case: gb/s is Gb/s rather than GB/s.
+  std::pair<std::size_t, std::size_t> best_distance{std::max<std::size_t>(word.size() / 3, 1) + 1, 0};
   for (const std::string& candidate : candidates) {
-    const std::size_t distance = edit_distance(word, candidate);
+    const std::pair distance{edit_distance(lower, lower_case(candidate)), edit_distance(word, candidate)};
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;
     }
   }
-  return best;
+  return best.empty() ? longer_name(word, candidates) : best;
 }
 
 }  // namespace moesim

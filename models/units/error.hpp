@@ -50,8 +50,8 @@ public:
   using std::runtime_error::runtime_error;
 };
 
-/// The candidate with the smallest edit distance to `word`, or "" when none is near (distance over a third of its
-/// length).
+/// The candidate nearest to `word` in edit distance, at most a third of its length and whatever the case, else the
+/// first that it is the start of ("h100" of "h100-sxm"), else "".
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace moesim

@@ -75,6 +75,18 @@ TEST_CASE("The nearest key is named when it is near and none when it is not", "[
   CHECK(nearest("zzzz", {"tokens_per_gpu", "context", "steps"}).empty());
 }
 
+TEST_CASE("A name in the wrong case, or cut short, still finds its name", "[units]") {
+  const std::vector<std::string> gpus{"a100-sxm", "h100-sxm", "h200-sxm"};
+  CHECK(nearest("H100-SXM", gpus) == "h100-sxm");
+  CHECK(nearest("h100", gpus) == "h100-sxm");  // four letters short, which is no small edit
+  CHECK(nearest("H200", gpus) == "h200-sxm");
+  CHECK(nearest("FP8", {"bf16", "fp8_block", "fp8"}) == "fp8");
+  CHECK(nearest("h", gpus).empty());
+  // Letters alike, the case decides: bits are not bytes.
+  CHECK(nearest("gb/s", {"GB/s", "Gb/s"}) == "Gb/s");
+  CHECK(nearest("Gb", {"GB/s", "Gb/s"}) == "Gb/s");
+}
+
 TEST_CASE("An input error says where, what was found and what is expected", "[units]") {
   CHECK(std::string{InputError{"layout.experts.ep", "7", "a divisor of 256"}.what()} ==
         "layout.experts.ep: got 7, expected a divisor of 256");
