@@ -10,8 +10,6 @@
 namespace moesim {
 namespace {
 
-constexpr double kMostBytesPerSecond = 1e14;  ///< sums of links must stay whole numbers of bytes per second
-
 void require(bool condition, const std::string& where, const std::string& found, const std::string& expected) {
   if (!condition) throw InputError{where, found, expected};
 }
@@ -21,7 +19,7 @@ void require_count(int value, const char* where, int least) {
 }
 
 bool is_bandwidth(BytesPerSecond bandwidth) {
-  return std::isfinite(bandwidth.value()) && bandwidth.value() > 0 && bandwidth.value() <= kMostBytesPerSecond;
+  return bandwidth >= kLeastBandwidth && bandwidth <= kMostBandwidth;  // NaN is not
 }
 
 void check_group(const NodeGroup& group, bool fabric) {
@@ -30,10 +28,10 @@ void check_group(const NodeGroup& group, bool fabric) {
   require(group.nics_per_node >= 0, "cluster.nics_per_node", fmt::format("{}", group.nics_per_node), "at least 1");
   if (group.links != NodeLinks::pcie && group.links != NodeLinks::none && group.gpus_per_node > 1 && !group.shape)
     require(is_bandwidth(group.gpu.nvlink), "cluster.gpu.nvlink", fmt::format("{} B/s", group.gpu.nvlink.value()),
-            "more than zero, as a node has several GPUs");
+            bandwidth_range() + ", as a node has several GPUs");
   if (fabric && !group.shape)
     require(is_bandwidth(group.nic), "cluster.fabric.nic", fmt::format("{} B/s", group.nic.value()),
-            "more than zero, as there are several nodes");
+            bandwidth_range() + ", as there are several nodes");
 }
 
 void check_size(const ClusterSpec& cluster) {
@@ -66,7 +64,7 @@ void check_fabric_numbers(const FabricSpec& fabric) {
   require_count(fabric.planes, "cluster.fabric.planes", 1);
   require(fabric.tiers == 2 || fabric.tiers == 3, "cluster.fabric.tiers", fmt::format("{}", fabric.tiers), "2 or 3");
   require(fabric.link.value() == 0 || is_bandwidth(fabric.link), "cluster.fabric.link",
-          fmt::format("{} B/s", fabric.link.value()), "more than zero");
+          fmt::format("{} B/s", fabric.link.value()), bandwidth_range());
 }
 
 bool spreads(FabricKind kind) {

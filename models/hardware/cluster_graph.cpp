@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "models/hardware/network_parts.hpp"
 #include "models/hardware/whole_numbers.hpp"
 #include "models/units/error.hpp"
 
@@ -186,11 +187,10 @@ private:
 
   void add_cable(const GraphSpec::Cable& cable) {
     const int from = vertex(cable.from, cable.where), to = vertex(cable.to, cable.where);
-    const double bandwidth = cable.bandwidth.value();
     if (from == to)
       throw InputError{cable.where, fmt::format("a link from '{}' to itself", cable.from), "two vertices"};
-    if (!(bandwidth > 0 && bandwidth <= 1e14))
-      throw InputError{cable.where, fmt::format("{} B/s", bandwidth), "a bandwidth above 0 and at most 100 TB/s"};
+    if (!(cable.bandwidth >= kLeastBandwidth && cable.bandwidth <= kMostBandwidth))
+      throw InputError{cable.where, fmt::format("{} B/s", cable.bandwidth.value()), "a bandwidth " + bandwidth_range()};
     if (!joined_.insert(std::minmax(from, to)).second)
       throw InputError{cable.where, fmt::format("a second link between '{}' and '{}'", cable.from, cable.to),
                        "one link with the bandwidth of both"};

@@ -48,6 +48,10 @@ std::vector<SwitchPart> switch_parts() {
   return parse_parts<SwitchPart>(file_text("switches.json"), "network/switches.json", "switches", make_switch);
 }
 
+std::string bandwidth_range() {
+  return fmt::format("from {} to {}", to_text(kLeastBandwidth), to_text(kMostBandwidth));
+}
+
 NicPart find_nic(const std::string& name, const std::string& where) {
   return find_part(nic_parts(), name, where, "NIC");
 }

@@ -224,7 +224,7 @@ TEST_CASE("A custom graph with a mistake is refused where it stands", "[hardware
         at + "got a second link between 'a' and 'n0g0', expected one link with the bandwidth of both");
   CHECK(refusal(graph({{"a", ""}}, {cable("a", "a")})) == at + "got a link from 'a' to itself, expected two vertices");
   CHECK(refusal(graph({{"a", ""}}, {cable("n0g0", "a", -1)})) ==
-        at + "got -1 B/s, expected a bandwidth above 0 and at most 100 TB/s");
+        at + "got -1 B/s, expected a bandwidth from 1 Mb/s to 100 TB/s");
   CHECK(refusal(graph({{"a", ""}}, {cable("n0g0", "a")})) ==
         "a.yaml:9:5: cluster.fabric.links: got no path from n0g0 to n1g0, expected a connected graph");
   CHECK(refusal(graph({{"n0g0", "a.yaml:8:5: cluster.fabric.vertices"}}, {})) ==

@@ -168,7 +168,7 @@ TEST_CASE("Clusters that cannot be built are refused by the key to change", "[ha
   CHECK(refusal([](ClusterSpec& c) { c.fabric.kind = FabricKind::single_node; }) ==
         "cluster.fabric.kind: got single_node for 4 nodes, expected rail-optimised");
   CHECK(refusal([](ClusterSpec& c) { c.fabric.nic = BytesPerSecond{0}; }) ==
-        "cluster.fabric.nic: got 0 B/s, expected more than zero, as there are several nodes");
+        "cluster.fabric.nic: got 0 B/s, expected from 1 Mb/s to 100 TB/s, as there are several nodes");
   CHECK(refusal([](ClusterSpec& c) { c.fabric.oversubscription = 0.5; }) ==
         "cluster.fabric.oversubscription: got 0.5, expected at least 1");
   CHECK(refusal([](ClusterSpec& c) { c.fabric.switch_ports = 1; }) ==
