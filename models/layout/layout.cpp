@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "models/units/divisors.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
@@ -30,7 +31,8 @@ void check_degrees(const LayoutSpec& spec) {
 
 void check_divides(const char* key, int degree, const char* what, int count) {
   if (count % degree != 0)
-    throw InputError{key, std::to_string(degree), fmt::format("a divisor of the {} {}", count, what)};
+    throw InputError{key, std::to_string(degree), fmt::format("a divisor of the {} {}", count, what),
+                     nearest_divisors(degree, count)};
 }
 
 void check_gpus(const LayoutSpec& spec, int gpus) {
@@ -90,7 +92,8 @@ void check_experts(const LayoutSpec& spec, const MoeSpec& moe, std::optional<int
   const long long slots = static_cast<long long>(moe.experts) + *redundant;
   if (slots % spec.expert_ep != 0)
     throw InputError{"layout.experts.ep", std::to_string(spec.expert_ep),
-                     fmt::format("a divisor of {} experts + {} redundant = {} slots", moe.experts, *redundant, slots)};
+                     fmt::format("a divisor of {} experts + {} redundant = {} slots", moe.experts, *redundant, slots),
+                     nearest_divisors(spec.expert_ep, slots)};
 }
 
 void check_all_to_all(LayoutKind kind, AllToAll all_to_all) {

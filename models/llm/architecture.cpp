@@ -55,9 +55,14 @@ bool is_path(const std::string& text) {
 
 fs::path zoo_file(const std::string& name) {
   const std::vector<std::string> names = resource_names(Resource::zoo);
-  if (std::find(names.begin(), names.end(), name) == names.end())
-    throw InputError{"model", name, fmt::format("a path to a config.json, or one of {}", fmt::join(names, ", ")),
-                     nearest(name, names)};
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    std::error_code failure;
+    const bool folder = fs::is_directory(name, failure);
+    const std::string inside = name + "/config.json";
+    throw InputError{"model", folder ? name + ", a folder" : name,
+                     fmt::format("a path to a config.json, or one of {}", fmt::join(names, ", ")),
+                     fs::exists(inside, failure) ? inside : nearest(name, names)};
+  }
   return resource_folder(Resource::zoo) / (name + ".json");
 }
 

@@ -198,7 +198,9 @@ std::string ConfigReader::where(std::string_view key) const {
 std::string ConfigReader::found(std::string_view key) const {
   const Json* at = value(key);
   if (at == nullptr) return offsets_.count(in_file(key)) > 0 ? "null" : "nothing";
-  return shown(at->is_string() ? at->get<std::string>() : at->dump());
+  if (!at->is_string()) return shown(at->dump());
+  const auto& text = at->get_ref<const std::string&>();
+  return Json::accept(text) ? fmt::format("the text '{}'", shown(text)) : shown(text);  // "4096" is no 4096
 }
 
 void ConfigReader::refuse(std::string_view key, const std::string& expected, const std::string& hint) const {

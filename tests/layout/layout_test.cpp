@@ -135,7 +135,8 @@ TEST_CASE("A degree below one is refused", "[layout]") {
 }
 
 TEST_CASE("What a degree splits must divide, and the message names the count", "[layout]") {
-  CHECK_THROWS_WITH(layout_of(3, 1, 1, 3), "layout.attention.tp: got 3, expected a divisor of the 32 attention heads");
+  CHECK_THROWS_WITH(layout_of(3, 1, 1, 3),
+                    "layout.attention.tp: got 3, expected a divisor of the 32 attention heads; did you mean 2 or 4?");
 
   Architecture odd = mixtral();
   odd.attention.kv_heads = 6;
@@ -144,18 +145,21 @@ TEST_CASE("What a degree splits must divide, and the message names the count", "
 
   Architecture narrow = mixtral();
   narrow.moe->expert_hidden = 12;
-  CHECK_THROWS_WITH(layout_of(8, 1, 1, 8, narrow),
-                    "layout.experts.tp: got 8, expected a divisor of the 12 columns of an expert");
+  CHECK_THROWS_WITH(
+      layout_of(8, 1, 1, 8, narrow),
+      "layout.experts.tp: got 8, expected a divisor of the 12 columns of an expert; did you mean 6 or 12?");
 
   Architecture shared = mixtral();
   shared.moe->shared_hidden = 12;
-  CHECK_THROWS_WITH(layout_of(8, 1, 8, 1, shared),
-                    "layout.attention.tp: got 8, expected a divisor of the 12 columns of the shared experts");
+  CHECK_THROWS_WITH(
+      layout_of(8, 1, 8, 1, shared),
+      "layout.attention.tp: got 8, expected a divisor of the 12 columns of the shared experts; did you mean 6 or 12?");
 
   Architecture thin = dense();
   thin.dense_hidden = 12;
-  CHECK_THROWS_WITH(layout_of(8, 1, 1, 1, thin),
-                    "layout.attention.tp: got 8, expected a divisor of the 12 columns of a dense FFN");
+  CHECK_THROWS_WITH(
+      layout_of(8, 1, 1, 1, thin),
+      "layout.attention.tp: got 8, expected a divisor of the 12 columns of a dense FFN; did you mean 6 or 12?");
 }
 
 TEST_CASE("KV heads may be replicated over tensor parallel ranks", "[layout]") {
@@ -168,11 +172,14 @@ TEST_CASE("Experts with redundant slots must divide over the ranks once the slot
   // 256 + 32 = 288 = 2 * 144
   CHECK(make_layout(ep144, deepseek(), 144, AllToAll::automatic, 32).ranks == 144);
   CHECK(make_layout(ep144, deepseek(), 144, AllToAll::automatic).ranks == 144);
-  CHECK_THROWS_WITH(make_layout(ep144, deepseek(), 144, AllToAll::automatic, 0),
-                    "layout.experts.ep: got 144, expected a divisor of 256 experts + 0 redundant = 256 slots");
+  CHECK_THROWS_WITH(
+      make_layout(ep144, deepseek(), 144, AllToAll::automatic, 0),
+      "layout.experts.ep: got 144, expected a divisor of 256 experts + 0 redundant = 256 slots; did you mean "
+      "128 or 256?");
   const LayoutSpec ep16{.attention_dp = 16, .expert_ep = 16};
-  CHECK_THROWS_WITH(make_layout(ep16, mixtral(), 16, AllToAll::automatic, 0),
-                    "layout.experts.ep: got 16, expected a divisor of 8 experts + 0 redundant = 8 slots");
+  CHECK_THROWS_WITH(
+      make_layout(ep16, mixtral(), 16, AllToAll::automatic, 0),
+      "layout.experts.ep: got 16, expected a divisor of 8 experts + 0 redundant = 8 slots; did you mean 8?");
 }
 
 TEST_CASE("A pipeline (L8) repeats the ranks of a stage on the next GPUs", "[layout]") {

@@ -95,6 +95,12 @@ TEST_CASE("Sizes that are each in range but together absurd are refused", "[llm]
         "c.json:2:1: num_attention_heads: got 4, expected at most 1 = 10000000 / head_dim");
 }
 
+TEST_CASE("A number in quotes is shown as the text that it is", "[llm]") {
+  const std::string quoted = refusal(with(kLlama, "hidden_size", "\"4096\""));
+  INFO(quoted);
+  CHECK(quoted.find(": hidden_size: got the text '4096', expected an integer from ") != std::string::npos);
+}
+
 TEST_CASE("Contradictions between sizes are refused with both numbers", "[llm]") {
   CHECK(refusal(with(kLlama, "num_attention_heads", "5")) ==
         "c.json:3:1: hidden_size: got 64, expected a multiple of num_attention_heads = 5, as there is no head_dim");
