@@ -20,6 +20,27 @@ void check_replicas(const Scenario& scenario, const Settings& settings) {
                                  settings.at("placement.policy").text)};
 }
 
+/// What was found, said to be a default where nobody wrote it: then the key is the one to set.
+std::string found_at(const Settings& settings, const InputError& error) {
+  const Key* key = find_key(error.where());
+  if (!key || !settings.has(key->path) || settings.at(key->path).origin != "default") return error.found();
+  return fmt::format("{}, the default ({})", error.found(), key->standard_note);
+}
+
+/// A dense model has no experts to choose or to place: what is said of them would be ignored.
+void check_dense(const Scenario& scenario, const Settings& settings) {
+  if (scenario.model.moe) return;
+  for (const Key& key : scenario_keys())
+    for (const std::string_view section : {"routing", "placement"}) {
+      if (!key.path.starts_with(fmt::format("{}.", section)) || !settings.has(key.path)) continue;
+      const Setting& setting = settings.at(key.path);
+      if (setting.origin != "default")
+        throw InputError{setting.where, setting.text,
+                         fmt::format("no such key: {} is dense, it has no experts; --set {}= takes the section out",
+                                     scenario.model.name, section)};
+    }
+}
+
 /// The layout's own check, at the place of the key it names.
 void check_layout(const Scenario& scenario, const Settings& settings) {
   const auto redundant = scenario.placement.policy == PlacementPolicy::file
@@ -30,7 +51,7 @@ void check_layout(const Scenario& scenario, const Settings& settings) {
   } catch (const NotModelledYet& error) {
     throw NotModelledYet{settings.where(error.where()), error.found(), error.expected()};
   } catch (const InputError& error) {
-    throw InputError{settings.where(error.where()), error.found(), error.expected(), error.hint()};
+    throw InputError{settings.where(error.where()), found_at(settings, error), error.expected(), error.hint()};
   }
 }
 
@@ -76,6 +97,7 @@ fs::path existing_file(const Settings& settings, std::string_view path, const fs
 }
 
 void check_together(const Scenario& scenario, const Settings& settings) {
+  check_dense(scenario, settings);
   check_replicas(scenario, settings);
   check_layout(scenario, settings);
   check_expert_blocks(scenario, settings);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "models/units/divisors.hpp"
 #include "models/units/error.hpp"
 #include "models/units/text.hpp"
 #include "sim/scenario/build.hpp"
@@ -16,12 +17,20 @@ std::string weight_format_name(NumberFormat format) {
   return "bf16";
 }
 
+/// "4 ranks", and with pipeline stages where they come from.
+std::string ranks_text(const Settings& settings, int ranks) {
+  const int pp = settings.count("layout.pp");
+  return pp == 1 ? fmt::format("{} ranks", ranks) : fmt::format("{} ranks ({} GPUs / pp {})", ranks, ranks * pp, pp);
+}
+
 /// ranks / degree for the degree that was left out.
 int other_degree(const Settings& settings, std::string_view given, int ranks) {
   const int degree = settings.count(given);
   if (ranks % degree != 0)
-    throw InputError{settings.where(given), fmt::format("{}", degree),
-                     fmt::format("a divisor of the {} ranks, since the other degree is not given", ranks)};
+    throw InputError{
+        settings.where(given), fmt::format("{}", degree),
+        fmt::format("a divisor of the {}, since the other degree is not given", ranks_text(settings, ranks)),
+        nearest_divisors(degree, ranks)};
   return ranks / degree;
 }
 

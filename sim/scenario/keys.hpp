@@ -50,6 +50,7 @@ struct Key {
   std::vector<Choice> choices = {};
   std::string_view others_instead = {};  ///< any other name is known but not modelled yet: use this
   OnlyWith only_with = {};
+  std::string_view shape = {};  ///< of columns: what the map looks like, for messages
   std::vector<Key> fields =
       {};  ///< of records, their names as paths; an integer or choice that has some may be a list of these
 };

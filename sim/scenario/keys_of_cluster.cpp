@@ -1,3 +1,4 @@
+#include "models/hardware/network_parts.hpp"
 #include "sim/scenario/choices.hpp"
 #include "sim/scenario/key_parts.hpp"
 
@@ -21,8 +22,7 @@ std::vector<Key> node_group_fields() {
       {.path = "nics_per_node", .type = T::integer, .doc = "As cluster.nics_per_node", .least = 1, .most = 1024},
       {.path = "nic",
        .type = T::bandwidth,
-       .doc = "As cluster.fabric.nic. Default: that where it is given, else the catalogue entry of this GPU",
-       .above_least = true},
+       .doc = "As cluster.fabric.nic. Default: that where it is given, else the catalogue entry of this GPU"},
       {.path = "node_links", .type = T::choice, .doc = "As cluster.node_links", .choices = node_link_choices()},
   };
 }
@@ -32,13 +32,7 @@ std::vector<Key> degraded_link_fields() {
            .type = T::text,
            .doc = "As `moesim topo` names it: 'n0g1 -> leaf1.0', or 'n0g1 <-> leaf1.0' for both directions",
            .required = true},
-          {.path = "factor",
-           .type = T::number,
-           .doc = "Of its bandwidth",
-           .required = true,
-           .least = 0,
-           .most = 1,
-           .above_least = true}};
+          {.path = "factor", .type = T::number, .doc = "Of its bandwidth", .required = true, .least = 1e-6, .most = 1}};
 }
 
 std::vector<Key> vertex_fields() {
@@ -48,7 +42,7 @@ std::vector<Key> vertex_fields() {
 std::vector<Key> graph_link_fields() {
   return {{.path = "from", .type = T::text, .doc = "A vertex", .required = true},
           {.path = "to", .type = T::text, .doc = "Another vertex", .required = true},
-          {.path = "bandwidth", .type = T::bandwidth, .doc = "Per direction", .required = true, .above_least = true},
+          {.path = "bandwidth", .type = T::bandwidth, .doc = "Per direction", .required = true},
           {.path = "tier",
            .type = T::choice,
            .doc = "What kind of link, for its achieved share. Default: nvlink inside a node, nic between a GPU "
@@ -69,7 +63,7 @@ std::vector<Key> node_keys() {
        .most = kMostGpus},
       {.path = "cluster.gpus_per_node",
        .type = T::integer,
-       .doc = "GPUs of a node",
+       .doc = "GPUs of a node; more than the catalogue's are taken as one larger node",
        .standard_note = "the GPU's catalogue entry, or the file of cluster.xml",
        .least = 1,
        .most = 1024},
@@ -105,14 +99,13 @@ std::vector<Key> switch_keys() {
   return {
       {.path = "cluster.fabric.kind",
        .type = T::choice,
-       .doc = "The network between nodes",
+       .doc = "The network between nodes; without effect on a single node",
        .standard_note = "single_node for one node, else rail-optimised",
        .choices = fabric_choices()},
       {.path = "cluster.fabric.nic",
        .type = T::bandwidth,
        .doc = "NIC of each GPU, per direction; idle on a single node",
-       .standard_note = "the GPU's catalogue entry, or the file of cluster.xml",
-       .above_least = true},
+       .standard_note = "the GPU's catalogue entry, or the file of cluster.xml"},
       {.path = "cluster.fabric.oversubscription",
        .type = T::number,
        .doc = "Capacity below the leaves over capacity above them; without effect on a single node",
@@ -181,7 +174,6 @@ std::vector<Key> router_keys() {
        .type = T::bandwidth,
        .doc = "Cable between two routers, per direction",
        .standard_note = "as a NIC (dragonfly), as all NICs of a node (torus)",
-       .above_least = true,
        .only_with = {"cluster.fabric.kind", {"dragonfly", "torus"}, false}},
   };
 }
@@ -199,6 +191,13 @@ std::vector<Key> graph_keys() {
   };
 }
 
+/// Every bandwidth of a cluster, wherever it is written.
+void bound(Key& key) {
+  if (key.type != T::bandwidth) return;
+  key.least = kLeastBandwidth.value();
+  key.most = kMostBandwidth.value();
+}
+
 /// Nested in the lists above these would be, but GCC 12 warns there (maybe-uninitialized, on its own unwinding).
 std::vector<Key> fields_of(std::string_view path) {
   if (path == "cluster.nodes") return node_group_fields();
@@ -213,7 +212,11 @@ std::vector<Key> cluster_keys() {
   std::vector<Key> keys;
   for (const auto& part : {node_keys(), switch_keys(), router_keys(), graph_keys()})
     keys.insert(keys.end(), part.begin(), part.end());
-  for (Key& key : keys) key.fields = fields_of(key.path);
+  for (Key& key : keys) {
+    key.fields = fields_of(key.path);
+    for (Key& field : key.fields) bound(field);
+    bound(key);
+  }
   return keys;
 }
 

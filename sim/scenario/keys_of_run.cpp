@@ -61,7 +61,7 @@ std::vector<Key> communication_keys() {
        .choices = all_to_all_choices()},
       {.path = "communication.copies",
        .type = T::choice,
-       .doc = "How often a token travels",
+       .doc = "How often a token travels; another rule than the all-to-all's own is a what-if",
        .standard = "auto",
        .choices = copy_rule_choices()},
       {.path = "communication.all_reduce",

@@ -28,6 +28,7 @@ std::string description(const Key& key) {
   std::string text{key.doc};
   for (const Choice& choice : key.choices)
     if (choice.instead.empty() && !choice.doc.empty()) text += fmt::format(". {}: {}", choice.name, choice.doc);
+  if (key.type == KeyType::bandwidth) text += fmt::format(". {}", expectation(key));
   if (!key.only_with.path.empty())
     text += fmt::format(". Only with {} {}", key.only_with.path, fmt::join(key.only_with.values, ", "));
   if (!key.standard.empty()) text += fmt::format(". Default: {}", key.standard);

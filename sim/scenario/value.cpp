@@ -44,6 +44,10 @@ std::string range_text(const Key& key) {
   return fmt::format("from {} to {}", key.least, key.most);
 }
 
+std::string bandwidth_range(const Key& key) {
+  return fmt::format("from {} to {}", to_text(BytesPerSecond{key.least}), to_text(BytesPerSecond{key.most}));
+}
+
 InputError refused(const Key& key, const YamlNode& node, const std::string& where, const std::string& hint = {}) {
   return InputError{where, describe(node), expectation(key), hint};
 }
@@ -177,7 +181,7 @@ std::string expectation(const Key& key) {
     case KeyType::number:
       return "a number " + range_text(key);
     case KeyType::bandwidth:
-      return "a bandwidth above 0, as '400 Gb/s'";
+      return fmt::format("a bandwidth {}, as '400 Gb/s'", bandwidth_range(key));
     case KeyType::seconds:
       return "a time above 0, as '50 ms'";
     case KeyType::price:
@@ -195,7 +199,7 @@ std::string expectation(const Key& key) {
     case KeyType::columns:
       break;
   }
-  return "a map of column to value, as {domain: law}";
+  return std::string{key.shape};
 }
 
 std::string describe(const YamlNode& node) {

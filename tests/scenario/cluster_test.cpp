@@ -174,7 +174,7 @@ TEST_CASE("A degraded link is refused where it is named when it is not there", "
           .find("--set cluster.links=[{name: n0g9 -> leaf1.0, factor: 0.5}]: got the unknown link 'n0g9 -> leaf1.0'") ==
       0);
   CHECK(refusal(with_cluster("{gpu: h100-sxm, links: [{name: a, factor: 2}]}")) ==
-        "s.yaml:2:52: cluster.links.factor: got 2, expected a number above 0 and at most 1");
+        "s.yaml:2:52: cluster.links.factor: got 2, expected a number from 1e-06 to 1");
 }
 
 TEST_CASE("A node may come from an NCCL file beside the scenario", "[scenario]") {

@@ -50,6 +50,28 @@ TEST_CASE("A bare number for a value with a dimension is refused with the fix", 
         "--set cluster.price=2.5: got the bare number 2.5, expected a unit: write 2.5 USD/h");
 }
 
+TEST_CASE("A bandwidth lies between what a cable can be, wherever it is written", "[scenario]") {
+  const std::string range = ", expected a bandwidth from 1 Mb/s to 100 TB/s, as '400 Gb/s'";
+  for (const std::string nic : {"1e300 Gb/s", "1e-300 Gb/s", "0 Gb/s", "0.9 Mb/s", "101 TB/s"}) {
+    CHECK(refusal(kSmall, {{"cluster.fabric.nic", nic}}) ==
+          "--set cluster.fabric.nic=" + nic + ": got the text '" + nic + "'" + range);
+    CHECK(refusal("model: mixtral-8x7b\ncluster: {gpu: h100-sxm, nodes: [{count: 1, nic: " + nic +
+                  "}]}\nworkload: {tokens_per_gpu: 64}\n") ==
+          "s.yaml:2:50: cluster.nodes.nic: got the text '" + nic + "'" + range);
+  }
+  for (const std::string nic : {"1 Mb/s", "100 TB/s"}) CHECK(refusal(kSmall, {{"cluster.fabric.nic", nic}}) == "");
+  CHECK(
+      refusal(kSmall, {{"cluster.links", "[{name: n0g1 -> nvswitch0, factor: 1e-300}]"}}) ==
+      "--set cluster.links=[{name: n0g1 -> nvswitch0, factor: 1e-300}]: got 1e-300, expected a number from 1e-06 to 1");
+}
+
+TEST_CASE("A name in capitals is refused with the name", "[scenario]") {
+  CHECK(refusal(kSmall, {{"cluster.gpu", "H100"}}).find("; did you mean h100-sxm?") != std::string::npos);
+  CHECK(refusal(kSmall, {{"precision.weights", "FP8"}}).find("; did you mean fp8?") != std::string::npos);
+  CHECK(refusal(kSmall, {{"model", "Mixtral-8x7B"}}).find("; did you mean mixtral-8x7b?") != std::string::npos);
+  CHECK(refusal(kSmall, {{"Workload.Steps", "5"}}).find("; did you mean workload.steps?") != std::string::npos);
+}
+
 TEST_CASE("A wrong unit is refused", "[scenario]") {
   CHECK(refusal(kSmall, {{"cluster.fabric.nic", "400 Gb"}}).find("--set cluster.fabric.nic=400 Gb: got unit 'Gb'") ==
         0);

@@ -68,6 +68,12 @@ TEST_CASE("A capacity limit is read whole, and only where it means something", "
 TEST_CASE("Parameters of routing that contradict each other are refused at their key", "[scenario]") {
   CHECK(refused("{kind: power_law, alpha: 1, min: 2, max: 1}") ==
         "s.yaml:4:51: routing.max: got 1, expected at least routing.min, 2");
+  CHECK(refused("{kind: mixture, file: routing/mixtral_8x7b_mmlu_shares.csv}")
+            .find("routing.weights: got nothing, expected a map of domain to share, as {law: 1, code: 3}: routing.kind "
+                  "mixture needs it") != std::string::npos);
+  CHECK(refused("{kind: histogram, file: routing/mixtral_8x7b_mmlu_shares.csv, where: law}")
+            .find("routing.where: got the text 'law', expected a map of column to value, as {domain: law}") !=
+        std::string::npos);
   CHECK(refused("{kind: mixture, file: routing/mixtral_8x7b_mmlu_shares.csv, weights: {law: much}}")
             .find("routing.weights: got law: much, expected a number of at least 0 for every domain") !=
         std::string::npos);

@@ -83,12 +83,11 @@ TEST_CASE("Values that the contract names for later are in the schema and marked
 }
 
 TEST_CASE("The schema takes every unit that the parser takes", "[scenario]") {
-  for (const char* unit : {"TB/s", "GB/s", "MB/s", "kB/s", "B/s", "Tb/s", "Gb/s", "Mb/s", "kb/s", "b/s", "GiB/s"}) {
+  for (const char* nic : {"12.5 TB/s", "12.5 GB/s", "12.5 MB/s", "125000000 kB/s", "125000000 B/s", "12.5 Tb/s",
+                          "12.5 Gb/s", "12.5 Mb/s", "125000000 kb/s", "125000000 b/s", "12.5 GiB/s"}) {
     const std::string text = fmt::format(
-        "{}cluster: {{gpu: h100-sxm, fabric: {{nic: 12.5 {}}}}}\nworkload: "
-        "{{tokens_per_gpu: 1}}\n",
-        "model: mixtral-8x7b\n", unit);
-    INFO(unit);
+        "model: mixtral-8x7b\ncluster: {{gpu: h100-sxm, fabric: {{nic: {}}}}}\nworkload: {{tokens_per_gpu: 1}}\n", nic);
+    INFO(nic);
     CHECK(schema_complaint(schema(), yaml_to_json(text)) == "");
     CHECK(refusal(text) == "");
   }

@@ -8,15 +8,39 @@ TEST_CASE("A layout that does not fit is refused at the key that has to change",
   // 8 GPUs; Mixtral has 32 heads and 8 experts
   CHECK(refusal(kSmall + "layout: {attention: {tp: 3}}\n") ==
         "s.yaml:4:26: layout.attention.tp: got 3, expected a divisor of the 8 ranks, since the other degree is not "
-        "given");
+        "given; did you mean 2 or 4?");
   CHECK(
       refusal(kSmall + "layout: {experts: {ep: 5}}\n") ==
-      "s.yaml:4:24: layout.experts.ep: got 5, expected a divisor of the 8 ranks, since the other degree is not given");
+      "s.yaml:4:24: layout.experts.ep: got 5, expected a divisor of the 8 ranks, since the other degree is not given; "
+      "did you mean 4 or 8?");
   CHECK(refusal(kSmall + "layout: {attention: {tp: 1, dp: 16}, experts: {ep: 16, tp: 1}}\n") ==
         "s.yaml: layout: got attention tp 1 x dp 16 = 16 ranks, expected at most 8: the cluster has 8 GPUs");
   CHECK(refusal(kSmall + "layout: {attention: {dp: 8}, experts: {ep: 4, tp: 1}}\n") ==
         "s.yaml:4:26: layout.attention.dp: got 8, expected a divisor of the 4 ranks, since the other degree is not "
-        "given");
+        "given; did you mean 4?");
+  CHECK(refusal(kSmall + "layout: {attention: {dp: 8}, pp: 2}\n") ==
+        "s.yaml:4:26: layout.attention.dp: got 8, expected a divisor of the 4 ranks (8 GPUs / pp 2), since the other "
+        "degree is not given; did you mean 4?");
+}
+
+TEST_CASE("A default that cannot be is called one, so that one knows which key to set", "[scenario]") {
+  // 32 GPUs: the default is whole experts on all of them, and Mixtral has 8
+  CHECK(refusal(kSmall, {{"cluster.nodes", "4"}}) ==
+        "s.yaml: layout.experts.ep: got 32, the default (ranks / layout.experts.tp; all ranks for a MoE model, 1 for a "
+        "dense one), expected a divisor of 8 experts + 0 redundant = 8 slots; did you mean 8?");
+  CHECK(refusal(kSmall, {{"cluster.nodes", "4"}, {"layout.experts.ep", "8"}}) == "");
+}
+
+TEST_CASE("A dense model takes no routing and no placement", "[scenario]") {
+  const std::string dense = "model: llama-3.1-8b\ncluster: {gpu: h100-sxm}\nworkload: {tokens_per_gpu: 64}\n";
+  CHECK(refusal(dense) == "");
+  CHECK(refusal(dense + "routing: {kind: zipf, exponent: 1}\n") ==
+        "s.yaml:4:17: routing.kind: got zipf, expected no such key: llama-3.1-8b is dense, it has no experts; --set "
+        "routing= takes the section out");
+  CHECK(refusal(dense + "routing: {kind: zipf, exponent: 1}\n", {{"routing", ""}}) == "");
+  CHECK(refusal(dense, {{"placement.policy", "eplb"}}) ==
+        "--set placement.policy=eplb: got eplb, expected no such key: llama-3.1-8b is dense, it has no experts; --set "
+        "placement= takes the section out");
 }
 
 TEST_CASE("Redundant experts need a policy that places them and must fill whole slots", "[scenario]") {
@@ -26,7 +50,8 @@ TEST_CASE("Redundant experts need a policy that places them and must fill whole 
   CHECK(refusal(kSmall + "placement: {policy: eplb, redundant: 8}\n") == "");
   // 8 + 3 = 11 slots do not divide over 8 ranks
   CHECK(refusal(kSmall + "placement: {policy: eplb, redundant: 3}\n")
-            .find("got 8, expected a divisor of 8 experts + 3") != std::string::npos);
+            .find(", expected a divisor of 8 experts + 3 redundant = 11 slots; did you mean 1 or 11?") !=
+        std::string::npos);
 }
 
 TEST_CASE("Two nodes need a network", "[scenario]") {
