@@ -1,5 +1,7 @@
 #include "sim/simulate.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "models/units/error.hpp"
@@ -15,10 +17,13 @@ namespace {
 std::optional<Infeasible> misfit(const Scenario& scenario, const Deployment& plan) {
   const MemoryFit& fit = plan.memory;
   if (fit.fits) return std::nullopt;
-  return Infeasible{fmt::format("{} does not fit: '{}' takes a GPU to {} of {} usable ({} x memory_fraction {})",
-                                scenario.model.name, fit.breaking_line, human(fit.needed), human(fit.capacity),
-                                human(fit.device), scenario.memory_fraction),
-                    memory_remedies(memory_inputs(scenario, plan), fit)};
+  const auto largest = std::find_if(fit.lines.begin(), fit.lines.end(),
+                                    [&](const MemoryLine& line) { return line.name == fit.breaking_line; });
+  return Infeasible{
+      fmt::format("{} does not fit: a GPU needs {} of {} usable ({} x memory_fraction {}), most of it '{}' with {}",
+                  scenario.model.name, human(fit.needed), human(fit.capacity), human(fit.device),
+                  scenario.memory_fraction, fit.breaking_line, human(largest->bytes)),
+      memory_remedies(memory_inputs(scenario, plan), fit)};
 }
 
 /// What could even the experts of GPUs, beyond what is set already.
@@ -180,7 +185,7 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
 
 MemoryVerdict check_memory(const Scenario& scenario) {
   const Deployment plan = plan_deployment(scenario);
-  return {plan.memory, misfit(scenario, plan)};
+  return {plan.memory, misfit(scenario, plan), plan.notes};
 }
 
 Summary simulate(const Scenario& scenario, std::optional<int> audited) {
@@ -196,6 +201,7 @@ Summary simulate(const Scenario& scenario, std::optional<int> audited) {
   summary.question = scenario.question;
   summary.headline = headline(scenario, plan);
   summary.chosen = plan.chosen;
+  summary.remarks = plan.notes;
   summary.gpus = plan.layout.gpus();
   summary.idle_gpus = scenario.cluster.gpus() - summary.gpus;
   summary.nodes = scenario.cluster.nodes;

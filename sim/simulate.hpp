@@ -2,6 +2,8 @@
 // A question in, an answer out.
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "models/units/error.hpp"
 #include "sim/metrics/summary.hpp"
@@ -17,6 +19,7 @@ Summary simulate(const Scenario& scenario, std::optional<int> audited = std::nul
 struct MemoryVerdict {
   MemoryFit fit;
   std::optional<Infeasible> misfit;  ///< what simulate would throw; nothing when it fits
+  std::vector<std::string> notes;    ///< on how the scenario was taken, as in Summary::remarks
 };
 
 /// The memory fit alone, as simulate would judge it. Throws InputError, NotModelledYet as simulate would.

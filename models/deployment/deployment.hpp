@@ -29,7 +29,7 @@ struct MemoryFit {
   bool fits = false;
   int stage = 0;                     ///< the fullest pipeline stage, whose rank this is
   long long kv_tokens_capacity = 0;  ///< tokens of KV cache a rank can hold beside everything else, in whole blocks
-  std::string breaking_line;         ///< name of the line that crosses the limit, "" when it fits
+  std::string breaking_line;         ///< name of the largest line, "" when it fits
 };
 
 /// What one deployment asks of the fullest rank. The references must outlive it.
@@ -47,6 +47,7 @@ struct MemoryInputs {
   /// Slots of a MoE layer that stay on the GPU while the others are fetched when tokens want them. -1: all.
   int resident_slots = -1;
   Bytes extra_weights{};  ///< of operations beside the model (models/llm/extra_ops.hpp), whole on every rank
+  int gpus_per_node = 0;  ///< of the cluster, for remedies; 0: as in the GPU's catalogue entry
 };
 
 /// Every line of one rank's memory, in the order weights, other, buffers, activations, KV. MTP modules are not held.
@@ -77,7 +78,8 @@ long long kv_tokens_in_cluster(const Architecture& model, const Precision& preci
 /// DeepEP low-latency buffer, exact (B.6 line 6). V3, 128 tokens, 256 experts: 1,908,410,368 B before alignment.
 Bytes deepep_low_latency_buffer(int hidden, int max_tokens_per_rank, int experts);
 
-/// Three ways out of a misfit with their numbers, each verified by fit_memory: fewer weight bits, more GPUs, a larger
+/// Three ways out of a misfit with their numbers, each verified by fit_memory: more of the device's memory (up to 0.95
+/// of it), fewer weight bits, more GPUs, a larger
 /// GPU of the catalogue, an fp8 KV cache, a smaller batch, a shorter context; what helps alone before what helps
 /// together, in its mildest form. "precision.weights and precision.experts fp8_block: 41.20 GiB of 72.00 GiB per GPU".
 /// Empty when `fit` fits; fewer than three only when all of them together give no more.

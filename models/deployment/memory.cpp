@@ -44,14 +44,9 @@ Bytes offloaded_bytes(const MemoryInputs& in) {
   return elsewhere * expert_bytes(in.model, in.precision.experts, in.layout.spec.expert_tp);
 }
 
-/// The line that crosses the limit when they are summed in order.
-std::string crossing_line(const std::vector<MemoryLine>& lines, Bytes limit) {
-  Bytes sum;
-  for (const MemoryLine& line : lines) {
-    sum += line.bytes;
-    if (sum > limit) return line.name;
-  }
-  return {};
+const MemoryLine& largest_line(const std::vector<MemoryLine>& lines) {
+  return *std::max_element(lines.begin(), lines.end(),
+                           [](const MemoryLine& a, const MemoryLine& b) { return a.bytes < b.bytes; });
 }
 
 long long whole_blocks(const Architecture& model, Bytes room, Bytes per_token) {
@@ -91,8 +86,8 @@ MemoryFit fit_stage(const MemoryInputs& whole, int stage) {
   fit.kv_tokens_capacity = whole_blocks(in.model, fit.capacity - beside_kv, kv_bytes_of_a_token(in));
   fit.lines.push_back(kv_line(in));
   fit.needed = beside_kv + fit.lines.back().bytes;
-  fit.breaking_line = crossing_line(fit.lines, fit.capacity);
-  fit.fits = fit.breaking_line.empty();
+  fit.fits = fit.needed <= fit.capacity;
+  if (!fit.fits) fit.breaking_line = largest_line(fit.lines).name;
   return fit;
 }
 

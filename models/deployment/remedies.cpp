@@ -18,11 +18,11 @@ constexpr std::size_t kRemedies = 3;
 using Lever = std::vector<Variant> (*)(const Misfit&, const Variant&);
 
 Variant variant_of(const MemoryInputs& in) {
-  return {in.precision, in.layout, in.gpu, slots_of_rank(in), in.batch, {}};
+  return {in.precision, in.layout, in.gpu, slots_of_rank(in), in.batch, in.memory_fraction, {}};
 }
 
 /// In the order in which they are offered and combined; the last two need the rest decided, as they bisect.
-constexpr std::array<Lever, 6> kLevers{fewer_bits,    more_gpus,     larger_gpu,
+constexpr std::array<Lever, 7> kLevers{larger_share,  fewer_bits,    more_gpus,      larger_gpu,
                                        smaller_cache, smaller_batch, shorter_context};
 
 /// The first variants that fit when each lever of the set is pulled, mildest options first; as many as are ever shown.

@@ -99,6 +99,11 @@ std::optional<double> largest_that_fits(double below, const std::function<bool(d
   return low;
 }
 
+/// A count without an exponent, and without a fraction that it does not have.
+std::string plain(double count) {
+  return count == std::floor(count) ? fmt::format("{:.0f}", count) : fmt::format("{:g}", count);
+}
+
 /// One prompt in chunks: a shorter chunk leaves more of the prompt in the cache. Otherwise fewer sequences.
 RankBatch with_batch(const RankBatch& batch, double size, bool chunk) {
   RankBatch smaller = batch;
@@ -123,12 +128,22 @@ MemoryFit fit_of(const MemoryInputs& in, const Variant& v) {
                      .layout = v.layout,
                      .gpu = v.gpu,
                      .slots_per_rank = v.slots_per_rank,
-                     .memory_fraction = in.memory_fraction,
+                     .memory_fraction = v.memory_fraction,
                      .batch = v.batch,
                      .all_to_all = in.all_to_all,
                      .experts = same_experts ? in.experts : std::nullopt,
                      .resident_slots = in.resident_slots,
                      .extra_weights = in.extra_weights});
+}
+
+std::vector<Variant> larger_share(const Misfit& misfit, const Variant& v) {
+  constexpr double kMostShare = 0.95;  // beyond it CUDA contexts and fragmentation have no room
+  const MemoryFit now = fit_of(misfit.in, v);
+  Variant option = v;
+  option.memory_fraction = std::ceil(now.needed / now.device * 100) / 100;
+  if (now.fits || option.memory_fraction > kMostShare) return {};
+  option.changes.push_back(fmt::format("memory_fraction {:g}", option.memory_fraction));
+  return {option};
 }
 
 std::vector<Variant> fewer_bits(const Misfit& misfit, const Variant& v) {
@@ -166,11 +181,14 @@ std::vector<Variant> more_gpus(const Misfit& misfit, const Variant& v) {
 
 std::vector<Variant> larger_gpu(const Misfit& misfit, const Variant& v) {
   std::vector<Variant> options;
+  const int node = misfit.in.gpus_per_node;
   for (const Gpu& gpu : misfit.catalogue) {
     if (gpu.memory <= v.gpu.memory) continue;
     options.push_back(v);
     options.back().gpu = gpu;
-    options.back().changes.push_back(fmt::format("cluster.gpu {} ({})", gpu.name, human(gpu.memory)));
+    std::string change = fmt::format("cluster.gpu {} ({})", gpu.name, human(gpu.memory));
+    if (node > 0 && gpu.gpus_per_node != node) change += fmt::format(" with cluster.gpus_per_node {}", node);
+    options.back().changes.push_back(std::move(change));
   }
   return options;
 }
@@ -188,7 +206,7 @@ std::vector<Variant> smaller_batch(const Misfit& misfit, const Variant& v) {
   if (!best) return {};
   trial.batch = with_batch(v.batch, *best, chunk);
   const int tp = v.layout.spec.attention_tp;
-  trial.changes.push_back(fmt::format("{:.0f} instead of {:.6g} {} per {}", *best, now,
+  trial.changes.push_back(fmt::format("{:.0f} instead of {} {} per {}", *best, plain(now),
                                       chunk ? "prompt tokens a step" : "sequences",
                                       tp > 1 ? fmt::format("group of {} GPUs", tp) : "GPU"));
   return {trial};
@@ -204,7 +222,7 @@ std::vector<Variant> shorter_context(const Misfit& misfit, const Variant& v) {
   });
   if (!best) return {};
   trial.batch.context = *best;
-  trial.changes.push_back(fmt::format("a context of {:.0f} instead of {:.6g} tokens", *best, v.batch.context));
+  trial.changes.push_back(fmt::format("a context of {:.0f} instead of {} tokens", *best, plain(v.batch.context)));
   return {trial};
 }
 

@@ -15,6 +15,7 @@ struct Variant {
   Gpu gpu;
   int slots_per_rank;
   RankBatch batch;
+  double memory_fraction;
   std::vector<std::string> changes;
 };
 
@@ -26,6 +27,9 @@ struct Misfit {
 
 MemoryFit fit_of(const MemoryInputs& in, const Variant& v);
 
+/// memory_fraction as far up as needed, in hundredths and at most to 0.95; only where that is enough.
+std::vector<Variant> larger_share(const Misfit& misfit, const Variant& v);
+
 /// fp8 (where the GPU has it), then int4, for attention, FFN and experts; block formats only where tp leaves whole
 /// blocks.
 std::vector<Variant> fewer_bits(const Misfit& misfit, const Variant& v);
@@ -34,7 +38,7 @@ std::vector<Variant> fewer_bits(const Misfit& misfit, const Variant& v);
 /// attention and whole experts: each GPU with as much work as before, then all with as much together.
 std::vector<Variant> more_gpus(const Misfit& misfit, const Variant& v);
 
-/// GPUs of the catalogue with more memory.
+/// GPUs of the catalogue with more memory, in nodes of as many GPUs as now.
 std::vector<Variant> larger_gpu(const Misfit& misfit, const Variant& v);
 
 /// fp8 instead of bf16, where the GPU has it.

@@ -26,7 +26,8 @@ std::string layout_line(const Scenario& scenario) {
       make_layout(scenario.layout, scenario.model, scenario.cluster.gpus(), scenario.communication.all_to_all));
 }
 
-nlohmann::ordered_json as_json(const Scenario& scenario, const MemoryFit& memory) {
+nlohmann::ordered_json as_json(const Scenario& scenario, const MemoryVerdict& verdict) {
+  const MemoryFit& memory = verdict.fit;
   nlohmann::ordered_json resolved = nlohmann::ordered_json::array();
   for (const ResolvedValue& item : scenario.resolved)
     resolved.push_back({{"path", item.path},
@@ -42,28 +43,30 @@ nlohmann::ordered_json as_json(const Scenario& scenario, const MemoryFit& memory
           {"gpus", scenario.cluster.gpus()},
           {"layout", layout_line(scenario)},
           {"memory", nlohmann::ordered_json::parse(memory_json(memory))},
-          {"resolved", resolved}};
+          {"resolved", resolved},
+          {"notes", verdict.notes}};
 }
 
-void print_for_people(const Scenario& scenario, const MemoryFit& memory) {
+void print_for_people(const Scenario& scenario, const MemoryVerdict& verdict) {
+  const MemoryFit& memory = verdict.fit;
   const WorkloadSpec& workload = scenario.workload;
   fmt::print("{}: {}, {} on {} x {} ({} node{}), {}, {}, {} tokens/GPU, context {}, {} step{}\n", scenario.name,
              memory.fits ? "ok" : "does not fit", scenario.model.name, scenario.cluster.gpus(),
              scenario.cluster.gpu.name, scenario.cluster.nodes, scenario.cluster.nodes == 1 ? "" : "s",
              layout_line(scenario), name_of(workload.phase), workload.tokens_per_gpu, workload.context, workload.steps,
              workload.steps == 1 ? "" : "s");
-  fmt::print("{}", memory_table(memory, wants_colour()));
+  fmt::print("{}{}", memory_table(memory, wants_colour()), note_lines(verdict.notes));
 }
 
 void check(const CheckOptions& options, const Globals& globals) {
   const Scenario scenario = load_scenario(options.scenario, parse_overrides(options.set));
   const MemoryVerdict memory = check_memory(scenario);
   if (globals.json)
-    fmt::print("{}\n", as_json(scenario, memory.fit).dump(2));
+    fmt::print("{}\n", as_json(scenario, memory).dump(2));
   else if (options.resolved)
     fmt::print("{}", resolved_yaml(scenario));
   else
-    print_for_people(scenario, memory.fit);
+    print_for_people(scenario, memory);
   if (memory.misfit) {
     std::fflush(stdout);  // what was found comes before the verdict, also in one file
     throw Infeasible{*memory.misfit};

@@ -137,6 +137,12 @@ std::string memory_table(const MemoryFit& fit, bool colour) {
   return text + "  " + memory_line(fit, colour) + "\n";
 }
 
+std::string note_lines(const std::vector<std::string>& notes) {
+  std::string text;
+  for (const std::string& note : notes) text += fmt::format("  note   {}\n", note);
+  return text;
+}
+
 std::string terminal_summary(const Summary& summary, bool colour) {
   std::string text = summary.headline + "\n";
   text += fmt::format("kernels {}: estimates, no measured profile     {}\n\n", summary.kernel_source,
@@ -148,14 +154,14 @@ std::string terminal_summary(const Summary& summary, bool colour) {
   text += "  " + memory_line(summary.memory, colour) + "\n";
   text += slo_lines(summary, colour);
   text += "  " + critical_path_line(summary) + "\n";
-  text += "  " + imbalance_line(summary) + "\n";
+  if (!summary.experts.empty()) text += "  " + imbalance_line(summary) + "\n";
   if (summary.capacity) text += "  " + capacity_line(*summary.capacity) + "\n";
   if (summary.offload) text += "  " + offload_line(*summary.offload, summary.steps.size()) + "\n";
   if (summary.quality_penalty)
     text += fmt::format("  quality penalty        {:.4g}, as given and weighed by load\n", *summary.quality_penalty);
   text += hotspot_lines(summary);
   for (const auto& [key, value] : summary.chosen) text += fmt::format("  auto   {} = {}\n", key, value);
-  return text;
+  return text + note_lines(summary.remarks);
 }
 
 }  // namespace moesim

@@ -2,6 +2,7 @@
 // What a person reads in five seconds.
 
 #include <string>
+#include <vector>
 
 #include "sim/metrics/summary.hpp"
 
@@ -12,6 +13,9 @@ bool wants_colour();
 
 /// Each line of the fullest GPU's memory with its arithmetic, their sum and the limit; then the verdict.
 std::string memory_table(const MemoryFit& fit, bool colour);
+
+/// "  note   ..." lines, of how a scenario was taken.
+std::string note_lines(const std::vector<std::string>& notes);
 
 /// The summary as text; `colour` adds ANSI colours to verdicts.
 std::string terminal_summary(const Summary& summary, bool colour);

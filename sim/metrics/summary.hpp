@@ -108,6 +108,7 @@ struct Summary {
   std::string scenario_name, question, headline;  ///< headline: "deepseek-v3 · 32 x h100-sxm (4 nodes x 8) · ..."
   std::map<std::string, std::string> chosen;  ///< what each `auto` took: communication.all_to_all -> deepep_low_latency
   std::vector<std::string> notes;             ///< why keys are null, what was not modelled
+  std::vector<std::string> remarks;           ///< those of the notes that people should see: how the scenario was taken
   int gpus = 0, nodes = 0;                    ///< GPUs of the layout
   int idle_gpus = 0;                          ///< of the cluster beyond them
   // throughput and latency

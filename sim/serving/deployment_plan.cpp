@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "models/units/error.hpp"
+#include "sim/scenario/remarks.hpp"
 #include "sim/serving/batch.hpp"
 
 namespace moesim {
@@ -98,6 +99,15 @@ std::pair<CollectiveParameters, CollectiveParameters> kernels_of(AllToAll all_to
     default:
       return {gpu.dispatch.of_group(crosses_nics), gpu.combine.of_group(crosses_nics)};
   }
+}
+
+/// Another rule than DeepEP's own is a what-if that its kernels do not run.
+void remark_on_copies(AllToAll all_to_all, CopyRule copies, std::vector<std::string>& notes) {
+  const bool low_latency = all_to_all == AllToAll::deepep_low_latency && copies != CopyRule::per_expert;
+  const bool normal = all_to_all == AllToAll::deepep_normal && copies == CopyRule::per_expert;
+  if (!low_latency && !normal) return;
+  notes.push_back(fmt::format("communication.copies {}: a what-if, as {} sends a copy per {}", name_of(copies),
+                              name_of(all_to_all), normal ? "rank or node" : "chosen expert"));
 }
 
 /// Why only the token sampler can draw this, "" when either can.
@@ -244,6 +254,7 @@ Deployment plan_deployment(const Scenario& scenario) {
   Deployment plan{.topology = Topology{scenario.cluster},
                   .layout = make_layout(scenario.layout, scenario.model, gpus, scenario.communication.all_to_all)};
   plan.stages = windows(plan.topology, plan.layout);
+  plan.notes = remarks_on(scenario);
   refuse_idle_copies(scenario, plan.layout);
   refuse_two_batch(scenario, plan.layout);
   if (plan.layout.gpus() < gpus)
@@ -257,6 +268,7 @@ Deployment plan_deployment(const Scenario& scenario) {
     check_all_to_all(scenario, plan.layout, plan.all_to_all);
     std::tie(plan.dispatch, plan.combine) = kernels_of(plan.all_to_all, scenario.cluster, plan.layout.ranks);
     plan.copies = choose_copies(scenario, plan.layout, plan.all_to_all, plan.chosen);
+    remark_on_copies(plan.all_to_all, plan.copies, plan.notes);
   } else {
     plan.all_to_all = scenario.communication.all_to_all;
   }
@@ -286,7 +298,8 @@ MemoryInputs memory_inputs(const Scenario& scenario, const Deployment& plan) {
           .all_to_all = plan.all_to_all,
           .experts = mixed_experts(scenario, plan),
           .resident_slots = plan.resident.empty() ? -1 : scenario.experts.offload.resident,
-          .extra_weights = extra_weight_bytes(scenario.extra_ops)};
+          .extra_weights = extra_weight_bytes(scenario.extra_ops),
+          .gpus_per_node = scenario.cluster.gpus_per_node};
 }
 
 }  // namespace moesim

@@ -51,7 +51,8 @@ TEST_CASE("check of a scenario that does not fit exits 4 with the message of run
   const CommandResult checked = run_command(too_large("check"));
   CHECK(checked.exit == 4);
   CHECK(checked.err == ran.err);
-  CHECK_THAT(checked.err, Contains("does not fit: 'KV cache'") && Contains("remedy: "));
+  CHECK_THAT(checked.err, Contains(" of 72 GiB usable (80 GiB x memory_fraction 0.9), most of it 'KV cache' with ") &&
+                              Contains("remedy: "));
   CHECK_THAT(checked.out, Contains("quickstart: does not fit, mixtral-8x7b") && Contains("KV cache ") &&
                               Contains("of 72.0 GiB usable   does not fit"));
 }

@@ -17,6 +17,8 @@ struct Misfit {
   Gpu gpu;
   Layout layout;
   RankBatch batch;
+  double memory_fraction = 0.9;
+  int gpus_per_node = 0;
 
   MemoryInputs inputs() const {
     return {.model = model,
@@ -24,8 +26,9 @@ struct Misfit {
             .layout = layout,
             .gpu = gpu,
             .slots_per_rank = 0,
-            .memory_fraction = 0.9,
-            .batch = batch};
+            .memory_fraction = memory_fraction,
+            .batch = batch,
+            .gpus_per_node = gpus_per_node};
   }
   MemoryFit fit() const { return fit_memory(inputs()); }
   std::vector<std::string> remedies() const { return memory_remedies(inputs(), fit()); }
@@ -83,6 +86,43 @@ TEST_CASE("Weights that do not fit: fewer bits, more GPUs or a larger GPU", "[de
   CHECK(remedies[2] == "cluster.gpu h200-sxm (" + human(larger.gpu.memory) + "): " + human(larger.fit().needed) +
                            " of " + human(larger.fit().capacity) + " per GPU");
   CHECK(larger.fit().fits);
+}
+
+TEST_CASE("A small share of the memory is raised first, as far as is enough", "[deployment]") {
+  Misfit tight =
+      misfit("mixtral-8x7b", "h100-sxm", {.attention_dp = 8, .expert_ep = 8}, {}, {Phase::decode, 64, 1, 2048});
+  REQUIRE(tight.fit().fits);  // 33.9 GiB of 72
+  tight.memory_fraction = 0.1;
+  const auto remedies = tight.remedies();
+  REQUIRE(remedies.size() == 3);
+  std::smatch found;
+  REQUIRE(std::regex_search(remedies[0], found, std::regex{"^memory_fraction (0\\.[0-9]+): "}));
+  tight.memory_fraction = std::stod(found[1]);
+  CHECK(tight.fit().fits);
+  tight.memory_fraction -= 0.01;
+  CHECK_FALSE(tight.fit().fits);
+  // 300 x 2,064 tokens x 128 KiB = 75.6 GiB of cache: no share is enough
+  tight.batch.sequences = 300;
+  CHECK(one_with(tight.remedies(), "memory_fraction").empty());
+}
+
+TEST_CASE("A GPU whose node is another size comes with the size of this cluster's", "[deployment]") {
+  // 4 KV heads cannot be cut into 32: each rank caches one of them for all sequences, 189 GiB.
+  Misfit wide =
+      misfit("qwen3-235b-a22b", "h100-sxm", {.attention_tp = 32, .expert_ep = 32}, {}, {Phase::decode, 1024, 1, 4096});
+  wide.gpus_per_node = 8;
+  const std::string larger = one_with(wide.remedies(), "cluster.gpu ");
+  INFO(larger);
+  REQUIRE(larger.find("nvl72") != std::string::npos);
+  CHECK_THAT(larger, Contains(" with cluster.gpus_per_node 8: "));
+  wide.gpus_per_node = 72;
+  CHECK_THAT(one_with(wide.remedies(), "cluster.gpu "), !Contains("gpus_per_node"));
+}
+
+TEST_CASE("Counts in a remedy are whole numbers without an exponent", "[deployment]") {
+  const Misfit many =
+      misfit("mixtral-8x7b", "b200-sxm", {.attention_dp = 8, .expert_ep = 8}, {}, {Phase::decode, 10'000'000, 1, 128});
+  CHECK_THAT(one_with(many.remedies(), "sequences per GPU"), Contains(" instead of 10000000 sequences per GPU"));
 }
 
 TEST_CASE("A batch remedy names the largest batch that fits", "[deployment]") {

@@ -1,0 +1,58 @@
+#include "sim/scenario/remarks.hpp"
+
+#include <fmt/format.h>
+
+#include "models/llm/number_format.hpp"
+
+namespace moesim {
+namespace {
+
+bool is_fp8(NumberFormat format) {
+  return format == NumberFormat::fp8 || format == NumberFormat::fp8_block || format == NumberFormat::mxfp8;
+}
+
+/// As the scenario writes it, where fp8 is short for fp8_block.
+std::string written(const Scenario& scenario, std::string_view path) {
+  for (const ResolvedValue& item : scenario.resolved)
+    if (item.path == path) return item.value;
+  return {};
+}
+
+/// The kernels' roofline takes the bf16 rate then, as weight-only kernels do.
+void remark_on_weights(const Scenario& scenario, std::vector<std::string>& remarks) {
+  const Gpu& gpu = scenario.cluster.gpu;
+  if (gpu.fp8 > FlopsPerSecond{}) return;
+  const auto remark = [&](const char* key, NumberFormat format) {
+    if (is_fp8(format))
+      remarks.push_back(fmt::format("{} {}: {} has no fp8 units, so they are read in 8 bits and multiplied in bf16",
+                                    key, written(scenario, key), gpu.name));
+  };
+  remark("precision.weights", scenario.precision.weights);
+  if (scenario.model.moe) remark("precision.experts", scenario.precision.experts);
+}
+
+}  // namespace
+
+std::vector<std::string> cluster_remarks(const ClusterSpec& cluster) {
+  std::vector<std::string> remarks;
+  const FabricKind kind = cluster.fabric.kind;
+  if (cluster.nodes == 1 && kind != FabricKind::single_node && kind != FabricKind::graph)
+    remarks.push_back(fmt::format("cluster.fabric.kind {} has no effect: there is one node", name_of(kind)));
+  for (const NodeGroup& group : node_groups(cluster)) {
+    const bool joined = group.links == NodeLinks::nvswitch || group.links == NodeLinks::mesh;
+    if (group.shape || group.gpu.name.empty() || !joined || group.gpus_per_node <= group.gpu.gpus_per_node) continue;
+    remarks.push_back(
+        fmt::format("cluster.gpus_per_node {}: the catalogue's node has {} {}; all {} are taken as joined by {}",
+                    group.gpus_per_node, group.gpu.gpus_per_node, group.gpu.name, group.gpus_per_node,
+                    group.links == NodeLinks::mesh ? "a link between each two" : "one NVSwitch"));
+  }
+  return remarks;
+}
+
+std::vector<std::string> remarks_on(const Scenario& scenario) {
+  std::vector<std::string> remarks = cluster_remarks(scenario.cluster);
+  remark_on_weights(scenario, remarks);
+  return remarks;
+}
+
+}  // namespace moesim

@@ -1,0 +1,17 @@
+#pragma once
+// What a scenario says that is taken in a way its author may not expect: no error, and no silence.
+
+#include <string>
+#include <vector>
+
+#include "sim/scenario/scenario.hpp"
+
+namespace moesim {
+
+/// A fabric without nodes to join, a node larger than is built.
+std::vector<std::string> cluster_remarks(const ClusterSpec& cluster);
+
+/// These, and weights in a format that the GPU cannot multiply.
+std::vector<std::string> remarks_on(const Scenario& scenario);
+
+}  // namespace moesim
