@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -19,6 +20,37 @@ namespace fs = std::filesystem;
 [[noreturn]] void fail(const fs::path& file, int error) {
   throw RunError{fmt::format("cannot write {}: {}", file.string(), std::strerror(error))};
 }
+
+/// The file that a chain of links ends at, which need not be there.
+fs::path target_of(fs::path file) {
+  constexpr int kMostLinks = 40;  // as many as Linux follows
+  std::error_code failure;
+  for (int links = 0; fs::is_symlink(fs::symlink_status(file, failure)); ++links) {
+    if (links == kMostLinks) fail(file, ELOOP);
+    file = file.parent_path() / fs::read_symlink(file);
+  }
+  return file;
+}
+
+/// What stands where a file should be written, if it is there and not a regular file.
+std::optional<std::string> obstacle(const fs::path& file) {
+  std::error_code failure;
+  switch (fs::status(file, failure).type()) {
+    case fs::file_type::directory:
+      return "a folder";
+    case fs::file_type::block:
+    case fs::file_type::character:
+      return "a device";
+    case fs::file_type::fifo:
+      return "a named pipe";
+    case fs::file_type::socket:
+      return "a socket";
+    default:
+      return std::nullopt;
+  }
+}
+
+constexpr const char* kRegular = "a new or a regular file";
 
 fs::path folder_of(const fs::path& file) {
   return file.has_parent_path() ? file.parent_path() : fs::path{"."};
@@ -80,10 +112,28 @@ void sync_folder(const fs::path& file) {
 }  // namespace
 
 void write_file_atomically(const fs::path& file, std::string_view text) {
-  Temporary temporary{file};
+  const fs::path target = target_of(file);
+  if (const auto other = obstacle(target)) throw InputError{file.string(), *other, kRegular};
+  Temporary temporary{target};
   temporary.write(text);
   temporary.keep();
-  sync_folder(file);
+  sync_folder(target);
+}
+
+void check_outputs(const std::vector<NamedOutput>& outputs, bool force) {
+  std::vector<NamedOutput> checked;
+  for (const auto& [option, file] : outputs) {
+    if (file.empty()) continue;
+    const fs::path target = fs::absolute(target_of(file)).lexically_normal();
+    const auto found = [&](const std::string& what) { return fmt::format("'{}', which is {}", file.string(), what); };
+    if (const auto other = obstacle(target)) throw InputError{option, found(*other), kRegular};
+    if (fs::exists(target) && !force)
+      throw InputError{option, fmt::format("'{}', which exists", file.string()),
+                       "a new file, or --force to replace it"};
+    for (const NamedOutput& before : checked)
+      if (before.file == target) throw InputError{option, found("the file of " + before.option), "a file of its own"};
+    checked.push_back({option, target});
+  }
 }
 
 }  // namespace moesim

@@ -5,10 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "models/hardware/gpu.hpp"
+#include "models/hardware/network_parts.hpp"
 #include "models/llm/parameters.hpp"
 #include "models/units/resources.hpp"
 #include "models/units/text.hpp"
 #include "sim/cli/command.hpp"
+#include "sim/cli/usage.hpp"
 #include "sim/scenario/keys.hpp"
 
 namespace moesim {
@@ -21,6 +23,11 @@ struct Item {
   Json json;
   std::string line;
 };
+
+/// As network gear is sold.
+std::string gigabits(BytesPerSecond bandwidth) {
+  return fmt::format("{:g} Gb/s", bandwidth.value() * 8 / 1e9);
+}
 
 std::vector<Item> list_models() {
   std::vector<Item> items;
@@ -66,6 +73,27 @@ std::vector<Item> list_gpus() {
   return items;
 }
 
+std::vector<Item> list_nics() {
+  std::vector<Item> items;
+  for (const NicPart& nic : nic_parts())
+    items.push_back(
+        {{{"name", nic.name}, {"bandwidth_bytes_per_s", nic.bandwidth.value()}, {"sources", Json::array({nic.source})}},
+         fmt::format("{:<18} {:>9} ({})", nic.name, human(nic.bandwidth), gigabits(nic.bandwidth))});
+  return items;
+}
+
+std::vector<Item> list_switches() {
+  std::vector<Item> items;
+  for (const SwitchPart& part : switch_parts())
+    items.push_back(
+        {{{"name", part.name},
+          {"ports", part.ports},
+          {"port_bytes_per_s", part.port.value()},
+          {"sources", Json::array({part.source})}},
+         fmt::format("{:<18} {:>4} ports of {} ({})", part.name, part.ports, human(part.port), gigabits(part.port))});
+  return items;
+}
+
 std::vector<Item> list_choices(const std::vector<Choice>& choices) {
   std::vector<Item> items;
   for (const Choice& choice : choices) {
@@ -83,6 +111,8 @@ std::vector<Item> list_choices(const std::vector<Choice>& choices) {
 std::vector<Item> list_items(const std::string& kind) {
   if (kind == "models") return list_models();
   if (kind == "gpus") return list_gpus();
+  if (kind == "nics") return list_nics();
+  if (kind == "switches") return list_switches();
   if (kind == "policies") return list_choices(placement_choices());
   if (kind == "routing") return list_choices(routing_choices());
   return list_choices(fabric_choices());
@@ -103,10 +133,11 @@ void list(const std::string& kind, const Globals& globals) {
 
 void add_list_command(CLI::App& app, Globals& globals) {
   const auto kind = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("list", "List the models, GPUs, placement policies, routing laws or fabrics");
-  command->add_option("kind", *kind, "models, gpus, policies, routing or fabrics")
+  CLI::App* command =
+      app.add_subcommand("list", "List the models, GPUs, NICs, switches, placement policies, routing laws or fabrics");
+  command->add_option("kind", *kind, "models, gpus, nics, switches, policies, routing or fabrics")
       ->required()
-      ->check(CLI::IsMember({"models", "gpus", "policies", "routing", "fabrics"}));
+      ->check(one_of({"models", "gpus", "nics", "switches", "policies", "routing", "fabrics"}));
   add_common_options(*command, globals, "  moesim list models", "  moesim list gpus --json");
   command->callback([kind, &globals] { list(*kind, globals); });
 }

@@ -14,6 +14,7 @@
 #include "models/units/error.hpp"
 #include "models/units/text.hpp"
 #include "sim/cli/command.hpp"
+#include "sim/scenario/value.hpp"
 
 namespace moesim {
 namespace {
@@ -218,15 +219,23 @@ std::string model_text(const Architecture& model, const Asked& asked) {
          listed("in the file, and left out", model.left_out);
 }
 
+/// By the names of a scenario's formats, so that "fp8" is the same here and there.
+NumberFormat weight_format(const std::string& name, const char* option) {
+  YamlNode node;
+  node.kind = YamlNode::Kind::scalar;
+  node.text = name;
+  const ParsedValue parsed = parse_value(*find_key("precision.weights"), node, option);
+  return static_cast<NumberFormat>(std::get<std::int64_t>(parsed.value));
+}
+
 /// `experts` is one format, or one for each expert, with commas between; empty: as the linear layers.
 Asked read_asked(const Architecture& model, const std::string& linear, const std::vector<std::string>& experts) {
-  Asked asked{linear.empty() ? checkpoint_precision(model) : precision_of(parse_number_format(linear, "--precision")),
-              {}};
+  Asked asked{linear.empty() ? checkpoint_precision(model) : precision_of(weight_format(linear, "--precision")), {}};
   if (experts.empty()) return asked;
   if (!model.moe || model.encoder)
     throw InputError{"--experts", fmt::format("formats for {}", model.name), "a decoder-only model with experts"};
   std::vector<NumberFormat> list;
-  for (const std::string& name : experts) list.push_back(parse_number_format(name, "--experts"));
+  for (const std::string& name : experts) list.push_back(weight_format(name, "--experts"));
   if (list.size() == 1) list.assign(static_cast<std::size_t>(model.moe->experts), list.front());
   const ExpertFormats formats = listed_formats(model, list, "--experts");
   for (const NumberFormat format : formats.used()) check_blocks(model, format, 1, "--experts");
@@ -274,7 +283,8 @@ void add_model_command(CLI::App& app, Globals& globals) {
                      "  moesim model configs/DeepSeek-V3/config.json --precision fp8_block --json");
   command->add_option("model", options->model, "A zoo name, or a path to a Hugging Face config.json")->required();
   command->add_option("--precision", options->precision,
-                      "Format of the linear layers in the operations (default: as the checkpoint is stored)");
+                      "Format of the linear layers in the operations, as precision.weights of a scenario (default: as "
+                      "the checkpoint is stored)");
   command
       ->add_option("--experts", options->experts,
                    "Format of the routed experts; or one for each expert, with commas between (default: as the others)")

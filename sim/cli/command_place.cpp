@@ -1,6 +1,7 @@
 // Which expert belongs on which GPU, given how many tokens each expert received.
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <numeric>
 
@@ -11,13 +12,17 @@
 #include "models/placement/engine_formats.hpp"
 #include "models/placement/expert_loads.hpp"
 #include "models/placement/placement.hpp"
+#include "models/units/divisors.hpp"
 #include "models/units/error.hpp"
 #include "sim/cli/command.hpp"
+#include "sim/cli/usage.hpp"
 
 namespace moesim {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr int kMostGpus = 65536, kMostExperts = 65536;
 
 struct PlaceOptions {
   std::string loads, policy = "eplb", format = "table", placement;
@@ -83,6 +88,22 @@ std::vector<std::pair<std::string, std::string>> filters(const std::vector<std::
   return where;
 }
 
+void check_divides(const char* option, int count, int whole, const std::string& what) {
+  if (whole % count != 0)
+    throw InputError{option, std::to_string(count), "a divisor of the " + what, nearest_divisors(count, whole)};
+}
+
+/// In terms of the options, before place() speaks of ranks; also what the policy does not look at.
+void check_target(const PlaceOptions& options, int experts) {
+  check_divides("--nodes", options.nodes, options.gpus, fmt::format("{} GPUs", options.gpus));
+  check_divides("--groups", options.groups, experts, fmt::format("{} experts", experts));
+  if (options.slots == 0 && options.policy != "file")
+    check_divides("--gpus", options.gpus, experts, fmt::format("{} experts, or --slots", experts));
+  if (options.slots % options.gpus != 0)
+    throw InputError{"--slots", std::to_string(options.slots), fmt::format("a multiple of the {} GPUs", options.gpus),
+                     nearest_multiples(options.slots, options.gpus, experts)};
+}
+
 Placement placement_for(const PlaceOptions& options, const ExpertLoads& loads) {
   const PlacementPolicy policy = parse_placement_policy(options.policy, "--policy");
   const bool from_file = policy == PlacementPolicy::file;
@@ -92,6 +113,7 @@ Placement placement_for(const PlaceOptions& options, const ExpertLoads& loads) {
     throw InputError{"--placement", options.placement, fmt::format("--policy file, not {}", options.policy)};
   if (from_file && options.slots != 0)
     throw InputError{"--slots", std::to_string(options.slots), "none: the file states the slots"};
+  check_target(options, loads.experts);
   const PlacementTarget target{options.gpus, options.nodes, options.groups, options.slots};
   return place({.policy = policy, .redundant = 0, .file = options.placement}, target, loads.layers(), loads.experts,
                loads.counts);
@@ -228,11 +250,14 @@ void add_place_command(CLI::App& app, Globals& globals) {
           "loads", options->loads,
           "Tokens per expert: CSV (.gz) with layer,expert,count, or a row per layer; or a JSON array of arrays")
       ->required();
-  command->add_option("--gpus", options->gpus, "GPUs that share the experts")->required();
-  command->add_option("--nodes", options->nodes, "Nodes they are in (default 1)");
-  command->add_option("--groups", options->groups, "Expert groups that hierarchical EPLB keeps on a node (default 1)");
+  command->add_option("--gpus", options->gpus, "GPUs that share the experts")
+      ->required()
+      ->check(whole_number(1, kMostGpus));
+  command->add_option("--nodes", options->nodes, "Nodes they are in (default 1)")->check(whole_number(1, kMostGpus));
+  command->add_option("--groups", options->groups, "Expert groups that hierarchical EPLB keeps on a node (default 1)")
+      ->check(whole_number(1, kMostExperts));
   command->add_option("--slots", options->slots, "Expert slots over all GPUs (default: one per expert)")
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1, std::numeric_limits<int>::max()));
   command->add_option("--policy", options->policy,
                       fmt::format("{} (default eplb)", fmt::join(placement_policy_names(), ", ")));
   command->add_option("--placement", options->placement, "With --policy file: layer,rank,experts (.csv or .csv.gz)");
@@ -241,9 +266,9 @@ void add_place_command(CLI::App& app, Globals& globals) {
   command
       ->add_option("--first-layer", options->first_layer,
                    "Added to the file's layer numbers: the model's first MoE layer")
-      ->check(CLI::Range(0, 4096));
+      ->check(whole_number(0, 4096));
   command->add_option("--format", options->format, "table, json, sglang, vllm or trtllm (default table)")
-      ->check(CLI::IsMember({"table", "json", "sglang", "vllm", "trtllm"}));
+      ->check(one_of({"table", "json", "sglang", "vllm", "trtllm"}));
   add_common_options(*command, globals, "  moesim place loads.csv --gpus 8 --nodes 2 --groups 4 --slots 16",
                      "  moesim place loads.csv --gpus 32 --slots 288 --policy eplb_global --format sglang");
   command->callback([options, &globals] { place_experts(*options, globals); });

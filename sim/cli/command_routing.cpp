@@ -12,12 +12,17 @@
 #include "models/units/resources.hpp"
 #include "sim/cli/atomic_file.hpp"
 #include "sim/cli/command.hpp"
+#include "sim/cli/usage.hpp"
 
 namespace moesim {
 namespace {
 
+/// The largest integer that every reader of JSON holds exactly, as of a scenario's seed.
+constexpr std::int64_t kMostSeed = 9007199254740991;
+
 struct FitOptions {
   std::string file, out;
+  bool force = false;
   std::vector<std::string> where;
   RouteFitOptions fit;
 };
@@ -39,11 +44,17 @@ ColumnValues columns_of(const std::vector<std::string>& texts) {
   return where;
 }
 
-/// The fragment, and beside it the shares that it reads.
-void write_fragment(const RouteFit& fit, const std::filesystem::path& out, bool quiet) {
+/// Where a fragment's shares go.
+std::filesystem::path shares_beside(const std::filesystem::path& out) {
   std::filesystem::path csv = out;
   csv.replace_extension(".csv");
   if (csv == out) throw InputError{"--out", out.string(), "a name that does not end in .csv, as fitted.yaml"};
+  return csv;
+}
+
+/// The fragment, and beside it the shares that it reads.
+void write_fragment(const RouteFit& fit, const std::filesystem::path& out, bool quiet) {
+  const std::filesystem::path csv = shares_beside(out);
   const std::string yaml = routing_yaml(fit, csv.filename().string());
   if (const std::string shares = generator_csv(fit); !shares.empty()) write_file_atomically(csv, shares);
   write_file_atomically(out, yaml);
@@ -51,6 +62,8 @@ void write_fragment(const RouteFit& fit, const std::filesystem::path& out, bool 
 }
 
 void fit_routing(FitOptions options, const Globals& globals) {
+  if (!options.out.empty())
+    check_outputs({{"--out", options.out}, {"--out", shares_beside(options.out)}}, options.force);
   options.fit.where = columns_of(options.where);
   const RouteFit fit = fit_route_file(options.file, options.fit);
   if (!options.out.empty()) write_fragment(fit, options.out, globals.quiet);
@@ -82,11 +95,13 @@ void add_fit(CLI::App& routing, Globals& globals) {
       ->allow_extra_args(false);
   command->add_option("--out", options->out,
                       "Write the fitted generator as a scenario fragment (a trace's shares go to a .csv beside it)");
+  command->add_flag("--force", options->force, "Replace the files of --out");
   command->add_option("--experts", options->fit.experts, "Experts of the model, if the trace never takes the last ones")
-      ->check(CLI::Range(1, 4096));
+      ->check(whole_number(1, 4096));
   command->add_option("--resamples", options->fit.resamples, "Of the bootstrap (default 400)")
-      ->check(CLI::Range(10, 100000));
-  command->add_option("--seed", options->fit.seed, "Of bootstrap and generator (default 1)");
+      ->check(whole_number(10, 100000));
+  command->add_option("--seed", options->fit.seed, "Of bootstrap and generator (default 1)")
+      ->check(whole_number(0, kMostSeed));
   add_common_options(*command, globals, "  moesim routing fit token_routes.csv.gz",
                      "  moesim routing fit expert_counts.csv --where domain=law --out fitted.yaml");
   command->callback([options, &globals] { fit_routing(*options, globals); });
@@ -98,19 +113,19 @@ void add_control(CLI::App& routing, Globals& globals) {
       routing.add_subcommand("control", "Expert collapse without load control, even loads with a router bias");
   command->add_option("model", options->model, "A name of `moesim list models` (default deepseek-v2-lite)");
   command->add_option("--sigma", options->sigma, "Standard deviation of a token's logits (default 1)")
-      ->check(CLI::Range(0.0, 20.0));
+      ->check(number(0, 20));
   command->add_option("--spread", options->spread, "Standard deviation of the experts' mean logits (default 0.5)")
-      ->check(CLI::Range(0.0, 20.0));
-  command->add_option("--steps", options->spec.steps, "Steps (default 400)")->check(CLI::Range(1, 1000000));
+      ->check(number(0, 20));
+  command->add_option("--steps", options->spec.steps, "Steps (default 400)")->check(whole_number(1, 1000000));
   command->add_option("--tokens", options->spec.tokens, "Tokens of a step (default 512)")
-      ->check(CLI::Range(1, 10000000));
+      ->check(whole_number(1, 10000000));
   command->add_option("--rate", options->spec.rate, "gamma: bias += gamma sign(mean - load) (default 0.001)")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(number(0, 1));
   command
       ->add_option("--growth", options->spec.growth,
                    "Logit that an expert of twice the mean load gains per step, as if it learned (default 0.0005)")
-      ->check(CLI::Range(0.0, 1.0));
-  command->add_option("--seed", options->seed, "Of all random numbers (default 1)");
+      ->check(number(0, 1));
+  command->add_option("--seed", options->seed, "Of all random numbers (default 1)")->check(whole_number(0, kMostSeed));
   add_common_options(*command, globals, "  moesim routing control", "  moesim routing control mixtral-8x7b --growth 0");
   command->callback([options, &globals] { control_routing(*options, globals); });
 }

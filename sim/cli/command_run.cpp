@@ -10,11 +10,14 @@
 #include "sim/cli/overrides.hpp"
 #include "sim/cli/results.hpp"
 #include "sim/cli/terminal.hpp"
+#include "sim/cli/usage.hpp"
 #include "sim/metrics/summary_json.hpp"
 #include "sim/simulate.hpp"
 
 namespace moesim {
 namespace {
+
+constexpr int kMostAudited = 1'000'000;  // more than any run has layers to redo in a day
 
 struct RunOptions {
   std::string scenario, out;
@@ -56,7 +59,7 @@ void add_run_command(CLI::App& app, Globals& globals) {
   command
       ->add_option("--audit", options->audit,
                    "MoE layers to redo token by token and as flows, 0 for none (default: what a tenth of the run buys)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0, kMostAudited));
   add_common_options(*command, globals, "  moesim run scenarios/quickstart.yaml",
                      "  moesim run scenarios/quickstart.yaml --set workload.tokens_per_gpu=128 --out out/a --json");
   command->callback([options, &globals] { run(*options, globals); });

@@ -23,13 +23,18 @@ struct TopoOptions {
   std::string scenario, gpu, nic, switch_name, rails, spread, dot, svg;
   std::vector<std::string> set;
   std::string nodes, gpus_per_node, oversubscription, fabric, node_links;
+  bool force = false;
 };
 
-/// A catalogue NIC as its bandwidth; anything else as it stands.
+/// A catalogue NIC as its bandwidth; what starts as a number does stands for itself.
 std::string nic_bandwidth(const std::string& text) {
-  for (const NicPart& part : nic_parts())
-    if (part.name == text) return to_text(part.bandwidth);
-  return text;
+  constexpr std::string_view kNumberStart = "0123456789.+- ";
+  if (text.empty() || kNumberStart.find(text.front()) != std::string_view::npos) return text;
+  try {
+    return to_text(find_nic(text, "--nic").bandwidth);
+  } catch (const InputError& error) {
+    throw InputError{error.where(), error.found(), "a bandwidth, as '400 Gb/s', or " + error.expected(), error.hint()};
+  }
 }
 
 /// The options that stand for keys of a scenario's cluster, before --set.
@@ -70,6 +75,7 @@ ClusterSpec cluster_of(const TopoOptions& options) {
 }
 
 void topo(const TopoOptions& options, const Globals& globals) {
+  check_outputs({{"--dot", options.dot}, {"--svg", options.svg}}, options.force);
   const ClusterSpec cluster = cluster_of(options);
   const Topology topology{cluster};
   if (!options.dot.empty()) write_file_atomically(options.dot, topology_dot(topology));
@@ -96,13 +102,14 @@ void add_topo_command(CLI::App& app, Globals& globals) {
   command->add_option("--gpus-per-node", options->gpus_per_node, "GPUs of a node (default: the catalogue's)");
   command->add_option("--node-links", options->node_links, "nvswitch, mesh or pcie (default: the catalogue's)");
   command->add_option("--fabric", options->fabric, "A name of 'moesim list fabrics'");
-  command->add_option("--nic", options->nic, "Bandwidth as '400 Gb/s', or a NIC of the catalogue");
-  command->add_option("--switch", options->switch_name, "Leaf and spine switch of the catalogue (qm9700 ...)");
+  command->add_option("--nic", options->nic, "Bandwidth as '400 Gb/s', or a name of 'moesim list nics'");
+  command->add_option("--switch", options->switch_name, "Leaf and spine switch, a name of 'moesim list switches'");
   command->add_option("--oversubscription", options->oversubscription, "Leaf downlinks : uplinks, >= 1");
   command->add_option("--rails", options->rails, "forward, pxn or spine");
   command->add_option("--spread", options->spread, "ecmp or spray");
   command->add_option("--dot", options->dot, "Write the graph for Graphviz");
   command->add_option("--svg", options->svg, "Write a drawing");
+  command->add_flag("--force", options->force, "Replace the files of --dot and --svg");
   add_common_options(*command, globals, "  moesim topo scenarios/deepseek_v3_decode_ep144.yaml --svg fabric.svg",
                      "  moesim topo --gpu h100-sxm --nodes 64 --nic '400 Gb/s' --oversubscription 2 --json");
   command->callback([options, &globals] { topo(*options, globals); });

@@ -1,18 +1,25 @@
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-#include <optional>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "models/units/text.hpp"
 #include "sim/cli/command_topo.hpp"
+#include "sim/scenario/remarks.hpp"
 
 namespace moesim {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+/// What the network assumes, and how its cluster was taken.
+std::vector<std::string> notes_on(const ClusterSpec& cluster, const Topology& topology) {
+  std::vector<std::string> notes = topology.notes();
+  for (std::string& remark : cluster_remarks(cluster)) notes.push_back(std::move(remark));
+  return notes;
+}
 
 struct ExampleRoute {
   const char* kind;
@@ -43,14 +50,26 @@ int count(const Topology& topology, VertexKind kind) {
   return found;
 }
 
-/// The way out of one node, to all others.
-std::optional<BytesPerSecond> node_cut(const Topology& topology) {
-  if (topology.nodes() == 1) return std::nullopt;
-  std::vector<int> gpus(static_cast<std::size_t>(topology.gpus()));
-  std::iota(gpus.begin(), gpus.end(), 0);
-  const std::span<const int> all{gpus};
-  const auto per_node = static_cast<std::size_t>(topology.gpus_of_node(0));
-  return topology.min_cut(all.first(per_node), all.subspan(per_node));
+/// The way out of the first node of each kind, to all others; none for a single node.
+std::vector<BytesPerSecond> node_cuts(const ClusterSpec& cluster, const Topology& topology) {
+  std::vector<BytesPerSecond> cuts;
+  if (topology.nodes() == 1) return cuts;
+  int node = 0;
+  for (const NodeGroup& group : node_groups(cluster)) {
+    std::vector<int> own, others;
+    const int first = topology.first_gpu(node), end = first + topology.gpus_of_node(node);
+    for (int gpu = 0; gpu < topology.gpus(); ++gpu) (gpu >= first && gpu < end ? own : others).push_back(gpu);
+    cuts.push_back(topology.min_cut(own, others));
+    node += group.count;
+  }
+  return cuts;
+}
+
+std::string node_cut_text(const std::vector<BytesPerSecond>& cuts) {
+  if (cuts.empty()) return {};
+  const auto [least, most] = std::minmax_element(cuts.begin(), cuts.end());
+  return *least == *most ? fmt::format("out of a node {}\n", human(*least))
+                         : fmt::format("out of a node {} to {}, by its kind\n", human(*least), human(*most));
 }
 
 struct NamedCollective {
@@ -107,13 +126,12 @@ std::string routes_text(const Topology& topology) {
 }
 
 /// "32 x h100-sxm (4 nodes x 8)", by group where nodes differ.
-std::string gpus_text(const ClusterSpec& cluster, const Topology& topology) {
+std::string gpus_text(const ClusterSpec& cluster) {
   std::string text;
   for (const NodeGroup& group : node_groups(cluster))
     text += fmt::format("{}{} x {} ({} {} x {})", text.empty() ? "" : " + ",
                         with_commas(group.count * group.gpus_per_node), group.gpu.name.empty() ? "GPU" : group.gpu.name,
                         group.count, group.count == 1 ? "node" : "nodes", group.gpus_per_node);
-  for (const std::string& note : topology.notes()) text += "\nnote: " + note;
   return text;
 }
 
@@ -135,17 +153,17 @@ std::string achieved_text(const ClusterSpec& cluster, const Topology& topology) 
 }  // namespace
 
 std::string topology_text(const ClusterSpec& cluster, const Topology& topology) {
-  std::string text = fmt::format("{} · rails {} · spread {}\n", gpus_text(cluster, topology), name_of(cluster.rails),
-                                 name_of(cluster.spread)) +
-                     fabric_text(cluster, topology) +
-                     fmt::format("\n{:<14}{:>10}{:>14}\n", "tier", "links", "capacity");
+  std::string text =
+      fmt::format("{} · rails {} · spread {}\n", gpus_text(cluster), name_of(cluster.rails), name_of(cluster.spread)) +
+      fabric_text(cluster, topology) + fmt::format("\n{:<14}{:>10}{:>14}\n", "tier", "links", "capacity");
   for (const TierCapacity& tier : topology.capacity_per_tier())
     if (tier.links > 0)
       text += fmt::format("  {:<12}{:>10}{:>14}\n", name_of(tier.tier), with_commas(tier.links), human(tier.total));
   text += fmt::format("\nbisection     {}\n", human(topology.bisection()));
-  if (const auto cut = node_cut(topology)) text += fmt::format("out of a node {}\n", human(*cut));
-  text += achieved_text(cluster, topology);
-  return topology.gpus() == 1 ? text : text + routes_text(topology);
+  text += node_cut_text(node_cuts(cluster, topology)) + achieved_text(cluster, topology);
+  if (topology.gpus() > 1) text += routes_text(topology);
+  for (const std::string& note : notes_on(cluster, topology)) text += fmt::format("note: {}\n", note);
+  return text;
 }
 
 namespace {
@@ -165,9 +183,24 @@ Json fabric_json(const ClusterSpec& cluster, const Topology& topology) {
           {"routers", count(topology, VertexKind::router)}};
 }
 
+/// NICs of a node that carry traffic: those that are drawn as parts, else the links by which its GPUs leave it.
+std::ptrdiff_t nics_in_use(const Topology& topology, int node, int stated) {
+  const auto& vertices = topology.vertices();
+  const auto of_node = [&](int v) { return vertices[static_cast<std::size_t>(v)].node == node; };
+  const auto parts = std::count_if(vertices.begin(), vertices.end(), [&](const Vertex& vertex) {
+    return vertex.node == node && vertex.kind == VertexKind::nic;
+  });
+  if (parts > 0) return parts;
+  const auto& links = topology.links();
+  const auto used = std::count_if(links.begin(), links.end(),
+                                  [&](const Link& link) { return link.tier == Tier::nic && of_node(link.from); });
+  return used > 0 && stated > 0 ? stated : used;  // several may be joined into one link
+}
+
 /// What each kind of node is made of.
 Json node_kinds_json(const ClusterSpec& cluster, const Topology& topology) {
   Json kinds = Json::array();
+  const std::vector<BytesPerSecond> cuts = node_cuts(cluster, topology);
   int node = 0;
   for (const NodeGroup& group : node_groups(cluster)) {
     const auto parts = [&](VertexKind kind) {
@@ -181,7 +214,8 @@ Json node_kinds_json(const ClusterSpec& cluster, const Topology& topology) {
                      {"nvswitches", parts(VertexKind::nvswitch)},
                      {"pcie_switches", parts(VertexKind::pcie_switch)},
                      {"root_complexes", parts(VertexKind::root_complex)},
-                     {"nics", parts(VertexKind::nic)}});
+                     {"nics", nics_in_use(topology, node, group.nics_per_node)},
+                     {"cut_bytes_per_s", cuts.empty() ? Json(nullptr) : Json(cuts[kinds.size()].value())}});
     node += group.count;
   }
   return kinds;
@@ -229,7 +263,7 @@ std::string topology_json(const ClusterSpec& cluster, const Topology& topology) 
   for (const TierCapacity& tier : topology.capacity_per_tier())
     tiers.push_back(
         {{"tier", name_of(tier.tier)}, {"links", tier.links}, {"capacity_bytes_per_s", tier.total.value()}});
-  const auto cut = node_cut(topology);
+  const std::vector<BytesPerSecond> cuts = node_cuts(cluster, topology);
   const bool named = !cluster.gpu.name.empty();
   const Json document{{"gpu", named ? Json(cluster.gpu.name) : Json(nullptr)},
                       {"gpus", topology.gpus()},
@@ -242,10 +276,11 @@ std::string topology_json(const ClusterSpec& cluster, const Topology& topology) 
                       {"fabric", fabric_json(cluster, topology)},
                       {"tiers", tiers},
                       {"bisection_bytes_per_s", topology.bisection().value()},
-                      {"node_cut_bytes_per_s", cut ? Json(cut->value()) : Json(nullptr)},
+                      {"node_cut_bytes_per_s",
+                       cuts.empty() ? Json(nullptr) : Json(std::min_element(cuts.begin(), cuts.end())->value())},
                       {"achieved", named ? achieved_json(cluster.gpu) : Json(nullptr)},
                       {"routes", routes_json(topology)},
-                      {"notes", topology.notes()}};
+                      {"notes", notes_on(cluster, topology)}};
   return document.dump(2);
 }
 

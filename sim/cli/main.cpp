@@ -1,15 +1,14 @@
-#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <string>
-#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "models/units/error.hpp"
 #include "sim/cli/command.hpp"
+#include "sim/cli/usage.hpp"
 
 namespace {
 
@@ -20,20 +19,12 @@ int report(int code, const char* kind, const std::string& message) {
   return code;
 }
 
-/// CLI11 only says that a command is required when the first word is none of them.
-void require_known_command(const CLI::App& app, const std::string& word) {
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
-  if (word.empty() || word[0] == '-' || std::find(names.begin(), names.end(), word) != names.end()) return;
-  throw moesim::InputError{"command", "'" + word + "'", fmt::format("one of {}", fmt::join(names, ", ")),
-                           moesim::nearest(word, names)};
-}
-
 constexpr const char* kFirstSteps =
     "First steps:\n"
     "  moesim check scenarios/quickstart.yaml   is the scenario right, and does it fit in memory?\n"
     "  moesim run scenarios/quickstart.yaml     throughput, where a step's time goes, hotspots\n"
-    "  moesim list models                       what a scenario may name; also gpus, policies, routing, fabrics\n"
+    "  moesim list models                       what a scenario may name; also gpus, nics, switches, policies, "
+    "routing, fabrics\n"
     "  moesim COMMAND --help                    options and examples of a command";
 
 int dispatch(int argc, char** argv) {
@@ -45,11 +36,12 @@ int dispatch(int argc, char** argv) {
   moesim::Globals globals;
   moesim::add_commands(app, globals);
   if (argc <= 1) return report(kUsage, "a command is needed\n\n", app.help());
-  require_known_command(app, argv[1]);
+  moesim::refuse_empty_values(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
+    if (moesim::is_refusal(app, error)) return report(kUsage, "", moesim::usage_message(app, error));
+    return app.exit(error);
   }
   return globals.exit_code;
 }

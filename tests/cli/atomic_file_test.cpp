@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "models/units/error.hpp"
@@ -101,9 +102,66 @@ TEST_CASE("A folder in the place of the file is left alone", "[cli]") {
   const TemporaryFolder folder;
   const auto file = folder.path() / "summary.json";
   fs::create_directories(file / "inside");
-  REQUIRE_THROWS_AS(write_file_atomically(file, "{}"), RunError);
+  REQUIRE_THROWS_WITH(write_file_atomically(file, "{}"),
+                      file.string() + ": got a folder, expected a new or a regular file");
   CHECK(fs::exists(file / "inside"));
   CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("A link stays, and what it points to is written, there or not", "[cli]") {
+  const TemporaryFolder folder;
+  fs::create_directory(folder.path() / "far");
+  fs::create_symlink("far/real.svg", folder.path() / "near.svg");
+  fs::create_symlink("near.svg", folder.path() / "link.svg");
+  for (const std::string text : {"new", "newer"}) {
+    write_file_atomically(folder.path() / "link.svg", text);
+    CHECK(text_of(folder.path() / "far" / "real.svg") == text);
+    CHECK(fs::is_symlink(folder.path() / "link.svg"));
+    CHECK(fs::is_symlink(folder.path() / "near.svg"));
+  }
+  CHECK(entries(folder.path() / "far") == 1);
+  fs::create_symlink("round", folder.path() / "round");
+  REQUIRE_THROWS_WITH(write_file_atomically(folder.path() / "round", "x"),
+                      Catch::Matchers::Contains("Too many levels of symbolic links"));
+}
+
+TEST_CASE("A pipe and a device are left alone, also behind a link", "[cli]") {
+  const TemporaryFolder folder;
+  const auto pipe = folder.path() / "pipe", device = folder.path() / "full", link = folder.path() / "link";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  fs::create_symlink("pipe", link);
+  REQUIRE_THROWS_WITH(write_file_atomically(pipe, "{}"),
+                      pipe.string() + ": got a named pipe, expected a new or a regular file");
+  REQUIRE_THROWS_WITH(write_file_atomically(link, "{}"),
+                      link.string() + ": got a named pipe, expected a new or a regular file");
+  CHECK(fs::is_fifo(pipe));
+  CHECK(fs::is_symlink(link));
+  if (::mknod(device.c_str(), S_IFCHR | 0600, makedev(1, 7)) != 0) {
+    std::fprintf(stderr, "SKIPPED: a device needs root\n");
+    return;
+  }
+  REQUIRE_THROWS_WITH(write_file_atomically(device, "{}"),
+                      device.string() + ": got a device, expected a new or a regular file");
+  CHECK(fs::is_character_file(device));
+  CHECK(entries(folder.path()) == 3);
+}
+
+TEST_CASE("Outputs are refused at their option before any work is done", "[cli]") {
+  const TemporaryFolder folder;
+  const std::string old = folder.write("old.svg", "old"), fresh = folder.path("fresh.svg");
+  fs::create_symlink("old.svg", folder.path() / "link.svg");
+  CHECK_NOTHROW(check_outputs({{"--svg", fresh}, {"--dot", ""}}, false));
+  CHECK_NOTHROW(check_outputs({{"--svg", old}}, true));
+  REQUIRE_THROWS_WITH(check_outputs({{"--svg", old}}, false),
+                      "--svg: got '" + old + "', which exists, expected a new file, or --force to replace it");
+  REQUIRE_THROWS_WITH(check_outputs({{"--dot", folder.path("link.svg")}}, false),
+                      Catch::Matchers::Contains("link.svg', which exists"));
+  REQUIRE_THROWS_WITH(
+      check_outputs({{"--dot", folder.path().string()}}, true),
+      "--dot: got '" + folder.path().string() + "', which is a folder, expected a new or a regular file");
+  REQUIRE_THROWS_WITH(
+      check_outputs({{"--dot", fresh}, {"--svg", folder.path("./fresh.svg")}}, false),
+      "--svg: got '" + folder.path("./fresh.svg") + "', which is the file of --dot, expected a file of its own");
 }
 
 TEST_CASE("A write that stops half way leaves the old file and no temporary", "[cli]") {

@@ -45,7 +45,7 @@ TEST_CASE("The JSON of place, check, list and doctor obeys its schema", "[cli]")
                                    "2", "--groups", "4", "--slots", "16", "--policy", "eplb", "--json"}),
                           "place") == "");
   CHECK(schema_violations(json_of({"check", kProject + "/scenarios/quickstart.yaml", "--json"}), "check") == "");
-  for (const char* what : {"models", "gpus", "policies", "routing", "fabrics"}) {
+  for (const char* what : {"models", "gpus", "nics", "switches", "policies", "routing", "fabrics"}) {
     INFO(what);
     CHECK(schema_violations(json_of({"list", what, "--json"}), "list") == "");
   }

@@ -64,7 +64,7 @@ TEST_CASE("check exits 2 with one line on stderr and nothing on stdout", "[scena
 }
 
 TEST_CASE("list --json is valid to its schema, and every name works in a scenario", "[scenario]") {
-  for (const std::string kind : {"models", "gpus", "policies", "routing", "fabrics"}) {
+  for (const std::string kind : {"models", "gpus", "nics", "switches", "policies", "routing", "fabrics"}) {
     INFO(kind);
     const auto document = json_of({"list", kind, "--json"});
     CHECK(schema_violations(document, "list") == "");
