@@ -71,7 +71,9 @@ DataFolder inspect(const char* name, Resource kind, std::vector<std::string>& pr
   DataFolder result{name, std::nullopt, 0};
   try {
     result.folder = fs::weakly_canonical(resource_folder(kind));
-    for (const auto& entry : fs::directory_iterator{*result.folder}) result.files += entry.is_regular_file() ? 1 : 0;
+    const char* kind_of_file = kind == Resource::scenarios ? ".yaml" : ".json";  // a README is no data
+    for (const auto& entry : fs::directory_iterator{*result.folder})
+      result.files += entry.is_regular_file() && entry.path().extension() == kind_of_file ? 1 : 0;
     if (result.files == 0) problems.push_back(fmt::format("{} is empty", result.folder->string()));
   } catch (const std::exception& error) {
     problems.emplace_back(error.what());

@@ -21,6 +21,11 @@ TEST_CASE("doctor --json prints one document that its schema accepts", "[cli]") 
   CHECK(document["libraries"]["simgrid"] == moesim::simgrid_version());
   CHECK(document["executable"] == std::filesystem::weakly_canonical(MOESIM_BINARY).string());
   CHECK(document["data"]["zoo"]["files"] >= 1);
+  const std::filesystem::path scenarios{document["data"]["scenarios"]["folder"].get<std::string>()};
+  int yaml = 0;
+  for (const auto& entry : std::filesystem::directory_iterator{scenarios}) yaml += entry.path().extension() == ".yaml";
+  REQUIRE(std::filesystem::exists(scenarios / "README.md"));  // which is none
+  CHECK(document["data"]["scenarios"]["files"] == yaml);
 }
 
 TEST_CASE("The doctor schema refuses a key too many, one too few, and a null library", "[cli]") {
