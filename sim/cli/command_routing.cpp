@@ -44,7 +44,7 @@ ColumnValues columns_of(const std::vector<std::string>& texts) {
   return where;
 }
 
-/// Where a fragment's shares go.
+/// Where the shares of a fragment go. Throws InputError where that is the fragment itself.
 std::filesystem::path shares_beside(const std::filesystem::path& out) {
   std::filesystem::path csv = out;
   csv.replace_extension(".csv");
@@ -52,21 +52,35 @@ std::filesystem::path shares_beside(const std::filesystem::path& out) {
   return csv;
 }
 
-/// The fragment, and beside it the shares that it reads.
-void write_fragment(const RouteFit& fit, const std::filesystem::path& out, bool quiet) {
-  const std::filesystem::path csv = shares_beside(out);
+/// No option replaces what was measured, --force included.
+void spare_input(const std::filesystem::path& output, const std::string& input) {
+  std::error_code failure;
+  if (std::filesystem::equivalent(output, input, failure))
+    throw InputError{"--out", fmt::format("'{}', which is read", output.string()), "another name"};
+}
+
+/// The fragment, and beside it the shares that it reads, if it does.
+void write_fragment(const RouteFit& fit, const FitOptions& options, bool quiet) {
+  const std::filesystem::path csv = shares_beside(options.out);
   const std::string yaml = routing_yaml(fit, csv.filename().string());
-  if (const std::string shares = generator_csv(fit); !shares.empty()) write_file_atomically(csv, shares);
-  write_file_atomically(out, yaml);
-  if (!quiet) fmt::print(stderr, "wrote {}\n", out.string());
+  if (const std::string shares = generator_csv(fit); !shares.empty()) {
+    spare_input(csv, options.file);
+    check_outputs({{"--out", csv}}, options.force);
+    write_file_atomically(csv, shares);
+  }
+  write_file_atomically(options.out, yaml);
+  if (!quiet) fmt::print(stderr, "wrote {}\n", options.out);
 }
 
 void fit_routing(FitOptions options, const Globals& globals) {
-  if (!options.out.empty())
-    check_outputs({{"--out", options.out}, {"--out", shares_beside(options.out)}}, options.force);
+  if (!options.out.empty()) {
+    shares_beside(options.out);
+    spare_input(options.out, options.file);
+    check_outputs({{"--out", options.out}}, options.force);
+  }
   options.fit.where = columns_of(options.where);
   const RouteFit fit = fit_route_file(options.file, options.fit);
-  if (!options.out.empty()) write_fragment(fit, options.out, globals.quiet);
+  if (!options.out.empty()) write_fragment(fit, options, globals.quiet);
   fmt::print("{}", globals.json ? routing_fit_json(fit) : routing_fit_text(fit));
 }
 

@@ -10,6 +10,7 @@
 #include "tests/cli/run_command.hpp"
 #include "tests/own_folder.hpp"
 #include "tests/shared_data.hpp"
+#include "tests/temporary_folder.hpp"
 
 using namespace moesim::testing;
 
@@ -83,6 +84,35 @@ TEST_CASE("A fitted fragment runs as the routing of a scenario", "[cli]") {
   const auto summary = json_of({"run", whole, "--out", (own_folder.path() / "fitted").string(), "--json"});
   CHECK(summary["chosen"]["routing.sampler"] == "token");
   CHECK(summary["imbalance"]["expert"]["mean"] > 2);
+}
+
+TEST_CASE("A fit replaces neither its fragment nor the shares beside it unasked, and never what it reads", "[cli]") {
+  const TemporaryFolder scratch;
+  const std::string trace = scratch.path("trace.csv");
+  std::filesystem::copy_file(small_trace(), trace);
+  const auto fit = [&](const std::string& file, const std::string& out, bool force = false) {
+    std::vector<std::string> arguments{"routing", "fit", file, "--resamples", "10", "--quiet", "--out", out};
+    if (force) arguments.emplace_back("--force");
+    const CommandResult result = run_command(arguments);
+    CHECK(result.exit == (result.err.empty() ? 0 : 2));
+    return result.err;
+  };
+  const auto exists = [](const std::string& file) {
+    return "moesim: --out: got '" + file + "', which exists, expected a new file, or --force to replace it\n";
+  };
+  CHECK(fit(trace, scratch.path("a.yaml")) == "");
+  CHECK(fit(trace, scratch.path("a.yaml")) == exists(scratch.path("a.yaml")));
+  CHECK(fit(trace, scratch.path("a.yaml"), true) == "");
+  CHECK(fit(trace, scratch.path("a.yml")) == exists(scratch.path("a.csv")));
+  CHECK_FALSE(std::filesystem::exists(scratch.path() / "a.yml"));
+  const auto before = std::filesystem::file_size(trace);
+  for (const bool force : {false, true})
+    CHECK(fit(trace, scratch.path("trace.yaml"), force) ==
+          "moesim: --out: got '" + trace + "', which is read, expected another name\n");
+  CHECK(std::filesystem::file_size(trace) == before);
+  // Loads are read from their own file: no shares are written, so what lies beside the fragment does not matter.
+  const std::string loads = scratch.write("loads.csv", "layer,expert,count\n0,0,5\n0,1,3\n");
+  CHECK(fit(loads, scratch.path("loads.yaml")) == "");
 }
 
 TEST_CASE("A run with a capacity limit says what it dropped, and without one says null", "[cli]") {

@@ -65,19 +65,6 @@ TEST_CASE("A drawing goes through a link and not over it", "[cli]") {
   CHECK_THAT(text_of(scratch.path("real.svg")), StartsWith("<svg"));
 }
 
-TEST_CASE("A fit replaces neither its fragment nor the shares beside it unasked", "[cli]") {
-  const TemporaryFolder scratch;
-  const std::string loads = scratch.write("loads.csv", "layer,expert,count\n0,0,5\n0,1,3\n");
-  const std::string yaml = scratch.path("fitted.yaml"), csv = scratch.write("fitted.csv", "mine");
-  const CommandResult refused = run_command({"routing", "fit", loads, "--out", yaml});
-  CHECK(refused.exit == 2);
-  CHECK(refused.err ==
-        "moesim: --out: got '" + csv + "', which exists, expected a new file, or --force to replace it\n");
-  CHECK_FALSE(fs::exists(yaml));
-  CHECK(run_command({"routing", "fit", loads, "--out", yaml, "--force", "--quiet"}).exit == 0);
-  CHECK(fs::exists(yaml));
-}
-
 TEST_CASE("Notes come after the cluster, whose first line stays whole", "[cli]") {
   const TemporaryFolder scratch;
   const std::string xml =
