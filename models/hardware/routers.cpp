@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "models/hardware/switch_network.hpp"
+#include "models/units/divisors.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
@@ -123,7 +124,7 @@ SwitchNetwork torus_network(const ClusterSpec& cluster, std::span<const NicPlace
   const int width = cluster.fabric.width > 0 ? cluster.fabric.width : default_width(cluster.nodes);
   if (cluster.nodes % width != 0)
     throw InputError{"cluster.fabric.width", fmt::format("{}", width),
-                     fmt::format("a divisor of the {} nodes", cluster.nodes)};
+                     fmt::format("a divisor of the {} nodes", cluster.nodes), nearest_divisors(width, cluster.nodes)};
   SwitchNetwork network;
   network.torus_width = width;
   network.torus_height = cluster.nodes / width;

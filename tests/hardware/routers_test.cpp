@@ -112,5 +112,5 @@ TEST_CASE("A torus whose width does not divide the nodes is refused; the default
   ClusterSpec cluster = of_kind(FabricKind::torus, 12);
   CHECK(Topology{cluster}.bisection().value() == Approx(2 * 3 * 50e9));  // 3 x 4
   cluster.fabric.width = 5;
-  CHECK(refusal(cluster) == "cluster.fabric.width: got 5, expected a divisor of the 12 nodes");
+  CHECK(refusal(cluster) == "cluster.fabric.width: got 5, expected a divisor of the 12 nodes; did you mean 4 or 6?");
 }

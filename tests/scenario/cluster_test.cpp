@@ -157,7 +157,8 @@ TEST_CASE("Keys of one fabric are refused with another", "[scenario]") {
         "fat-tree)");
   CHECK(four("kind: torus, rails: 2") ==
         "s.yaml:2:83: cluster.fabric.rails: got 2, expected no such key with cluster.fabric.kind torus");
-  CHECK(four("kind: torus, width: 3") == "s.yaml:2:83: cluster.fabric.width: got 3, expected a divisor of the 4 nodes");
+  CHECK(four("kind: torus, width: 3") ==
+        "s.yaml:2:83: cluster.fabric.width: got 3, expected a divisor of the 4 nodes; did you mean 2 or 4?");
   CHECK(four("kind: dragonfly, groups: 2").find("cluster.fabric.routers: got nothing") != std::string::npos);
   CHECK(refusal(with_cluster(
                     "{gpu: h100-sxm, nodes: 4, gpus_per_node: 2, fabric: {kind: dragonfly, groups: 2, routers: 2}}") +
