@@ -203,7 +203,6 @@ Summary simulate(const Scenario& scenario, std::optional<int> audited) {
   summary.chosen = plan.chosen;
   summary.remarks = plan.notes;
   summary.gpus = plan.layout.gpus();
-  summary.idle_gpus = scenario.cluster.gpus() - summary.gpus;
   summary.nodes = scenario.cluster.nodes;
   summary.memory = plan.memory;
   summary.audit = checked;

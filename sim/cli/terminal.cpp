@@ -147,9 +147,6 @@ std::string terminal_summary(const Summary& summary, bool colour) {
   std::string text = summary.headline + "\n";
   text += fmt::format("kernels {}: estimates, no measured profile     {}\n\n", summary.kernel_source,
                       audit_line(summary.audit));
-  if (summary.idle_gpus > 0)
-    text += fmt::format("  {} of {} GPUs are idle; figures per GPU are those of the {} in use, costs those of all\n",
-                        summary.idle_gpus, summary.gpus + summary.idle_gpus, summary.gpus);
   text += "  " + throughput_line(summary) + "\n";
   text += "  " + memory_line(summary.memory, colour) + "\n";
   text += slo_lines(summary, colour);

@@ -110,7 +110,6 @@ struct Summary {
   std::vector<std::string> notes;             ///< why keys are null, what was not modelled
   std::vector<std::string> remarks;           ///< those of the notes that people should see: how the scenario was taken
   int gpus = 0, nodes = 0;                    ///< GPUs of the layout
-  int idle_gpus = 0;                          ///< of the cluster beyond them
   // throughput and latency
   std::optional<double> output_tokens_per_s, input_tokens_per_s;
   double total_tokens_per_s = 0;

@@ -259,7 +259,8 @@ Deployment plan_deployment(const Scenario& scenario) {
   refuse_two_batch(scenario, plan.layout);
   if (plan.layout.gpus() < gpus)
     plan.notes.push_back(
-        fmt::format("{} of {} GPUs are idle: {}", gpus - plan.layout.gpus(), gpus, describe(plan.layout)));
+        fmt::format("{} of {} GPUs are idle; figures per GPU are those of the {} in use, costs those of all",
+                    gpus - plan.layout.gpus(), gpus, plan.layout.gpus()));
   plan.kernels = make_roofline(scenario.cluster.gpu);
   plan.dispatch_payload = payload(scenario.model.hidden, scenario.precision.dispatch);
   plan.combine_payload = payload(scenario.model.hidden, scenario.precision.combine);

@@ -149,3 +149,15 @@ TEST_CASE("Weights that a GPU cannot multiply, and copies that no engine makes, 
       run_command({"check", scenario, "--set", "cluster.gpu=h100-sxm", "--set", "communication.copies=per_expert"}).out,
       !Contains("  note "));
 }
+
+TEST_CASE("GPUs that the layout leaves idle are noted by check and by run", "[cli]") {
+  const TemporaryFolder scratch;
+  const std::string scenario = scratch.write(
+      "s.yaml",
+      "model: mixtral-8x7b\ncluster: {gpu: h100-sxm, nodes: 2}\nworkload: {tokens_per_gpu: 8, context: 256, steps: 1}\n"
+      "layout: {attention: {dp: 8}, experts: {ep: 8, tp: 1}}\n");
+  const std::string note =
+      "\n  note   8 of 16 GPUs are idle; figures per GPU are those of the 8 in use, costs those of all\n";
+  CHECK_THAT(run_command({"check", scenario}).out, Contains(note));
+  CHECK_THAT(run_command({"run", scenario, "--out", scratch.path("r")}).out, Contains(note));
+}
