@@ -221,11 +221,7 @@ std::string model_text(const Architecture& model, const Asked& asked) {
 
 /// By the names of a scenario's formats, so that "fp8" is the same here and there.
 NumberFormat weight_format(const std::string& name, const char* option) {
-  YamlNode node;
-  node.kind = YamlNode::Kind::scalar;
-  node.text = name;
-  const ParsedValue parsed = parse_value(*find_key("precision.weights"), node, option);
-  return static_cast<NumberFormat>(std::get<std::int64_t>(parsed.value));
+  return static_cast<NumberFormat>(named_choice("precision.weights", name, option));
 }
 
 /// `experts` is one format, or one for each expert, with commas between; empty: as the linear layers.

@@ -167,6 +167,13 @@ ParsedValue parse_value(const Key& key, const YamlNode& node, const std::string&
   return parse_scalar(key, node, where);
 }
 
+std::int64_t named_choice(std::string_view path, const std::string& name, const std::string& where) {
+  YamlNode node;
+  node.kind = YamlNode::Kind::scalar;
+  node.text = name;
+  return std::get<std::int64_t>(parse_value(*find_key(path), node, where).value);
+}
+
 std::string expectation(const Key& key) {
   switch (key.type) {
     case KeyType::text:

@@ -44,6 +44,9 @@ struct ParsedValue {
 /// Throws InputError at `where` (wrong type, unit, range, name) and NotModelledYet.
 ParsedValue parse_value(const Key& key, const YamlNode& node, const std::string& where);
 
+/// The enum value that a choice key gives a name, for the command line. Throws as parse_value does.
+std::int64_t named_choice(std::string_view path, const std::string& name, const std::string& where);
+
 /// A list of maps with the key's fields. Throws as parse_value does, and for unknown, missing and duplicate fields.
 ParsedValue parse_records(const Document& document, const Key& key, const YamlNode& list, const std::string& where);
 
