@@ -78,9 +78,9 @@ long long kv_tokens_in_cluster(const Architecture& model, const Precision& preci
 /// DeepEP low-latency buffer, exact (B.6 line 6). V3, 128 tokens, 256 experts: 1,908,410,368 B before alignment.
 Bytes deepep_low_latency_buffer(int hidden, int max_tokens_per_rank, int experts);
 
-/// Three ways out of a misfit with their numbers, each verified by fit_memory: more of the device's memory (up to 0.95
-/// of it), fewer weight bits, more GPUs, a larger GPU of the catalogue, an fp8 KV cache, a smaller batch, a shorter
-/// context; what helps alone before what helps together, in its mildest form. "precision.weights and precision.experts fp8_block: 41.20 GiB of 72.00 GiB per GPU".
+/// Three ways out of a misfit with their numbers, each verified by fit_memory: memory_fraction up to 0.95, fewer weight
+/// bits, more GPUs, a larger GPU, an fp8 KV cache, a smaller batch, a shorter context; what helps alone before what
+/// helps together, mildest first. "precision.weights and precision.experts fp8_block: 41.2 GiB of 72 GiB per GPU".
 /// Empty when `fit` fits; fewer than three only when all of them together give no more.
 std::vector<std::string> memory_remedies(const MemoryInputs& in, const MemoryFit& fit);
 

@@ -55,4 +55,12 @@ std::vector<std::string> remarks_on(const Scenario& scenario) {
   return remarks;
 }
 
+void remark_on_copies(AllToAll all_to_all, CopyRule copies, std::vector<std::string>& remarks) {
+  const bool low_latency = all_to_all == AllToAll::deepep_low_latency && copies != CopyRule::per_expert;
+  const bool normal = all_to_all == AllToAll::deepep_normal && copies == CopyRule::per_expert;
+  if (!low_latency && !normal) return;
+  remarks.push_back(fmt::format("communication.copies {}: a what-if, as {} sends a copy per {}", name_of(copies),
+                                name_of(all_to_all), normal ? "rank or node" : "chosen expert"));
+}
+
 }  // namespace moesim

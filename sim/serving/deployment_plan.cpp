@@ -101,15 +101,6 @@ std::pair<CollectiveParameters, CollectiveParameters> kernels_of(AllToAll all_to
   }
 }
 
-/// Another rule than DeepEP's own is a what-if that its kernels do not run.
-void remark_on_copies(AllToAll all_to_all, CopyRule copies, std::vector<std::string>& notes) {
-  const bool low_latency = all_to_all == AllToAll::deepep_low_latency && copies != CopyRule::per_expert;
-  const bool normal = all_to_all == AllToAll::deepep_normal && copies == CopyRule::per_expert;
-  if (!low_latency && !normal) return;
-  notes.push_back(fmt::format("communication.copies {}: a what-if, as {} sends a copy per {}", name_of(copies),
-                              name_of(all_to_all), normal ? "rank or node" : "chosen expert"));
-}
-
 /// Why only the token sampler can draw this, "" when either can.
 std::string_view needs_tokens(const Scenario& scenario) {
   if (scenario.routing.capacity.policy != CapacityPolicy::none) return "places are given to tokens, not to loads";

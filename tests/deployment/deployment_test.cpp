@@ -259,20 +259,17 @@ TEST_CASE("Each way to exchange tokens has its own buffer", "[deployment]") {
     q.batch = {phase, 128, 1, 0};
     return q.fit();
   };
-  const double low_latency = 1'908'410'368;  // 128 tokens, 256 slots
-  CHECK(line(buffers(AllToAll::deepep_low_latency, Phase::prefill, 8).lines, "dispatch buffers").value() ==
-        low_latency);
-  CHECK(line(buffers(AllToAll::automatic, Phase::decode, 8).lines, "dispatch buffers").value() == low_latency);
-  CHECK(line(buffers(AllToAll::automatic, Phase::prefill, 8).lines, "dispatch buffers").value() == 2e9);
-  CHECK(line(buffers(AllToAll::deepep_normal, Phase::decode, 16).lines, "dispatch buffers").value() ==
-        3e9);  // two nodes
-  // Rows sorted by receiver, bf16: 8 copies of 128 tokens; as many again on the rail. One-sided: every rank's 128
-  // tokens, out and back.
-  CHECK(line(buffers(AllToAll::pairwise, Phase::decode, 16).lines, "dispatch buffers").value() == 8 * 128 * 14336.0);
-  CHECK(line(buffers(AllToAll::hierarchical, Phase::decode, 16).lines, "dispatch buffers").value() ==
-        2 * 8 * 128 * 14336.0);
-  CHECK(line(buffers(AllToAll::one_sided, Phase::decode, 8).lines, "dispatch buffers").value() ==
-        8 * 128 * (14336.0 + 14336));
+  const auto dispatch = [&](AllToAll kind, Phase phase, int ranks) {
+    return line(buffers(kind, phase, ranks).lines, "dispatch buffers").value();
+  };
+  CHECK(dispatch(AllToAll::deepep_low_latency, Phase::prefill, 8) == 1'908'410'368);  // 128 tokens, 256 slots
+  CHECK(dispatch(AllToAll::automatic, Phase::decode, 8) == 1'908'410'368);
+  CHECK(dispatch(AllToAll::automatic, Phase::prefill, 8) == 2e9);
+  CHECK(dispatch(AllToAll::deepep_normal, Phase::decode, 16) == 3e9);  // two nodes
+  // Rows in bf16: 8 copies of 128 tokens; as many again on the rail; one-sided: every rank's 128 tokens, out and back
+  CHECK(dispatch(AllToAll::pairwise, Phase::decode, 16) == 8 * 128 * 14336.0);
+  CHECK(dispatch(AllToAll::hierarchical, Phase::decode, 16) == 2 * 8 * 128 * 14336.0);
+  CHECK(dispatch(AllToAll::one_sided, Phase::decode, 8) == 8 * 128 * (14336.0 + 14336));
   const auto gather = buffers(AllToAll::allgather_reducescatter, Phase::decode, 8).lines;
   CHECK(line(gather, "dispatch buffers").value() == 0);
   CHECK(line(gather, "gathered tokens").value() == 8 * 128 * (14336.0 + 14336));  // bf16 in, bf16 out

@@ -23,10 +23,12 @@ TEST_CASE("An unknown key is refused with its place and the nearest key", "[scen
         "placement, routing, workload, communication, overlap, kernels, memory_fraction, slo, seed; did you mean "
         "precision?");
   CHECK(refusal(kSmall + "layout:\n  atention: {tp: 8}\n") ==
-        "s.yaml:5:3: layout: got the unknown key 'atention', expected one of attention, experts, pp, microbatches, stage_layers; did you mean "
+        "s.yaml:5:3: layout: got the unknown key 'atention', expected one of attention, experts, pp, "
+        "microbatches, stage_layers; did you mean "
         "attention?");
   CHECK(refusal(kSmall + "layout: {ep: 8}\n") ==
-        "s.yaml:4:10: layout: got the unknown key 'ep', expected one of attention, experts, pp, microbatches, stage_layers; did you mean "
+        "s.yaml:4:10: layout: got the unknown key 'ep', expected one of attention, experts, pp, "
+        "microbatches, stage_layers; did you mean "
         "layout.experts.ep?");
   CHECK(refusal(kSmall + "layout.pp: 1\n").find("s.yaml:4:1: got the unknown key 'layout.pp'") == 0);
 }
