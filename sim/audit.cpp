@@ -182,7 +182,8 @@ int default_audit(const Scenario& scenario, const Deployment& plan) {
 }
 
 std::optional<Audit> audit(const Scenario& scenario, const Deployment& plan, int layers) {
-  if (!scenario.model.moe || layers <= 0 || plan.layout.spec.pp > 1) return std::nullopt;
+  if (!scenario.model.moe || layers <= 0 || plan.layout.spec.pp > 1 || plan.layout.spec.experts_apart)
+    return std::nullopt;
   Auditor auditor{scenario, plan};
   const auto chosen = sample(scenario, layers);
   for (const auto& [step, moe_layer] : chosen) auditor.look_at(step, moe_layer);

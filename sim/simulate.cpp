@@ -41,9 +41,10 @@ RunShape shape_of(const Scenario& scenario, const Deployment& plan) {
                  .ranks = plan.layout.ranks,
                  .layers = scenario.model.layers,
                  .top_k = plan.popularity.top_k,
-                 .stages = plan.layout.spec.pp,
+                 .stages = plan.layout.spec.experts_apart ? 2 : plan.layout.spec.pp,
+                 .expert_ranks = plan.layout.spec.experts_apart ? plan.layout.expert_ranks() : 0,
                  .advice = placement_advice(scenario, plan)};
-  for (int stage = 0; stage < shape.stages; ++stage)
+  for (int stage = 0; stage < plan.layout.spec.pp; ++stage)
     for (int layer = plan.layout.first_layer(stage); layer < plan.layout.first_layer(stage + 1); ++layer) {
       if (!scenario.model.moe_layer[static_cast<std::size_t>(layer)]) continue;
       shape.layer_of_moe.push_back(layer);
@@ -170,8 +171,8 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
   if (plan.sampler == Sampler::aggregate && scenario.workload.dp_imbalance > 1)
     notes.push_back("aggregate sampler: dispatch bytes by source take the mean share of each data-parallel rank");
   if (!summary.nic_imbalance) notes.push_back("imbalance.nic is null: no expert traffic crosses a NIC");
-  if (!summary.audit && plan.layout.spec.pp > 1)
-    notes.push_back("audit is null: not modelled yet for pipelines");
+  if (!summary.audit && (plan.layout.spec.pp > 1 || plan.layout.spec.experts_apart))
+    notes.push_back("audit is null: not modelled yet for pipelines and pools");
   else if (!summary.audit)
     notes.push_back(scenario.model.moe
                         ? "audit is null: at this size it costs more than a tenth of the run; --audit N asks"

@@ -61,7 +61,8 @@ struct MemoryInputs {
 ///   activations  residual streams and the largest operation; rows of routed experts
 ///   KV           whole blocks of 16 tokens (MLA 64) per sequence: context + new tokens
 /// Pipelines: a stage holds its own layers, the first the embedding, the last the LM head, and each the KV cache of all
-/// microbatches. The fullest stage is returned.
+/// microbatches. The fullest stage is returned. Experts apart: the pool of attention (0) holds everything but routed
+/// experts and their rows, that of the experts (1) these alone; the fuller one is returned.
 /// AllToAll::automatic means deepep_low_latency for decode and deepep_normal for prefill.
 /// fits: needed <= gpu.memory * memory_fraction. Nothing is thrown for what does not fit.
 MemoryFit fit_memory(const MemoryInputs& in);

@@ -91,9 +91,42 @@ MemoryFit fit_stage(const MemoryInputs& whole, int stage) {
   return fit;
 }
 
+/// What a GPU of the expert pool holds of what a GPU with both would.
+bool is_of_experts(const MemoryLine& line) {
+  return line.name == "expert weights" || line.name == "expert rows" || line.name == "offloaded experts";
+}
+bool is_of_both(const MemoryLine& line) {
+  return line.group == "other" || line.group == "buffers";
+}
+
+/// The lines of one of the pools: stage 0 is attention.
+MemoryFit fit_pool(const MemoryInputs& in, int pool) {
+  MemoryFit fit = fit_stage(in, 0);
+  fit.stage = pool;
+  std::erase_if(fit.lines,
+                [&](const MemoryLine& line) { return !is_of_both(line) && is_of_experts(line) == (pool == 0); });
+  fit.needed = {};
+  Bytes beside_kv;
+  for (const MemoryLine& line : fit.lines) {
+    fit.needed += line.bytes;
+    if (line.group != "kv") beside_kv += line.bytes;
+  }
+  fit.kv_tokens_capacity = whole_blocks(in.model, fit.capacity - beside_kv, kv_bytes_of_a_token(in));
+  fit.breaking_line = crossing_line(fit.lines, fit.capacity);
+  fit.fits = fit.breaking_line.empty();
+  return fit;
+}
+
+MemoryFit fit_pools(const MemoryInputs& in) {
+  MemoryFit attention = fit_pool(in, 0), experts = fit_pool(in, 1);
+  experts.kv_tokens_capacity = attention.kv_tokens_capacity;
+  return experts.needed > attention.needed ? experts : attention;
+}
+
 }  // namespace
 
 MemoryFit fit_memory(const MemoryInputs& in) {
+  if (in.layout.spec.experts_apart) return fit_pools(in);
   MemoryFit fullest = fit_stage(in, 0);
   for (int stage = 1; stage < in.layout.spec.pp; ++stage) {
     MemoryFit fit = fit_stage(in, stage);

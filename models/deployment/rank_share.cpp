@@ -42,7 +42,7 @@ double dispatched_tokens(const MemoryInputs& in) {
 double expert_rows(const MemoryInputs& in) {
   if (!in.model.moe) return 0;
   const double tokens = std::ceil(in.batch.tokens()), slots = slots_of_rank(in), top_k = in.model.moe->top_k;
-  const bool own_tokens = in.layout.spec.attention_dp > 1;
+  const bool own_tokens = in.layout.spec.attention_dp > 1 || in.layout.spec.experts_apart;
   // The ranks of an attention TP group work on the same tokens.
   const double group_tokens = own_tokens ? tokens * in.layout.spec.attention_dp : tokens;  // TP ranks hold the same
   if (in.layout.kind == LayoutKind::data_expert_a2a && all_to_all_of(in) == AllToAll::deepep_low_latency)

@@ -36,7 +36,14 @@ void check_divides(const char* key, int degree, const char* what, int count) {
 }
 
 void check_gpus(const LayoutSpec& spec, int gpus) {
-  const long long ranks = product(spec.attention_tp, spec.attention_dp);
+  const long long attention = product(spec.attention_tp, spec.attention_dp);
+  if (spec.experts_apart) {
+    const long long experts = product(spec.expert_ep, spec.expert_tp);
+    if (attention + experts <= gpus) return;
+    throw InputError{"layout", fmt::format("{} attention ranks and {} expert ranks apart", attention, experts),
+                     fmt::format("at most {} together: the cluster has {} GPUs", gpus, gpus)};
+  }
+  const long long ranks = attention;
   if (ranks <= gpus / spec.pp) return;
   const std::string stages = spec.pp > 1 ? fmt::format(" in each of {} stages", spec.pp) : "";
   throw InputError{
@@ -76,7 +83,18 @@ void check_same_ranks(const LayoutSpec& spec) {
                      fmt::format("as many as experts ep {} x tp {} = {}", spec.expert_ep, spec.expert_tp, experts)};
 }
 
+/// Pools of attention and of experts.
+void check_apart(const LayoutSpec& spec, bool has_experts, AllToAll all_to_all) {
+  if (!spec.experts_apart) return;
+  if (!has_experts) throw InputError{"layout.experts.apart", "true", "false: the model has no experts"};
+  if (spec.pp > 1) throw NotModelledYet{"layout.experts.apart", fmt::format("true with pp {}", spec.pp), "pp 1"};
+  if (all_to_all == AllToAll::allgather_reducescatter)
+    throw InputError{"communication.all_to_all", std::string{name_of(all_to_all)},
+                     "an all-to-all: pools of attention and experts share no group"};
+}
+
 LayoutKind moe_kind(const LayoutSpec& spec, AllToAll all_to_all) {
+  if (spec.experts_apart) return LayoutKind::data_expert_a2a;
   check_same_ranks(spec);
   if (spec.attention_dp > 1)
     return all_to_all == AllToAll::allgather_reducescatter ? LayoutKind::data_expert_gather
@@ -86,7 +104,7 @@ LayoutKind moe_kind(const LayoutSpec& spec, AllToAll all_to_all) {
 
 void check_experts(const LayoutSpec& spec, const MoeSpec& moe, std::optional<int> redundant) {
   check_divides("layout.experts.tp", spec.expert_tp, "columns of an expert", moe.expert_hidden);
-  if (spec.attention_dp == 1)
+  if (spec.attention_dp == 1 && !spec.experts_apart)
     check_divides("layout.attention.tp", spec.attention_tp, "columns of the shared experts", moe.shared_hidden);
   if (!redundant) return;
   const long long slots = static_cast<long long>(moe.experts) + *redundant;
@@ -112,9 +130,9 @@ std::vector<int> even_stages(int layers, int pp) {
 void check_stages(const LayoutSpec& spec, int layers) {
   if (spec.pp > layers)
     throw InputError{"layout.pp", std::to_string(spec.pp), fmt::format("at most the model's {} layers", layers)};
-  if (spec.pp == 1 && spec.microbatches > 1)
+  if (spec.pp == 1 && !spec.experts_apart && spec.microbatches > 1)
     throw InputError{"layout.microbatches", std::to_string(spec.microbatches),
-                     "1: without a pipeline (layout.pp) a step is one batch"};
+                     "1: without a pipeline (layout.pp) or pools (layout.experts.apart) a step is one batch"};
   if (spec.stage_layers.empty()) return;
   const int sum = std::accumulate(spec.stage_layers.begin(), spec.stage_layers.end(), 0);
   for (const int stage : spec.stage_layers)
@@ -175,6 +193,9 @@ std::string describe(const Layout& layout) {
   const std::string experts =
       layout.ep_group.empty() ? "" : fmt::format(", experts ep{} x tp{}", spec.expert_ep, spec.expert_tp);
   const std::string stages = spec.pp > 1 ? fmt::format(", {} stages of", spec.pp) : std::string{" on"};
+  if (spec.experts_apart)
+    return fmt::format("attention tp{} x dp{} on {} ranks{} apart on {}", spec.attention_tp, spec.attention_dp,
+                       layout.ranks, experts, layout.expert_ranks());
   return fmt::format("attention tp{} x dp{}{}{} {} rank{}", spec.attention_tp, spec.attention_dp, experts, stages,
                      layout.ranks, layout.ranks == 1 ? "" : "s");
 }
@@ -201,6 +222,7 @@ Layout make_layout(const LayoutSpec& spec, const Architecture& model, int gpus, 
   check_degrees(spec);
   check_gpus(spec, gpus);
   check_stages(spec, model.layers);
+  check_apart(spec, model.moe.has_value(), all_to_all);
   const LayoutKind kind = model.moe ? moe_kind(spec, all_to_all) : dense_kind(spec);
   check_attention(spec, model);
   if (model.moe) check_experts(spec, *model.moe, redundant);
@@ -213,9 +235,9 @@ Layout make_layout(const LayoutSpec& spec, const Architecture& model, int gpus, 
   layout.kind = kind;
   layout.ranks = spec.attention_tp * spec.attention_dp;
   layout.attention_tp_groups = consecutive_groups(layout.ranks, spec.attention_tp);
-  layout.expert_tp_groups = consecutive_groups(layout.ranks, layout.spec.expert_tp);
+  layout.expert_tp_groups = consecutive_groups(layout.expert_ranks(), layout.spec.expert_tp);
   if (model.moe) {
-    layout.ep_group.resize(layout.ranks);
+    layout.ep_group.resize(layout.expert_ranks());
     std::iota(layout.ep_group.begin(), layout.ep_group.end(), 0);
   }
   return layout;

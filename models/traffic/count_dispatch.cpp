@@ -39,7 +39,7 @@ private:
 class DispatchCounter {
 public:
   DispatchCounter(const Placement& placement, int layer, CopyRule rule, ReplicaChoice replicas, Bytes payload_per_copy,
-                  const Topology& topology, std::uint64_t seed, int expert_tp)
+                  const Topology& topology, std::uint64_t seed, int expert_tp, int first_expert_gpu)
       : placement_{placement},
         layer_{layer},
         rule_{rule},
@@ -48,9 +48,11 @@ public:
         topology_{topology},
         seed_{seed},
         expert_tp_{expert_tp},
+        first_expert_gpu_{first_expert_gpu},
         slots_of_{placement.layer(layer), placement.experts},
-        traffic_{TrafficMatrix{placement.ranks * expert_tp}, TrafficMatrix{placement.ranks * expert_tp},
-                 TrafficMatrix{placement.ranks * expert_tp},
+        traffic_{TrafficMatrix{first_expert_gpu + placement.ranks * expert_tp},
+                 TrafficMatrix{first_expert_gpu + placement.ranks * expert_tp},
+                 TrafficMatrix{first_expert_gpu + placement.ranks * expert_tp},
                  std::vector<std::int32_t>(static_cast<std::size_t>(placement.slots()), 0), 0} {}
 
   void add_token(std::uint32_t token, int source, std::span<const int> experts) {
@@ -78,7 +80,7 @@ private:
   }
 
   /// The GPU of a placement rank that takes tokens of this source.
-  int gpu_of(int rank, int source) const { return rank * expert_tp_ + source % expert_tp_; }
+  int gpu_of(int rank, int source) const { return first_expert_gpu_ + rank * expert_tp_ + source % expert_tp_; }
 
   /// Once to each distinct node, on the sender's rail, then over NVLink to each distinct rank there.
   void add_per_node(int source) {
@@ -137,7 +139,7 @@ private:
   double payload_;
   const Topology& topology_;
   std::uint64_t seed_;
-  int expert_tp_;
+  int expert_tp_, first_expert_gpu_;
   ReplicaTable slots_of_;
   DispatchTraffic traffic_;
   std::vector<int> ranks_, nodes_, near_;  // of the current token, kept to save allocations
@@ -160,14 +162,17 @@ void check_group_fits(const Topology& topology, int ranks, CopyRule rule, int ex
 
 DispatchTraffic count_dispatch(std::span<const int> chosen, std::span<const int> source_of, int top_k,
                                const Placement& placement, int layer, CopyRule rule, ReplicaChoice replicas,
-                               Bytes payload, const Topology& topology, std::uint64_t seed, int expert_tp) {
+                               Bytes payload, const Topology& topology, std::uint64_t seed, int expert_tp,
+                               int first_expert_gpu) {
   if (top_k < 1 || chosen.size() != source_of.size() * static_cast<std::size_t>(top_k))
     throw std::invalid_argument{
         fmt::format("{} choices for {} tokens of {} experts each", chosen.size(), source_of.size(), top_k)};
-  const int gpus = placement.ranks * expert_tp;
+  const int gpus = first_expert_gpu + placement.ranks * expert_tp;
+  if (first_expert_gpu > 0 && rule == CopyRule::per_node)
+    throw NotModelledYet{"communication.copies", "per_node with experts apart", "per_rank"};
   check_group_fits(topology, gpus, rule, expert_tp);
 
-  DispatchCounter counter{placement, layer, rule, replicas, payload, topology, seed, expert_tp};
+  DispatchCounter counter{placement, layer, rule, replicas, payload, topology, seed, expert_tp, first_expert_gpu};
   for (std::size_t token = 0; token < source_of.size(); ++token) {
     const int source = source_of[token];
     if (source < 0 || source >= gpus)

@@ -9,6 +9,7 @@
 #include "models/traffic/group_fit.hpp"
 #include "models/traffic/link_map.hpp"
 #include "models/traffic/traffic.hpp"
+#include "models/units/error.hpp"
 
 namespace moesim {
 namespace {
@@ -16,16 +17,22 @@ namespace {
 /// What builds one direction: which route a byte between a source and a rank takes.
 class MapBuilder {
 public:
-  MapBuilder(const Topology& topology, std::span<const double> share, bool to_sources)
-      : topology_{topology}, share_{share}, ranks_{static_cast<int>(share.size())}, to_sources_{to_sources} {}
+  /// expert_gpus : behind the sources, 0: the sources themselves
+  MapBuilder(const Topology& topology, std::span<const double> share, int expert_gpus, bool to_sources)
+      : topology_{topology},
+        share_{share},
+        ranks_{static_cast<int>(share.size())},
+        expert_gpus_{expert_gpus > 0 ? expert_gpus : ranks_},
+        first_expert_gpu_{expert_gpus > 0 ? ranks_ : 0},
+        to_sources_{to_sources} {}
 
   /// per_expert, per_rank: every placement rank's bytes come from all sources, to the GPU that takes theirs.
   FullLinkMap all_pairs(int expert_tp) const {
-    const int groups = ranks_ / expert_tp;
+    const int groups = expert_gpus_ / expert_tp;
     FullLinkMap map{topology_.links().size(), groups};
     for (int source = 0; source < ranks_; ++source)
       for (int group = 0; group < groups; ++group)
-        map.add(route(source, group * expert_tp + source % expert_tp), group, share(source));
+        map.add(route(source, first_expert_gpu_ + group * expert_tp + source % expert_tp), group, share(source));
     return map;
   }
 
@@ -70,7 +77,7 @@ private:
 
   const Topology& topology_;
   std::span<const double> share_;
-  int ranks_;
+  int ranks_, expert_gpus_, first_expert_gpu_;
   bool to_sources_;
 };
 
@@ -105,19 +112,22 @@ struct ExpectedLinkBytes::State {
 };
 
 ExpectedLinkBytes::ExpectedLinkBytes(const Topology& topology, std::span<const double> source_share, CopyRule rule,
-                                     int expert_tp)
+                                     int expert_tp, int expert_gpus)
     : state_{std::make_unique<State>()} {
   check_shares(source_share);
   const int ranks = static_cast<int>(source_share.size());
-  if (expert_tp < 1 || ranks % expert_tp != 0)
-    throw std::invalid_argument{fmt::format("{} GPUs in groups of {}", ranks, expert_tp)};
-  check_group_fits(topology, ranks, rule, expert_tp);
+  const int holders = expert_gpus > 0 ? expert_gpus : ranks;
+  if (expert_tp < 1 || holders % expert_tp != 0)
+    throw std::invalid_argument{fmt::format("{} GPUs in groups of {}", holders, expert_tp)};
   const bool per_node = rule == CopyRule::per_node;
-  state_->ranks = source_share.size() / static_cast<std::size_t>(expert_tp);
+  if (expert_gpus > 0 && per_node)
+    throw NotModelledYet{"communication.copies", "per_node with experts apart", "per_rank"};
+  check_group_fits(topology, ranks + std::max(0, expert_gpus), rule, expert_tp);
+  state_->ranks = static_cast<std::size_t>(holders / expert_tp);
   state_->nodes = per_node ? static_cast<std::size_t>(topology.node_of(ranks - 1)) + 1 : 0;
   state_->links = topology.links().size();
   for (const bool to_sources : {false, true}) {
-    const MapBuilder builder{topology, source_share, to_sources};
+    const MapBuilder builder{topology, source_share, expert_gpus, to_sources};
     auto& maps = (to_sources ? state_->combine : state_->dispatch).maps;
     maps.emplace_back(per_node ? builder.inside_nodes() : builder.all_pairs(expert_tp),
                       std::max(1, topology.gpus_per_node() / expert_tp));

@@ -55,6 +55,7 @@ struct DispatchTraffic {
 
 /// Counts the copies of every token.
 ///
+/// first_expert_gpu : of placement rank 0, when experts have GPUs of their own; those before it are sources only.
 /// expert_tp > 1: a placement rank is a group of that many consecutive GPUs, each with a slice of every slot; a token
 /// of GPU s goes to GPU s % expert_tp of the group, which gathers afterwards (not counted here). chosen [tokens *
 /// top_k] : experts, -1 where a token has fewer; source_of [tokens] : ranks Replicas: uniform_random by a hash of
@@ -64,7 +65,8 @@ struct DispatchTraffic {
 /// node that is only partly in the group (its relays would be missing); NotModelledYet for per_node with expert_tp > 1.
 DispatchTraffic count_dispatch(std::span<const int> chosen, std::span<const int> source_of, int top_k,
                                const Placement& placement, int layer, CopyRule rule, ReplicaChoice replicas,
-                               Bytes payload, const Topology& topology, std::uint64_t seed, int expert_tp = 1);
+                               Bytes payload, const Topology& topology, std::uint64_t seed, int expert_tp = 1,
+                               int first_expert_gpu = 0);
 
 /// Combine is dispatch backwards, with its own payload: every matrix transposed and scaled by combine / dispatch
 /// payload.
@@ -124,7 +126,10 @@ public:
   /// input is bytes into each placement rank (a group of expert_tp GPUs, as count_dispatch). per_node: bytes into ranks
   /// and into nodes. Throws std::invalid_argument for shares that do not sum to 1 or GPUs that are no whole groups;
   /// InputError and NotModelledYet as count_dispatch.
-  ExpectedLinkBytes(const Topology& topology, std::span<const double> source_share, CopyRule rule, int expert_tp = 1);
+  ///
+  /// expert_gpus : of experts apart, which follow the sources; 0: the sources hold the experts
+  ExpectedLinkBytes(const Topology& topology, std::span<const double> source_share, CopyRule rule, int expert_tp = 1,
+                    int expert_gpus = 0);
   ~ExpectedLinkBytes();
   ExpectedLinkBytes(ExpectedLinkBytes&&) noexcept;
 

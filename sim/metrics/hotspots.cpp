@@ -17,7 +17,7 @@ public:
     std::vector<Hotspot> found;
     if (recorder_.time_ <= 0) return found;
     add_stage(found);
-    for (int r = 0; r < shape_.ranks; ++r) add_gpu(r, found);
+    for (int r = 0; r < shape_.ranks_of(stage_); ++r) add_gpu(r, found);
     add_experts(found);
     add_links(found);
     constexpr double kWorthNaming = 1e-3;
@@ -31,7 +31,7 @@ public:
 
 private:
   // Ranks are those of the slowest stage, for which the others wait: what holds them up costs nothing.
-  std::size_t gpu_of(int rank) const { return static_cast<std::size_t>(stage_ * shape_.ranks + rank); }
+  std::size_t gpu_of(int rank) const { return static_cast<std::size_t>(shape_.first_of(stage_) + rank); }
   std::string gpu_name(int rank) const { return shape_.topology.vertices()[gpu_of(rank)].name; }
   bool is_here(int moe_layer) const { return shape_.stage(moe_layer) == stage_; }
   std::size_t slots() const { return static_cast<std::size_t>(shape_.placement.slots()); }
@@ -98,9 +98,11 @@ private:
                      causes[static_cast<std::size_t>(Cause::pipeline)]);
     const double mean = std::accumulate(work.begin(), work.end(), 0.0) / shape_.stages;
     const double own = work[static_cast<std::size_t>(stage_)], share = (own - mean) / recorder_.time_;
-    found.push_back({Hotspot::Kind::stage, fmt::format("stage {}", stage_), std::nullopt, share,
-                     fmt::format("it works {:.2f}x as long as the mean of {} stages", own / mean, shape_.stages),
-                     fmt::format("even stages would save at most {}: layout.stage_layers", saving(share))});
+    const char* what = shape_.has_pools() ? "pools" : "stages";
+    found.push_back({Hotspot::Kind::stage, shape_.name_of_stage(stage_), std::nullopt, share,
+                     fmt::format("it works {:.2f}x as long as the mean of {} {}", own / mean, shape_.stages, what),
+                     fmt::format("even {} would save at most {}: {}", what, saving(share),
+                                 shape_.has_pools() ? "other sizes of the pools" : "layout.stage_layers")});
   }
 
   void add_gpu(int rank, std::vector<Hotspot>& found) const {

@@ -30,6 +30,11 @@ double largest_at(std::span<const double> values, const std::vector<int>& where)
 
 }  // namespace
 
+std::string RunShape::name_of_stage(int stage) const {
+  if (has_pools()) return stage == 0 ? "attention pool" : "expert pool";
+  return "stage " + std::to_string(stage);
+}
+
 void Recorder::Imbalance::add(double value) {
   sum += value;
   max = std::max(max, value);
@@ -41,7 +46,8 @@ MeanMax Recorder::Imbalance::mean_max() const {
 }
 
 Recorder::Recorder(const RunShape& shape) : shape_{shape} {
-  const auto ranks = static_cast<std::size_t>(shape.ranks), gpus = static_cast<std::size_t>(shape.gpus());
+  const auto ranks = static_cast<std::size_t>(std::max(shape.ranks, shape.expert_ranks));
+  const auto gpus = static_cast<std::size_t>(shape.gpus());
   const auto links = shape.topology.links();
   critical_.resize(static_cast<std::size_t>(shape.stages));
   collective_of_.resize(critical_.size());
@@ -64,7 +70,8 @@ Recorder::Recorder(const RunShape& shape) : shape_{shape} {
 }
 
 std::size_t Recorder::cell(int layer, int rank) const {
-  return static_cast<std::size_t>(layer + 1) * static_cast<std::size_t>(shape_.ranks) + static_cast<std::size_t>(rank);
+  const int width = std::max(shape_.ranks, shape_.expert_ranks);
+  return static_cast<std::size_t>(layer + 1) * static_cast<std::size_t>(width) + static_cast<std::size_t>(rank);
 }
 
 std::size_t Recorder::slowest_stage() const {
@@ -100,10 +107,10 @@ void Recorder::on(const PhaseFinished& phase) {
   const auto cause = static_cast<std::size_t>(phase.cause);
   const double took = phase.took.value();
   const auto stage = static_cast<std::size_t>(phase.group);
-  const std::size_t first = stage * static_cast<std::size_t>(shape_.ranks);
+  const auto first = static_cast<std::size_t>(shape_.first_of(phase.group));
   critical_[stage][cause] += took;
   if (phase.cause == Cause::pipeline) {
-    for (std::size_t r = 0; r < static_cast<std::size_t>(shape_.ranks); ++r) wait_[first + r] += took;
+    for (std::size_t r = 0; r < static_cast<std::size_t>(shape_.ranks_of(phase.group)); ++r) wait_[first + r] += took;
     return;
   }
   if (phase.busy.empty()) {
@@ -195,11 +202,12 @@ void Recorder::on(const StepFinished& step) {
 
 std::vector<GpuUse> Recorder::gpu_table() const {
   std::vector<GpuUse> table(static_cast<std::size_t>(shape_.gpus()));
-  const auto ranks = static_cast<std::size_t>(shape_.ranks);
   for (std::size_t r = 0; r < table.size(); ++r) {
     GpuUse& use = table[r];
     use.name = shape_.topology.vertices()[r].name;
-    for (std::size_t c = 0; c < kCauses; ++c) use.busy[c] = Seconds{busy_[c][r] + collective_of_[r / ranks][c]};
+    for (std::size_t c = 0; c < kCauses; ++c)
+      use.busy[c] =
+          Seconds{busy_[c][r] + collective_of_[static_cast<std::size_t>(shape_.stage_of_gpu(static_cast<int>(r)))][c]};
     use.wait = Seconds{wait_[r]};
     use.gating_share = time_ > 0 ? gated_[r] / time_ : 0;
   }
@@ -252,12 +260,13 @@ void Recorder::fill_costs(Summary& summary) const {
   double experts = 0;
   for (std::size_t l = 0; l < shape_.layer_of_moe.size(); ++l)
     if (shape_.stage(static_cast<int>(l)) == static_cast<int>(stage))
-      experts += sum(
-          std::span{expert_excess_}.subspan(cell(shape_.layer_of_moe[l], 0), static_cast<std::size_t>(shape_.ranks)));
-  const auto ranks = static_cast<std::size_t>(shape_.ranks);
+      experts += sum(std::span{expert_excess_}.subspan(
+          cell(shape_.layer_of_moe[l], 0), static_cast<std::size_t>(shape_.ranks_of(static_cast<int>(stage)))));
+  const auto first = static_cast<std::size_t>(shape_.first_of(static_cast<int>(stage)));
+  const auto ranks = static_cast<std::size_t>(shape_.ranks_of(static_cast<int>(stage)));
   summary.imbalance_cost = {.experts = experts / time_,
                             .links = sum(link_excess_[stage]) / time_,
-                            .batches = sum(std::span{other_excess_}.subspan(stage * ranks, ranks)) / time_};
+                            .batches = sum(std::span{other_excess_}.subspan(first, ranks)) / time_};
 }
 
 void Recorder::summarise(Summary& summary) const {

@@ -18,22 +18,32 @@ namespace moesim {
 struct RunShape {
   const Topology& topology;
   const Placement& placement;  ///< no layers for a dense model
-  int ranks = 1;               ///< of a pipeline stage
+  int ranks = 1;               ///< of a pipeline stage, or of the attention pool
   int layers = 1;              ///< of the model
   int top_k = 0;
-  int stages = 1;
+  int stages = 1;                   ///< of a pipeline; 2: the pools of attention and of experts
+  int expert_ranks = 0;             ///< of the expert pool, 0: there are no pools
   std::vector<int> layer_of_moe{};  ///< [MoE layers] model layer
   std::string advice{};             ///< what to try against uneven experts: "; try placement.policy eplb"
   std::vector<int> stage_of_moe{};  ///< [MoE layers], empty: all in the first stage
 
-  int gpus() const { return ranks * stages; }
+  bool has_pools() const { return expert_ranks > 0; }
+  int ranks_of(int stage) const { return has_pools() && stage == 1 ? expert_ranks : ranks; }
+  int first_of(int stage) const { return ranks * stage; }
+  int gpus() const { return first_of(stages - 1) + ranks_of(stages - 1); }
+  int stage_of_gpu(int gpu) const { return has_pools() ? (gpu >= ranks ? 1 : 0) : gpu / ranks; }
+  std::string name_of_stage(int stage) const;
+  /// Where a MoE layer's experts are.
   int stage(int moe_layer) const {
+    if (has_pools()) return 1;
     return stage_of_moe.empty() ? 0 : stage_of_moe[static_cast<std::size_t>(moe_layer)];
   }
-  int first_gpu(int moe_layer) const { return ranks * stage(moe_layer); }
+  int first_gpu(int moe_layer) const { return first_of(stage(moe_layer)); }
 
   /// Consecutive GPUs that hold slices of the same slots.
-  int gpus_per_placement_rank() const { return placement.ranks > 0 ? ranks / placement.ranks : 1; }
+  int gpus_per_placement_rank() const {
+    return placement.ranks > 0 ? (has_pools() ? expert_ranks : ranks) / placement.ranks : 1;
+  }
 };
 
 class Recorder {

@@ -60,8 +60,11 @@ void check_whole_tokens(const Scenario& scenario, const Settings& settings) {
   const double tokens = tokens_of_dp_rank(scenario.workload, scenario.layout);
   if (tokens == std::floor(tokens)) return;
   const LayoutSpec& layout = scenario.layout;
-  const std::string stages =
-      layout.pp > 1 ? fmt::format(" x pp {} / {} microbatches", layout.pp, layout.microbatches) : "";
+  const std::string stages = layout.experts_apart
+                                 ? fmt::format(" and its share of {} expert ranks, / {} microbatches",
+                                               layout.expert_ep * layout.expert_tp, layout.microbatches)
+                             : layout.pp > 1 ? fmt::format(" x pp {} / {} microbatches", layout.pp, layout.microbatches)
+                                             : "";
   throw InputError{settings.where("workload.tokens_per_gpu"), fmt::format("{}", scenario.workload.tokens_per_gpu),
                    fmt::format("whole tokens per attention-DP rank: {} x attention tp {}{} = {}",
                                scenario.workload.tokens_per_gpu, layout.attention_tp, stages, tokens)};

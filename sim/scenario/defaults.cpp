@@ -50,6 +50,18 @@ int product_if_given(const Settings& settings, std::string_view first, std::stri
   return product <= otherwise ? static_cast<int>(product) : otherwise;  // more ranks than GPUs: make_layout says so
 }
 
+/// Attention takes what it is given, else half of the GPUs; the experts the rest.
+void fill_pools(Settings& settings, int gpus) {
+  settings.fill("layout.microbatches", "2", "default");
+  const bool given = settings.has("layout.attention.tp") || settings.has("layout.attention.dp");
+  settings.fill("layout.attention.tp", "1", "default");
+  settings.fill("layout.attention.dp", fmt::format("{}", given ? 1 : std::max(1, gpus / 2)), "default");
+  settings.fill("layout.experts.tp", "1", "default");
+  const std::int64_t left = gpus - settings.integer("layout.attention.tp") * settings.integer("layout.attention.dp");
+  settings.fill("layout.experts.ep",
+                fmt::format("{}", std::max<std::int64_t>(1, left / settings.integer("layout.experts.tp"))), "default");
+}
+
 }  // namespace
 
 void fill_precision_defaults(Settings& settings, const Architecture& model) {
@@ -60,6 +72,7 @@ void fill_precision_defaults(Settings& settings, const Architecture& model) {
 }
 
 void fill_layout_defaults(Settings& settings, const Architecture& model, int gpus) {
+  if (model.moe && settings.flag("layout.experts.apart")) return fill_pools(settings, gpus);
   settings.fill("layout.microbatches", settings.at("layout.pp").text, "default");
   int ranks = std::max(1, gpus / settings.count("layout.pp"));
   ranks = product_if_given(settings, "layout.experts.ep", "layout.experts.tp", ranks);

@@ -51,7 +51,8 @@ LayoutSpec read_layout(const Settings& settings) {
           .expert_tp = settings.count("layout.experts.tp"),
           .pp = settings.count("layout.pp"),
           .microbatches = settings.count("layout.microbatches"),
-          .stage_layers = std::move(stage_layers)};
+          .stage_layers = std::move(stage_layers),
+          .experts_apart = settings.flag("layout.experts.apart")};
 }
 
 PlacementSpec read_placement(const Settings& settings, const fs::path& folder) {

@@ -32,9 +32,11 @@ struct WorkloadSpec {
   double dp_imbalance = 1;  ///< max / mean tokens over attention-DP ranks in every step
 };
 
-/// Tokens of a microbatch on a data-parallel rank: those of its GPUs in all stages, cut.
+/// Tokens of a microbatch on a data-parallel rank: those of all GPUs, in every stage or in both pools, cut.
 inline double tokens_of_dp_rank(const WorkloadSpec& workload, const LayoutSpec& layout) {
-  return workload.tokens_per_gpu * layout.attention_tp * layout.pp / layout.microbatches;
+  double gpus = static_cast<double>(layout.attention_tp) * layout.pp;
+  if (layout.experts_apart) gpus += static_cast<double>(layout.expert_ep) * layout.expert_tp / layout.attention_dp;
+  return workload.tokens_per_gpu * gpus / layout.microbatches;
 }
 
 struct CommunicationSpec {

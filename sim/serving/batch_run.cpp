@@ -1,5 +1,6 @@
 #include "sim/serving/batch_run.hpp"
 
+#include <deque>
 #include <optional>
 
 #include <fmt/format.h>
@@ -59,24 +60,27 @@ private:
   std::vector<double> link_bytes_;
 };
 
-/// Batches on their way through the stages; one stage is a pipeline too.
+/// Microbatches on their way through stages or between pools; a single batch on all GPUs is one too.
 class Pipeline {
 public:
   Pipeline(const Scenario& scenario, const Deployment& plan, const Sink& sink)
       : sink_{sink},
         microbatches_{plan.layout.spec.microbatches},
-        filling_{plan.layout.spec.pp > 1 ? microbatches_ : 0},
+        filling_{is_shared(plan) ? microbatches_ : 0},
         batches_{filling_ + scenario.workload.steps * microbatches_} {
-    const auto stages = static_cast<std::size_t>(plan.layout.spec.pp);
-    told_.reserve(stages);
-    for (std::size_t s = 0; s < stages; ++s) {
-      told_.push_back([this, s](const Event& event) {
-        if (stages_[s].is_told) sink_(event);
-      });
-      const int stage = static_cast<int>(s);
-      stages_.push_back(
-          {{scenario, plan, stage, filling_ > 0 ? told_[s] : sink_}, Station{fmt::format("stage {}", s)}});
-      if (s > 0) handovers_.emplace_back(scenario, plan, stage - 1);
+    const Layout& layout = plan.layout;
+    if (layout.spec.experts_apart) {
+      places_.emplace_back("attention", layout.ranks, 0, true, sink_);
+      places_.emplace_back("experts", layout.expert_ranks(), 1, true, sink_);
+      for (int lane = 0; lane < microbatches_; ++lane)
+        runs_.push_back(one_run(scenario, plan, 0, places_[0], &places_[1]));
+      return;
+    }
+    runs_.resize(1);
+    for (int stage = 0; stage < layout.spec.pp; ++stage) {
+      places_.emplace_back(fmt::format("stage {}", stage), layout.ranks, stage, is_shared(plan), sink_);
+      runs_[0].emplace_back(scenario, plan, stage, places_.back(), nullptr, sink_);
+      if (stage > 0) handovers_.emplace_back(scenario, plan, stage - 1);
     }
   }
 
@@ -91,24 +95,22 @@ public:
   }
 
 private:
-  struct Stage {
-    StageRun run;
-    Station station;
-    Seconds free_since{};
-    bool is_told = false;
-  };
+  using Stages = std::vector<StageRun>;
+
+  static bool is_shared(const Deployment& plan) { return plan.layout.spec.pp > 1 || plan.layout.spec.experts_apart; }
+
+  Stages one_run(const Scenario& scenario, const Deployment& plan, int stage, Place& place, Place* experts) {
+    Stages stages;
+    stages.emplace_back(scenario, plan, stage, place, experts, sink_);
+    return stages;
+  }
 
   void pass(int batch, Clock& clock) {
     std::int64_t tokens = 0;
-    for (std::size_t s = 0; s < stages_.size(); ++s) {
+    Stages& stages = runs_[static_cast<std::size_t>(batch) % runs_.size()];
+    for (std::size_t s = 0; s < stages.size(); ++s) {
       if (s > 0) hand_over(s, batch, clock);
-      Stage& stage = stages_[s];
-      stage.station.enter();
-      stage.is_told = batch >= filling_;
-      if (filling_ > 0) stage.run.idle(clock, clock.now() - stage.free_since);
-      tokens = stage.run(batch, clock);
-      stage.free_since = clock.now();
-      stage.station.leave();
+      tokens = stages[s](batch, batch >= filling_, clock);
     }
     leave(tokens, clock.now());
   }
@@ -131,8 +133,8 @@ private:
 
   const Sink& sink_;
   int microbatches_, filling_, batches_;
-  std::vector<Sink> told_;  ///< [stages] leaves out what fills the pipeline
-  std::vector<Stage> stages_;
+  std::deque<Place> places_;  ///< [stages], or attention and experts
+  std::vector<Stages> runs_;  ///< one, or of experts apart one for each microbatch
   std::vector<Handover> handovers_;
   int left_ = 0;
   Seconds step_began_;

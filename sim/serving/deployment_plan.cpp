@@ -27,7 +27,8 @@ constexpr int kBoardGpus = 8;
 
 AllToAll choose_all_to_all(const Scenario& scenario, const Layout& layout, std::map<std::string, std::string>& chosen) {
   if (scenario.communication.all_to_all != AllToAll::automatic) return scenario.communication.all_to_all;
-  const bool rack = layout.ranks > kBoardGpus && layout.ranks <= scenario.cluster.gpus_per_node &&
+  const bool rack = layout.dispatching_gpus() > kBoardGpus &&
+                    layout.dispatching_gpus() <= scenario.cluster.gpus_per_node &&
                     scenario.cluster.gpu.nvlink.value() > 0 &&
                     scenario.communication.copies.value_or(CopyRule::per_rank) == CopyRule::per_rank;
   const AllToAll deepep =
@@ -43,12 +44,13 @@ void check_all_to_all(const Scenario& scenario, const Layout& layout, AllToAll a
     throw InputError{key, found, expected};
   };
   const std::string name{name_of(all_to_all)};
-  const bool one_node = layout.ranks <= scenario.cluster.gpus_per_node;
+  const int ranks = layout.dispatching_gpus();
+  const bool one_node = ranks <= scenario.cluster.gpus_per_node;
   if (all_to_all == AllToAll::one_sided && !one_node)
-    refuse("communication.all_to_all", fmt::format("one_sided with {} ranks", layout.ranks),
+    refuse("communication.all_to_all", fmt::format("one_sided with {} ranks", ranks),
            "all ranks in one node (one NVLink domain); or deepep_low_latency, pairwise");
   if (all_to_all == AllToAll::hierarchical && one_node)
-    refuse("communication.all_to_all", fmt::format("hierarchical with {} ranks in one node", layout.ranks),
+    refuse("communication.all_to_all", fmt::format("hierarchical with {} ranks in one node", ranks),
            "several nodes; or pairwise");
   if (all_to_all == AllToAll::hierarchical && scenario.cluster.rails != RailPolicy::pxn)
     refuse("communication.rails", fmt::format("{} with all_to_all hierarchical", name_of(scenario.cluster.rails)),
@@ -71,8 +73,9 @@ CopyRule choose_copies(const Scenario& scenario, const Layout& layout, AllToAll 
   CopyRule rule = CopyRule::per_expert;
   if (all_to_all == AllToAll::one_sided) rule = CopyRule::per_rank;
   if (all_to_all == AllToAll::deepep_normal)
-    rule = layout.ranks > scenario.cluster.gpus_per_node && layout.spec.expert_tp == 1 ? CopyRule::per_node
-                                                                                       : CopyRule::per_rank;
+    rule = layout.ranks > scenario.cluster.gpus_per_node && layout.spec.expert_tp == 1 && !layout.spec.experts_apart
+               ? CopyRule::per_node
+               : CopyRule::per_rank;
   chosen["communication.copies"] = name_of(rule);
   return rule;
 }
@@ -158,13 +161,24 @@ void refuse_two_batch(const Scenario& scenario, const Layout& layout) {
     throw NotModelledYet{"overlap.two_batch", fmt::format("true with {}", describe(layout)), instead};
   };
   if (layout.spec.pp > 1) refuse("pp 1, or false");
+  if (layout.spec.experts_apart) refuse("layout.microbatches, which overlap the pools, and false");
   if (layout.kind != LayoutKind::data_expert_a2a)
     refuse("a layout that dispatches (attention dp with experts ep), or false");
   if (layout.spec.attention_tp > 1 || layout.spec.expert_tp > 1) refuse("attention tp 1 and experts tp 1, or false");
 }
 
-/// A stage is whole nodes or lies in one: what else would share its links differently is refused.
+/// A stage or pool is whole nodes or lies in one: what else would share its links differently is refused.
 std::vector<Topology> windows(const Topology& topology, const Layout& layout) {
+  if (layout.spec.experts_apart) {
+    try {
+      return {topology.window(0, layout.ranks), topology.window(layout.ranks, layout.expert_ranks())};
+    } catch (const std::invalid_argument&) {
+      throw InputError{"layout",
+                       fmt::format("pools of {} and {} GPUs on nodes of {}", layout.ranks, layout.expert_ranks(),
+                                   topology.gpus_per_node()),
+                       "pools of whole nodes, or both in one node"};
+    }
+  }
   if (layout.spec.pp == 1) return {topology};
   std::vector<Topology> stages;
   for (int stage = 0; stage < layout.spec.pp; ++stage) {
@@ -258,7 +272,8 @@ Deployment plan_deployment(const Scenario& scenario) {
   if (plan.layout.kind == LayoutKind::data_expert_a2a) {
     plan.all_to_all = choose_all_to_all(scenario, plan.layout, plan.chosen);
     check_all_to_all(scenario, plan.layout, plan.all_to_all);
-    std::tie(plan.dispatch, plan.combine) = kernels_of(plan.all_to_all, scenario.cluster, plan.layout.ranks);
+    std::tie(plan.dispatch, plan.combine) =
+        kernels_of(plan.all_to_all, scenario.cluster, plan.layout.dispatching_gpus());
     plan.copies = choose_copies(scenario, plan.layout, plan.all_to_all, plan.chosen);
     remark_on_copies(plan.all_to_all, plan.copies, plan.notes);
   } else {
@@ -271,6 +286,11 @@ Deployment plan_deployment(const Scenario& scenario) {
     plan.sampler = choose_sampler(scenario, plan.layout, plan.chosen);
   }
   plan.memory = fit_memory(memory_inputs(scenario, plan));
+  if (plan.layout.spec.experts_apart) {
+    plan.notes.push_back(
+        fmt::format("memory is that of the {} pool, the fuller one", plan.memory.stage == 0 ? "attention" : "expert"));
+    plan.notes.push_back("pools: while a pool waits for the other one or for the network, time is charged to pipeline");
+  }
   if (plan.layout.spec.pp > 1) {
     plan.notes.push_back(fmt::format("memory is that of stage {}, the fullest of {} (layers {})", plan.memory.stage,
                                      plan.layout.spec.pp, fmt::join(plan.layout.spec.stage_layers, " + ")));

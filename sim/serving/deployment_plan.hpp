@@ -15,7 +15,7 @@ namespace moesim {
 struct Deployment {
   Topology topology;
   Layout layout;
-  std::vector<Topology> stages{};  ///< [pp] the cluster as the GPUs of each pipeline stage see it
+  std::vector<Topology> stages{};  ///< the cluster as the GPUs of each pipeline stage, or of each pool, see it
   ExpertPopularity popularity{};   ///< no layers for a dense model
   Placement placement{};           ///< no layers for a dense model; one slot per expert where every rank holds all
   std::optional<ExpertFormats> formats{};  ///< none for a dense model

@@ -33,7 +33,7 @@ ExpertTraffic::ExpertTraffic(const Scenario& scenario, const Deployment& plan, i
                              std::uint64_t seed)
     : scenario_{scenario},
       plan_{plan},
-      topology_{plan.stages[static_cast<std::size_t>(stage)]},
+      topology_{plan.layout.spec.experts_apart ? plan.topology : plan.stages[static_cast<std::size_t>(stage)]},
       sampler_{sampler},
       seed_{seed},
       dispatches_{plan.layout.kind == LayoutKind::data_expert_a2a} {
@@ -65,7 +65,8 @@ void ExpertTraffic::prepare_aggregate() {
 
   const auto ranks = static_cast<std::size_t>(placement.ranks);
   const std::vector<double> share(static_cast<std::size_t>(plan_.layout.ranks), 1.0 / plan_.layout.ranks);
-  expected_.emplace(topology_, share, plan_.copies, plan_.layout.spec.expert_tp);
+  expected_.emplace(topology_, share, plan_.copies, plan_.layout.spec.expert_tp,
+                    plan_.layout.spec.experts_apart ? plan_.layout.expert_ranks() : 0);
   into_rank_.resize(ranks);
   back_rank_.resize(ranks);
   if (plan_.copies == CopyRule::per_node) {
@@ -139,7 +140,8 @@ DispatchTraffic ExpertTraffic::draw_tokens(int step, int moe_layer, const StepBa
   DispatchTraffic dispatch =
       count_dispatch(routes_->chosen(), routes_->source_of(), routes_->width(), plan_.placement, moe_layer,
                      plan_.copies, scenario_.communication.replicas, plan_.dispatch_payload, topology_,
-                     seed_ + static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15u, plan_.layout.spec.expert_tp);
+                     seed_ + static_cast<std::uint64_t>(step) * 0x9E3779B97F4A7C15u, plan_.layout.spec.expert_tp,
+                     plan_.layout.first_expert_gpu());
   out.rows_per_slot = dispatch.rows_per_slot;
   if (!dispatches_) return dispatch;
   if (plan_.layout.spec.expert_tp > 1) count_arrivals(dispatch, out);
@@ -154,8 +156,8 @@ DispatchTraffic ExpertTraffic::draw_tokens(int step, int moe_layer, const StepBa
 void ExpertTraffic::count_arrivals(const DispatchTraffic& dispatch, LayerTraffic& out) const {
   out.copies_into.assign(static_cast<std::size_t>(plan_.placement.ranks), 0.0);
   for (int src = 0; src < dispatch.direct.ranks; ++src)
-    for (int dst = 0; dst < dispatch.direct.ranks; ++dst)
-      out.copies_into[static_cast<std::size_t>(plan_.layout.expert_rank_of(dst))] +=
+    for (int dst = plan_.layout.first_expert_gpu(); dst < dispatch.direct.ranks; ++dst)
+      out.copies_into[static_cast<std::size_t>(plan_.layout.expert_rank_of(dst - plan_.layout.first_expert_gpu()))] +=
           dispatch.direct.at(src, dst) / plan_.dispatch_payload.value();
 }
 

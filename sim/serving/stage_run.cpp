@@ -22,7 +22,7 @@ constexpr double kRouteBytes = 8;
 
 class StageRun::Run {
 public:
-  Run(const Scenario& scenario, const Deployment& plan, int stage, const Sink& sink)
+  Run(const Scenario& scenario, const Deployment& plan, int stage, Place& place, Place* experts, const Sink& sink)
       : scenario_{scenario},
         plan_{plan},
         topology_{plan.stages[static_cast<std::size_t>(stage)]},
@@ -31,30 +31,37 @@ public:
         first_moe_layer_{static_cast<int>(
             std::count(scenario.model.moe_layer.begin(), scenario.model.moe_layer.begin() + first_layer_, true))},
         has_head_{stage == plan.layout.spec.pp - 1},
-        group_{plan.layout.ranks, stage, sink},
-        dispatch_time_{topology_, plan.dispatch},
-        combine_time_{topology_, plan.combine} {
+        place_{place},
+        expert_place_{experts},
+        group_{place.group()},
+        expert_group_{experts ? experts->group() : place.group()},
+        sink_{sink},
+        dispatch_time_{plan.topology, plan.dispatch},
+        combine_time_{plan.topology, plan.combine} {
     if (!scenario.model.moe) return;
     traffic_.emplace(scenario, plan, stage);
     experts_.emplace(scenario, plan);
     if (scenario.overlap_two_batch) two_batch_.emplace(scenario, plan, *traffic_, *experts_, group_);
-    expert_seconds_.resize(static_cast<std::size_t>(plan.layout.ranks));
+    expert_seconds_.resize(static_cast<std::size_t>(plan.layout.expert_ranks()));
     if (!plan.resident.empty()) fetch_.emplace(scenario, plan);
-    const auto in_groups = [&](const auto& groups, GroupExchange::Collective collective) {
-      return GroupExchange{topology_, groups, collective, scenario.cluster.gpu.all_gather};
+    const auto in_groups = [&](const Topology& topology, const auto& groups, GroupExchange::Collective collective) {
+      return GroupExchange{topology, groups, collective, scenario.cluster.gpu.all_gather};
     };
     if (plan.layout.spreads_tokens()) {
-      spread_.emplace(in_groups(plan.layout.attention_tp_groups, reduce_scatter));
-      collect_.emplace(in_groups(plan.layout.attention_tp_groups, all_gather));
+      spread_.emplace(in_groups(topology_, plan.layout.attention_tp_groups, reduce_scatter));
+      collect_.emplace(in_groups(topology_, plan.layout.attention_tp_groups, all_gather));
     }
+    const Topology& experts_at = experts ? plan.stages.back() : topology_;
     if (plan.layout.kind == LayoutKind::data_expert_a2a && plan.layout.spec.expert_tp > 1) {
-      gather_rows_.emplace(in_groups(plan.layout.expert_tp_groups, all_gather));
-      reduce_rows_.emplace(in_groups(plan.layout.expert_tp_groups, reduce_scatter));
+      gather_rows_.emplace(in_groups(experts_at, plan.layout.expert_tp_groups, all_gather));
+      reduce_rows_.emplace(in_groups(experts_at, plan.layout.expert_tp_groups, reduce_scatter));
     }
   }
 
-  std::int64_t operator()(int batch, Clock& clock) {
-    group_.share(clock);
+  std::int64_t operator()(int batch, bool is_told, Clock& clock) {
+    clock_ = &clock;
+    is_told_ = is_told;
+    place_.enter(clock, is_told);
     prepare(batch);
     int moe_layer = first_moe_layer_;
     for (int layer = first_layer_; layer < end_layer_; ++layer) {
@@ -78,12 +85,8 @@ public:
     if (has_head_) group_.work(Cause::other, times_.head);
     group_.meet(-1);
     group_.advance_clock();
+    place_.leave(clock);
     return batch_.tokens;
-  }
-
-  void idle(Clock& clock, Seconds waited) {
-    group_.share(clock);
-    group_.idle(waited);
   }
 
 private:
@@ -137,20 +140,20 @@ private:
   /// Sums over the attention TP group: whole on every rank, or each rank keeping its share of the tokens.
   void sum_over_tp(int layer) {
     if (spread_)
-      exchange_in_groups(Cause::tp_collective, layer, *spread_);
+      exchange_in_groups(group_, Cause::tp_collective, layer, *spread_);
     else
       reduce_over_tp(layer);
   }
 
   /// All tokens of the attention TP group to each of its ranks again.
   void collect_tokens(int layer) {
-    if (collect_) exchange_in_groups(Cause::tp_collective, layer, *collect_);
+    if (collect_) exchange_in_groups(group_, Cause::tp_collective, layer, *collect_);
   }
 
   /// Every group takes its own time, so it counts as work of its ranks.
-  void exchange_in_groups(Cause cause, int layer, const GroupExchange& exchange) {
-    group_.work(cause, exchange.seconds().first(static_cast<std::size_t>(plan_.layout.ranks)));
-    group_.tell(BytesMoved{group_.now(), cause, layer, exchange.longest(), exchange.link_bytes()});
+  void exchange_in_groups(Lockstep& group, Cause cause, int layer, const GroupExchange& exchange) {
+    group.work(cause, exchange.seconds());
+    group.tell(BytesMoved{group.now(), cause, layer, exchange.longest(), exchange.link_bytes()});
   }
 
   void reduce_over_tp(int layer) {
@@ -174,13 +177,14 @@ private:
       case LayoutKind::tensor:
       case LayoutKind::tensor_expert:
         group_.work(Cause::dense, times_.shared);
-        run_experts();
+        run_experts(layer);
         reduce_over_tp(layer);
         break;
       case LayoutKind::data_expert_gather:
         exchange(layer, {gather_time_, {}, -1}, gather_bytes_, {scatter_time_, {}, -1}, scatter_bytes_);
         break;
       case LayoutKind::data_expert_a2a:
+        if (expert_place_) return visit_experts(layer);
         exchange(layer, dispatch_time_(loads_.dispatch_bytes), loads_.dispatch_bytes,
                  combine_time_(loads_.combine_bytes), loads_.combine_bytes);
         break;
@@ -193,9 +197,33 @@ private:
     group_.tell(ExpertsFetched{group_.now(), layer, fetched.wanted, fetched.missed, fetched.bytes});
   }
 
-  void run_experts() {
-    if (fetch_) group_.work(Cause::offload, fetch_seconds_);
-    group_.work(Cause::experts, expert_seconds_);
+  /// What the ranks of the experts do between dispatch and combine.
+  void run_experts(int layer) {
+    if (gather_rows_) exchange_rows(Cause::dispatch, layer, *gather_rows_, plan_.dispatch_payload);
+    if (fetch_) expert_group_.work(Cause::offload, fetch_seconds_);
+    expert_group_.work(Cause::experts, expert_seconds_);
+    if (reduce_rows_) exchange_rows(Cause::combine, layer, *reduce_rows_, plan_.combine_payload);
+  }
+
+  /// To the other pool and back; both work on other microbatches meanwhile.
+  void visit_experts(int layer) {
+    group_.work(Cause::dense, times_.shared);
+    group_.meet(layer);
+    group_.advance_clock();
+    place_.leave(*clock_);
+    travel(Cause::dispatch, layer, dispatch_time_(loads_.dispatch_bytes).time, loads_.dispatch_bytes);
+    expert_place_->enter(*clock_, is_told_);
+    run_experts(layer);
+    expert_group_.meet(layer);
+    expert_group_.advance_clock();
+    expert_place_->leave(*clock_);
+    travel(Cause::combine, layer, combine_time_(loads_.combine_bytes).time, loads_.combine_bytes);
+    place_.enter(*clock_, is_told_);
+  }
+
+  void travel(Cause cause, int layer, Seconds took, std::span<const double> link_bytes) {
+    if (is_told_) sink_(BytesMoved{clock_->now() + took, cause, layer, took, link_bytes});
+    clock_->advance(took);
   }
 
   /// Tokens out, experts, results back; shared experts run beside the way out when the scenario overlaps them.
@@ -212,9 +240,7 @@ private:
       }
       if (any) group_.work(Cause::dense, exposed_);
     }
-    if (gather_rows_) exchange_rows(Cause::dispatch, layer, *gather_rows_, plan_.dispatch_payload);
-    run_experts();
-    if (reduce_rows_) exchange_rows(Cause::combine, layer, *reduce_rows_, plan_.combine_payload);
+    run_experts(layer);
     group_.collective(Cause::combine, layer, back, back_bytes);
   }
 
@@ -223,7 +249,7 @@ private:
     row_bytes_.clear();
     for (const double copies : loads_.copies_into) row_bytes_.push_back(copies * per_copy.value());
     exchange.run(row_bytes_);
-    exchange_in_groups(cause, layer, exchange);
+    exchange_in_groups(expert_group_, cause, layer, exchange);
   }
 
   const Scenario& scenario_;
@@ -231,7 +257,12 @@ private:
   const Topology& topology_;
   int first_layer_, end_layer_, first_moe_layer_;
   bool has_head_;
-  Lockstep group_;
+  Place& place_;
+  Place* expert_place_;  ///< of experts apart
+  Lockstep &group_, &expert_group_;
+  const Sink& sink_;
+  Clock* clock_ = nullptr;
+  bool is_told_ = false;
   FluidTimer dispatch_time_, combine_time_;
   std::optional<GroupExchange> spread_, collect_;           ///< attention TP groups, when they spread their tokens
   std::optional<GroupExchange> gather_rows_, reduce_rows_;  ///< expert TP groups, when they are dispatched to
@@ -247,17 +278,14 @@ private:
   std::vector<double> expert_seconds_, fetch_seconds_, exposed_, row_bytes_;
 };
 
-StageRun::StageRun(const Scenario& scenario, const Deployment& plan, int stage, const Sink& sink)
-    : run_{std::make_unique<Run>(scenario, plan, stage, sink)} {}
+StageRun::StageRun(const Scenario& scenario, const Deployment& plan, int stage, Place& place, Place* experts,
+                   const Sink& sink)
+    : run_{std::make_unique<Run>(scenario, plan, stage, place, experts, sink)} {}
 StageRun::~StageRun() = default;
 StageRun::StageRun(StageRun&&) noexcept = default;
 
-std::int64_t StageRun::operator()(int batch, Clock& clock) {
-  return (*run_)(batch, clock);
-}
-
-void StageRun::idle(Clock& clock, Seconds waited) {
-  run_->idle(clock, waited);
+std::int64_t StageRun::operator()(int batch, bool is_told, Clock& clock) {
+  return (*run_)(batch, is_told, clock);
 }
 
 }  // namespace moesim

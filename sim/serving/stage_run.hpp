@@ -6,22 +6,23 @@
 
 #include "sim/engine/clock.hpp"
 #include "sim/serving/deployment_plan.hpp"
-#include "sim/serving/lockstep.hpp"
+#include "sim/serving/place.hpp"
 
 namespace moesim {
 
+/// Serves one batch at a time; microbatches that are between the pools at once need one each.
 class StageRun {
 public:
-  /// Refers to its arguments; every fact goes to `sink`.
-  StageRun(const Scenario& scenario, const Deployment& plan, int stage, const Sink& sink);
+  /// Refers to its arguments.
+  ///
+  /// experts : the place of experts apart, else nullptr
+  StageRun(const Scenario& scenario, const Deployment& plan, int stage, Place& place, Place* experts, const Sink& sink);
   ~StageRun();
   StageRun(StageRun&&) noexcept;
 
-  /// Takes a batch (of a step, or a microbatch of it) through the layers on the caller's clock. Returns its tokens.
-  std::int64_t operator()(int batch, Clock& clock);
-
-  /// The stage had nothing to do up to now.
-  void idle(Clock& clock, Seconds waited);
+  /// Takes a batch (of a step, or a microbatch of it) through the layers on the caller's clock, when its turn comes.
+  /// is_told : whether the sink hears of it. Returns its tokens.
+  std::int64_t operator()(int batch, bool is_told, Clock& clock);
 
 private:
   class Run;

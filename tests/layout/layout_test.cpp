@@ -218,12 +218,41 @@ TEST_CASE("Pipelines that the model or the cluster cannot hold are refused", "[l
   CHECK_THROWS_WITH(make_layout({.pp = 33}, mixtral(), 64, AllToAll::automatic),
                     "layout.pp: got 33, expected at most the model's 32 layers");
   CHECK_THROWS_WITH(refused({.microbatches = 2}),
-                    "layout.microbatches: got 2, expected 1: without a pipeline (layout.pp) a step is one batch");
+                    "layout.microbatches: got 2, expected 1: without a pipeline (layout.pp) or pools "
+                    "(layout.experts.apart) a step is one batch");
   CHECK_THROWS_WITH(refused({.pp = 2, .stage_layers = {16, 17}}),
                     "layout.stage_layers: got 2 stages of 33 layers in all, expected pp = 2 stages of 32 layers in "
                     "all, as [16, 16]");
   CHECK_THROWS_WITH(refused({.pp = 2, .stage_layers = {0, 32}}),
                     "layout.stage_layers: got 0, expected at least a layer in every stage");
+}
+
+TEST_CASE("Experts apart (L10) have GPUs of their own behind those of attention", "[layout]") {
+  const LayoutSpec spec{.attention_tp = 2, .attention_dp = 4, .expert_ep = 4, .microbatches = 3, .experts_apart = true};
+  const Layout layout = make_layout(spec, mixtral(), 16, AllToAll::automatic);
+  CHECK(layout.kind == LayoutKind::data_expert_a2a);
+  CHECK(layout.ranks == 8);
+  CHECK(layout.expert_ranks() == 4);
+  CHECK(layout.first_expert_gpu() == 8);
+  CHECK(layout.gpus() == 12);
+  CHECK(layout.spreads_tokens());
+  CHECK(layout.expert_tp_groups.size() == 4);
+  CHECK(describe(layout) == "attention tp2 x dp4 on 8 ranks, experts ep4 x tp1 apart on 4");
+}
+
+TEST_CASE("Pools that cannot be are refused", "[layout]") {
+  LayoutSpec spec{.attention_dp = 6, .expert_ep = 4, .experts_apart = true};
+  CHECK_THROWS_WITH(make_layout(spec, mixtral(), 8, AllToAll::automatic),
+                    "layout: got 6 attention ranks and 4 expert ranks apart, expected at most 8 together: the cluster "
+                    "has 8 GPUs");
+  CHECK_THROWS_WITH(make_layout(spec, mixtral(), 16, AllToAll::allgather_reducescatter),
+                    "communication.all_to_all: got allgather_reducescatter, expected an all-to-all: pools of attention "
+                    "and experts share no group");
+  spec.pp = 2;
+  CHECK_THROWS_WITH(make_layout(spec, mixtral(), 32, AllToAll::automatic),
+                    "layout.experts.apart: true with pp 2 is not modelled yet; use pp 1");
+  CHECK_THROWS_WITH(make_layout({.attention_tp = 4, .experts_apart = true}, dense(), 8, AllToAll::automatic),
+                    "layout.experts.apart: got true, expected false: the model has no experts");
 }
 
 TEST_CASE("Attention groups that dispatch (L5) spread their tokens and hold shared experts whole", "[layout]") {
