@@ -112,8 +112,8 @@ MemoryFit fit_pool(const MemoryInputs& in, int pool) {
     if (line.group != "kv") beside_kv += line.bytes;
   }
   fit.kv_tokens_capacity = whole_blocks(in.model, fit.capacity - beside_kv, kv_bytes_of_a_token(in));
-  fit.breaking_line = crossing_line(fit.lines, fit.capacity);
-  fit.fits = fit.breaking_line.empty();
+  fit.fits = fit.needed <= fit.capacity;
+  fit.breaking_line = fit.fits ? "" : largest_line(fit.lines).name;
   return fit;
 }
 
