@@ -23,7 +23,7 @@ Topology four_gpus() {
 struct FourGpus {
   const Topology topology = four_gpus();
   const Placement placement{1, 4, 4, 1, {0, 1, 2, 3}};
-  Recorder recorder{{topology, placement, 4, 1, 1, 1, {0}}};
+  Recorder recorder{{.topology = topology, .placement = placement, .ranks = 4, .top_k = 1, .layer_of_moe = {0}}};
 
   Summary summary() const {
     Summary summary;

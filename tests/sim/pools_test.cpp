@@ -15,7 +15,8 @@ namespace {
 Scenario pools(int microbatches, const char* sampler = "token") {
   return parse_scenario(
       "model: mixtral-8x7b\ncluster: {gpu: h200-sxm, nodes: 1}\nrouting: {kind: balanced}\n"
-      "layout: {attention: {dp: 4}, experts: {ep: 4, apart: true}}\nworkload: {tokens_per_gpu: 24, steps: 3}\n",
+      "layout: {attention: {dp: 4}, experts: {ep: 4, apart: true}}\nworkload: {tokens_per_gpu: 24, context: 512, "
+      "steps: 3}\n",
       "pools.yaml", ".", {{"layout.microbatches", std::to_string(microbatches)}, {"routing.sampler", sampler}});
 }
 
