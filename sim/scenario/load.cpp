@@ -44,7 +44,7 @@ LayoutSpec read_layout(const Settings& settings) {
   std::vector<int> stage_layers;
   if (settings.has("layout.stage_layers"))
     for (const Record& stage : std::get<Records>(settings.at("layout.stage_layers").value))
-      stage_layers.push_back(static_cast<int>(std::get<std::int64_t>(stage.find("layers")->value)));
+      stage_layers.push_back(static_cast<int>(std::get<std::int64_t>(stage.find("stage")->value)));
   return {.attention_tp = settings.count("layout.attention.tp"),
           .attention_dp = settings.count("layout.attention.dp"),
           .expert_ep = settings.count("layout.experts.ep"),

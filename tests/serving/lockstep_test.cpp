@@ -72,6 +72,26 @@ TEST_CASE("A collective starts when the last rank is there and ends for all", "[
   CHECK(collective == 2);
 }
 
+TEST_CASE("A straggler stretches the step by its own factor, or by its share of it (L8)", "[serving]") {
+  const double slow = 1.7, experts = 0.4;  // share of the experts in a step of one second
+  for (const bool everything : {true, false}) {
+    HandClock clock;
+    const Sink sink = [](const Event&) {};
+    Lockstep group{4, 0, sink};
+    group.share(clock);
+    for (int layer = 0; layer < 10; ++layer) {
+      std::vector<double> attention(4, (1 - experts) / 10), rows(4, experts / 10);
+      if (everything) attention[2] *= slow;
+      rows[2] *= slow;
+      group.work(Cause::attention, attention);
+      group.meet(layer);
+      group.work(Cause::experts, rows);
+      group.meet(layer);
+    }
+    CHECK(group.now().value() == Approx(everything ? slow : 1 + experts * (slow - 1)).epsilon(1e-9));
+  }
+}
+
 TEST_CASE("Ranks that never meet in between add up their own times", "[serving]") {
   HandClock clock;
   const Sink sink = [](const Event&) {};
