@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -8,6 +9,7 @@
 
 #include "models/traffic/group_fit.hpp"
 #include "models/traffic/link_map.hpp"
+#include "models/traffic/link_scatter.hpp"
 #include "models/traffic/traffic.hpp"
 #include "models/units/error.hpp"
 
@@ -30,9 +32,11 @@ public:
   FullLinkMap all_pairs(int expert_tp) const {
     const int groups = expert_gpus_ / expert_tp;
     FullLinkMap map{topology_.links().size(), groups};
-    for (int source = 0; source < ranks_; ++source)
+    for (int source = 0; source < ranks_; ++source) {
       for (int group = 0; group < groups; ++group)
         map.add(route(source, first_expert_gpu_ + group * expert_tp + source % expert_tp), group, share(source));
+      map.end_source(share(source));
+    }
     return map;
   }
 
@@ -51,12 +55,14 @@ public:
   FullLinkMap between_nodes() const {
     const int nodes = topology_.node_of(ranks_ - 1) + 1;
     FullLinkMap map{topology_.links().size(), nodes};
-    for (int source = 0; source < ranks_; ++source)
+    for (int source = 0; source < ranks_; ++source) {
       for (int node = 0; node < nodes; ++node) {
         if (node == topology_.node_of(source)) continue;
         const int relay = node * topology_.gpus_per_node() + topology_.rail_of(source);
         map.add(route(source, relay), node, share(source));
       }
+      map.end_source(share(source));
+    }
     return map;
   }
 
@@ -94,6 +100,7 @@ void check_shares(std::span<const double> share) {
 struct ExpectedLinkBytes::State {
   struct Direction {
     std::vector<CompressedLinkMap> maps;  ///< of the ranks; under per_node also of the nodes
+    std::optional<LinkScatter> scatter;   ///< of copies to ranks; under per_node of those to nodes
   };
 
   std::size_t ranks, nodes, links;  ///< nodes: 0 unless per_node
@@ -108,6 +115,12 @@ struct ExpectedLinkBytes::State {
                                               rank_bytes.size(), node_bytes.size(), out.size(), ranks, nodes, links)};
     direction.maps[0].apply(rank_bytes, out, false, sums);
     if (nodes > 0) direction.maps[1].apply(node_bytes, out, true, sums);
+  }
+
+  void scatter(const Direction& direction, const CopyLaw& law, const Random& key, std::span<double> out) const {
+    if (out.size() != links)
+      throw std::invalid_argument{fmt::format("bytes of {} links, expected {}", out.size(), links)};
+    direction.scatter->add(law, key, out);
   }
 };
 
@@ -128,10 +141,11 @@ ExpectedLinkBytes::ExpectedLinkBytes(const Topology& topology, std::span<const d
   state_->links = topology.links().size();
   for (const bool to_sources : {false, true}) {
     const MapBuilder builder{topology, source_share, expert_gpus, to_sources};
-    auto& maps = (to_sources ? state_->combine : state_->dispatch).maps;
-    maps.emplace_back(per_node ? builder.inside_nodes() : builder.all_pairs(expert_tp),
-                      std::max(1, topology.gpus_per_node() / expert_tp));
-    if (per_node) maps.emplace_back(builder.between_nodes(), 1);
+    auto& direction = to_sources ? state_->combine : state_->dispatch;
+    if (per_node) direction.maps.emplace_back(builder.inside_nodes(), topology.gpus_per_node());
+    const FullLinkMap copies = per_node ? builder.between_nodes() : builder.all_pairs(expert_tp);
+    direction.maps.emplace_back(copies, per_node ? 1 : std::max(1, topology.gpus_per_node() / expert_tp));
+    direction.scatter.emplace(topology, copies);
   }
 }
 
@@ -146,6 +160,14 @@ void ExpectedLinkBytes::dispatch(std::span<const double> into_rank, std::span<co
 void ExpectedLinkBytes::combine(std::span<const double> from_rank, std::span<const double> from_node,
                                 std::span<double> out) const {
   state_->apply(state_->combine, from_rank, from_node, out);
+}
+
+void ExpectedLinkBytes::scatter_dispatch(const CopyLaw& law, const Random& key, std::span<double> out) const {
+  state_->scatter(state_->dispatch, law, key, out);
+}
+
+void ExpectedLinkBytes::scatter_combine(const CopyLaw& law, const Random& key, std::span<double> out) const {
+  state_->scatter(state_->combine, law, key, out);
 }
 
 std::size_t ExpectedLinkBytes::terms() const {

@@ -14,7 +14,8 @@ namespace moesim {
 /// The map in full: a row of coefficients per link.
 class FullLinkMap {
 public:
-  FullLinkMap(std::size_t links, int columns) : columns_{columns}, rows_(links) {}
+  FullLinkMap(std::size_t links, int columns)
+      : columns_{columns}, rows_(links), of_source_(links, 0.0), source_squares_(links, 0.0) {}
 
   /// A share of the column's bytes takes this route.
   void add(std::span<const LinkId> route, int column, double share) {
@@ -22,16 +23,32 @@ public:
       auto& row = rows_[static_cast<std::size_t>(link)];
       if (row.empty()) row.resize(static_cast<std::size_t>(columns_), 0.0);
       row[static_cast<std::size_t>(column)] += share;
+      if (of_source_[static_cast<std::size_t>(link)] == 0) touched_.push_back(link);
+      of_source_[static_cast<std::size_t>(link)] += share;
     }
+  }
+
+  /// What was added since the last call came from one source with this share of the tokens.
+  void end_source(double share) {
+    for (LinkId link : touched_) {
+      double& sum = of_source_[static_cast<std::size_t>(link)];
+      if (share > 0) source_squares_[static_cast<std::size_t>(link)] += sum * sum / share;
+      sum = 0;
+    }
+    touched_.clear();
   }
 
   int columns() const { return columns_; }
   std::size_t links() const { return rows_.size(); }
   std::span<const double> row(std::size_t link) const { return rows_[link]; }  ///< empty: carries nothing
+  /// Mean over sources, by share, of (columns that they reach over the link)^2.
+  double source_squares(std::size_t link) const { return source_squares_[link]; }
 
 private:
   int columns_;
   std::vector<std::vector<double>> rows_;
+  std::vector<LinkId> touched_;
+  std::vector<double> of_source_, source_squares_;
 };
 
 inline constexpr std::size_t kStripRows = 8;

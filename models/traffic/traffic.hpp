@@ -10,6 +10,7 @@
 #include "models/hardware/topology.hpp"
 #include "models/llm/architecture.hpp"
 #include "models/placement/placement.hpp"
+#include "models/units/random.hpp"
 
 namespace moesim {
 
@@ -114,6 +115,20 @@ private:
   mutable std::vector<double> sums_;                        ///< of the running call
 };
 
+/// What decides how far the copies on a link stray from their expectation, when what every rank (per_node: every node)
+/// receives is given.
+struct CopyLaw {
+  Bytes payload;      ///< of a copy
+  double spread = 1;  ///< variance of whether a token sends to an expert (per_rank: rank, per_node: node), per copy:
+                      ///< one less the mean chance that it does, weighted by copies
+  double fixed = 1;  ///< how far all tokens have as many copies: 1 per_expert, else fixed_share()
+};
+
+/// How far tokens of `top_k` experts reach the same number of `places` (ranks, nodes): 1 - the variance of the distinct
+/// places that k throws hit over what it were if places were hit independently. Throws std::invalid_argument for
+/// numbers < 1.
+double fixed_share(int top_k, int places);
+
 /// Expected link bytes as a linear function of what each rank receives, for sources that send in proportion to
 /// their tokens: compressed once, applied per layer in O(ranks + links) on regular fabrics.
 ///
@@ -139,6 +154,14 @@ public:
   void dispatch(std::span<const double> into_rank, std::span<const double> into_node, std::span<double> out) const;
   /// The same backwards: bytes flow from the ranks to the sources.
   void combine(std::span<const double> from_rank, std::span<const double> from_node, std::span<double> out) const;
+
+  /// Draws link bytes around their expectation, in `out` from dispatch() or combine(): which of a rank's copies comes
+  /// from which source, and so crosses which NIC, is chance, and the busiest NIC is busier than any is expected to be.
+  /// Only links of NICs and the fabric that can be the busiest of their tier stray; what a side of the fabric (NICs
+  /// out, NICs in, uplinks ...) carries in all stays. Independent normal numbers (see link_scatter.hpp), the dispatch's
+  /// and the combine's too where the key differs. Not for replicas nearest to the source.
+  void scatter_dispatch(const CopyLaw& law, const Random& key, std::span<double> out) const;
+  void scatter_combine(const CopyLaw& law, const Random& key, std::span<double> out) const;
 
   std::size_t terms() const;  ///< stored coefficients of one dispatch: the cost of applying it
 

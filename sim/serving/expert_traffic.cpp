@@ -74,6 +74,7 @@ void ExpertTraffic::prepare_aggregate() {
     back_node_.resize(into_node_.size());
   }
   if (plan_.copies == CopyRule::per_expert) return;
+  fixed_ = fixed_share(plan_.popularity.top_k, static_cast<int>(into_node_.empty() ? ranks : into_node_.size()));
 
   std::vector<int> rank_of(static_cast<std::size_t>(placement.slots())), node_of(rank_of.size());
   for (int s = 0; s < placement.slots(); ++s) {
@@ -195,7 +196,29 @@ void ExpertTraffic::draw_aggregate(int step, int moe_layer, const StepBatch& bat
   draw_loads(step, moe_layer, batch.tokens, out);
   out.rows = batch.tokens * plan_.popularity.top_k;
   split_over_replicas(step, moe_layer, out);
-  if (dispatches_) expect_bytes(moe_layer, batch.tokens, out);
+  if (!dispatches_) return;
+  expect_bytes(moe_layer, batch.tokens, out);
+  if (scenario_.routing.kind != RoutingKind::balanced) scatter_bytes(step, moe_layer, batch.tokens, out);
+}
+
+/// Which source a copy comes from, the loads given. Balanced routing deals every source the same.
+void ExpertTraffic::scatter_bytes(int step, int moe_layer, std::int64_t tokens, LayerTraffic& out) const {
+  double copies = 0, squares = 0;
+  const auto count = [&](double in_column) {
+    copies += in_column;
+    squares += in_column * in_column;
+  };
+  const double payload = plan_.dispatch_payload.value();
+  if (plan_.copies == CopyRule::per_expert)
+    std::for_each(out.rows_per_slot.begin(), out.rows_per_slot.end(), count);
+  else
+    for (const double bytes : into_node_.empty() ? into_rank_ : into_node_) count(bytes / payload);
+  if (copies <= 0) return;
+  CopyLaw law{plan_.dispatch_payload, std::max(0.0, 1 - squares / (copies * static_cast<double>(tokens))), fixed_};
+  const auto at_step = static_cast<std::uint32_t>(step), layer = static_cast<std::uint32_t>(moe_layer);
+  expected_->scatter_dispatch(law, Random{seed_, Purpose::token_routes, at_step, layer, 0}, out.dispatch_bytes);
+  law.payload = plan_.combine_payload;
+  expected_->scatter_combine(law, Random{seed_, Purpose::token_routes, at_step, layer, 1}, out.combine_bytes);
 }
 
 void ExpertTraffic::expect_bytes(int moe_layer, std::int64_t tokens, LayerTraffic& out) {
