@@ -13,9 +13,14 @@
 namespace moesim {
 namespace {
 
-/// A link that needs more than this many standard deviations to become the busiest of its tier keeps its expectation:
-/// one in 2,000 would.
-constexpr double kReach = 3.3;
+/// A link that needs more than this many standard deviations to become the busiest of its tier than one is expected to
+/// be keeps its expectation: the busiest strays upwards too, so that hardly any would make it.
+constexpr double kReach = 2;
+
+constexpr std::size_t kChunk = 16;  ///< links: those of a chunk out of reach are passed over at once
+
+/// Not zero: a side whose every draw fell below must come back to its sum.
+constexpr double kLeast = 1e-6;
 
 /// Rounding of f and g.
 constexpr double kNoVariance = 1e-9;
@@ -28,6 +33,10 @@ double fixed_share(int top_k, int places) {
   const double place = 1.0 / places;
   const double missed = std::pow(1 - place, top_k), both_missed = std::pow(1 - 2 * place, top_k);
   return (places - 1) * (missed * missed - both_missed) / (missed * (1 - missed));
+}
+
+std::size_t LinkScatter::Side::chunks() const {
+  return (links.size() + kChunk - 1) / kChunk;
 }
 
 LinkScatter::LinkScatter(const Topology& topology, const FullLinkMap& map) {
@@ -44,7 +53,7 @@ LinkScatter::LinkScatter(const Topology& topology, const FullLinkMap& map) {
     const double free = 1 - squares / sum;
     const double fixed = map.source_squares(id) / (map.columns() * sum) - mean;
     if (free < kNoVariance) continue;
-    side_of(topology, link).links.push_back({static_cast<LinkId>(id), 1 / link.capacity.value(), free, fixed});
+    add(side_of(topology, link), topology, static_cast<LinkId>(id), free, fixed);
   }
 }
 
@@ -54,35 +63,74 @@ LinkScatter::Side& LinkScatter::side_of(const Topology& topology, const Link& li
   const auto known = std::find_if(sides_.begin(), sides_.end(), [&](const Side& side) {
     return side.tier == link.tier && side.from == from && side.to == to;
   });
-  return known != sides_.end() ? *known : sides_.emplace_back(Side{link.tier, from, to, {}});
+  if (known != sides_.end()) return *known;
+  Side& side = sides_.emplace_back();
+  side.tier = link.tier;
+  side.from = from;
+  side.to = to;
+  return side;
+}
+
+void LinkScatter::add(Side& side, const Topology& topology, LinkId link, double free, double fixed) {
+  const double seconds = 1 / topology.links()[static_cast<std::size_t>(link)].capacity.value();
+  side.links.push_back(link);
+  side.seconds_per_byte.push_back(seconds);
+  side.free.push_back(free);
+  side.fixed.push_back(fixed);
+  side.slowest = std::max(side.slowest, seconds);
+  side.most_free = std::max(side.most_free, free);
+  side.most_at_fixed = std::max(side.most_at_fixed, free - fixed);
+}
+
+double LinkScatter::Side::busiest(std::size_t chunk, std::span<const double> bytes) const {
+  const std::size_t end = std::min(links.size(), (chunk + 1) * kChunk);
+  double most = 0;
+  for (std::size_t i = chunk * kChunk; i < end; ++i)
+    most = std::max(most, bytes[static_cast<std::size_t>(links[i])] * seconds_per_byte[i]);
+  return most;
 }
 
 void LinkScatter::add(const CopyLaw& law, const Random& key, std::span<double> bytes) const {
-  const auto variance = [&](const Strayer& of, double expected) {
-    return expected * law.payload.value() * law.spread * std::max(0.0, of.free - law.fixed * of.fixed);
-  };
+  busiest_.clear();
   std::array<double, kTiers.size()> busiest{};
   for (const Side& side : sides_)
-    for (const Strayer& of : side.links) {
-      double& most = busiest[static_cast<std::size_t>(side.tier)];
-      most = std::max(most, bytes[static_cast<std::size_t>(of.link)] * of.seconds_per_byte);
+    for (std::size_t chunk = 0; chunk < side.chunks(); ++chunk) {
+      busiest_.push_back(side.busiest(chunk, bytes));
+      double& of_tier = busiest[static_cast<std::size_t>(side.tier)];
+      of_tier = std::max(of_tier, busiest_.back());
     }
-
-  const NormalTable& normal = NormalTable::get();
   FastStream random{key};
+  std::span<const double> of_chunk{busiest_};
   for (const Side& side : sides_) {
-    double before = 0, after = 0;
-    for (const Strayer& of : side.links) {
-      double& drawn = bytes[static_cast<std::size_t>(of.link)];
-      before += drawn;
-      const double sigma = std::sqrt(variance(of, drawn));
-      if ((drawn + kReach * sigma) * of.seconds_per_byte >= busiest[static_cast<std::size_t>(side.tier)])
-        drawn = std::max(0.0, drawn + sigma * normal.at(random.bits()));
-      after += drawn;
-    }
-    if (after == before || after == 0) continue;
-    for (const Strayer& of : side.links) bytes[static_cast<std::size_t>(of.link)] *= before / after;
+    draw(side, law, busiest[static_cast<std::size_t>(side.tier)], of_chunk.first(side.chunks()), random, bytes);
+    of_chunk = of_chunk.subspan(side.chunks());
   }
+}
+
+void LinkScatter::draw(const Side& side, const CopyLaw& law, double busiest, std::span<const double> of_chunk,
+                       FastStream& random, std::span<double> bytes) const {
+  const NormalTable& normal = NormalTable::get();
+  const double per_copy = law.payload.value() * law.spread;
+  const double most = (1 - law.fixed) * side.most_free + law.fixed * side.most_at_fixed;
+  const double in_reach = busiest - kReach * std::sqrt(busiest * side.slowest * per_copy * std::max(0.0, most));
+  double strayed = 0;
+  for (std::size_t chunk = 0; chunk < of_chunk.size(); ++chunk) {
+    if (of_chunk[chunk] < in_reach) continue;
+    const std::size_t end = std::min(side.links.size(), (chunk + 1) * kChunk);
+    for (std::size_t i = chunk * kChunk; i < end; ++i) {
+      double& drawn = bytes[static_cast<std::size_t>(side.links[i])];
+      const double expected = drawn;
+      if (expected * side.seconds_per_byte[i] < in_reach) continue;
+      const double sigma = std::sqrt(expected * per_copy * std::max(0.0, side.free[i] - law.fixed * side.fixed[i]));
+      drawn = std::max(kLeast * expected, expected + sigma * normal.at(random.bits()));
+      strayed += drawn - expected;
+    }
+  }
+  if (strayed == 0) return;
+  double after = 0;
+  for (LinkId link : side.links) after += bytes[static_cast<std::size_t>(link)];
+  const double scale = (after - strayed) / after;
+  for (LinkId link : side.links) bytes[static_cast<std::size_t>(link)] *= scale;
 }
 
 }  // namespace moesim

