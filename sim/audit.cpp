@@ -90,7 +90,9 @@ public:
   }
 
   Audit result(int sampled) const {
-    Audit audit{sampled, error_of(sampling_), error_of(sharing_), error_of(staggered_), std::nullopt};
+    Audit audit{
+        sampled,     error_of(sampling_), error_of(sharing_), static_cast<int>(staggered_.size()), error_of(staggered_),
+        std::nullopt};
     if (const auto bracket = error_of(bracket_)) audit.bracket = bracket->mean;
     return audit;
   }
@@ -142,7 +144,8 @@ private:
     return stage;
   }
 
-  /// The combine of ranks that are ready one after another.
+  /// The combine of ranks that are ready one after another: bracketed, and escalated to flows where the bracket leaves
+  /// the run's common start open.
   void stagger(const std::vector<Flow>& flows, Seconds transfer) {
     const double last = *std::max_element(seconds_.begin(), seconds_.end());
     const double first = *std::min_element(seconds_.begin(), seconds_.end());
@@ -153,6 +156,7 @@ private:
     const Seconds upper = Seconds{last} + transfer;
     const Seconds lower = busy_period_bound(flows, start, achieved_bandwidths(plan_.topology, parameters));
     bracket_.push_back(1 - lower / upper);
+    if (bracket_.back() <= kStartTolerance) return;  // flows would end within the bracket
     const Seconds flown = replay_flows(plan_.topology, flows, kQuantum, parameters, start).makespan;
     staggered_.push_back(flown / upper - 1);
   }

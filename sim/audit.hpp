@@ -18,7 +18,7 @@ int default_audit(const Scenario& scenario, const Deployment& plan);
 ///              experts + combine
 ///   sharing    the token-level dispatch and combine as SimGrid flows against F0, both without latency
 ///   staggered  the combine when each rank starts as soon as its experts are done, against the run's common start with
-///              the last rank
+///              the last rank: bracketed, and where the bracket is wider than kStartTolerance escalated to flows
 /// Nothing for a dense model or layers = 0. What a layout or a routing has none of stays empty (no dispatch; a trace,
 /// which has no second draw). Must run before the simulation: SimGrid forks. Throws RunError as replay_flows.
 std::optional<Audit> audit(const Scenario& scenario, const Deployment& plan, int layers);

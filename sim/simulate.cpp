@@ -177,6 +177,13 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
     notes.push_back(scenario.model.moe
                         ? "audit is null: at this size it costs more than a tenth of the run; --audit N asks"
                         : "audit is null: a dense model has no expert traffic");
+  if (summary.audit && summary.audit->escalated > 0)
+    notes.push_back(
+        fmt::format("audit: {} of {} combines have starts whose bracket is wider than {:.1f} %; as flows that start "
+                    "rank by rank they "
+                    "end {:.2f} % (worst {:.2f} %) before the run's common start with the last rank",
+                    summary.audit->escalated, summary.audit->sampled, 100 * kStartTolerance,
+                    -100 * summary.audit->staggered->mean, -100 * summary.audit->staggered->worst));
   notes.push_back("uncertainty is null: roofline kernel times carry none");
   notes.push_back("energy is null: power is not modelled yet");
   notes.push_back("invariants.littles_law_error is null and requests.csv has no rows: a batch has no requests");

@@ -1,6 +1,7 @@
 #include "sim/cli/terminal.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <numeric>
 #include <vector>
@@ -109,6 +110,15 @@ std::string audit_line(const std::optional<Audit>& audit) {
   return text;
 }
 
+/// Nothing unless the audit found that the run starts its combines too late.
+std::string start_warning(const std::optional<Audit>& audit) {
+  if (!audit || !audit->staggered || std::abs(audit->staggered->mean) <= kStartTolerance) return "";
+  return fmt::format(
+      "  {} of {} audited combines: ranks that need not wait for the last end experts and combine {:.1f} % "
+      "before this run does\n",
+      audit->escalated, audit->sampled, -100 * audit->staggered->mean);
+}
+
 std::string slo_lines(const Summary& summary, bool colour) {
   std::string text;
   for (const auto& item : summary.slo) {
@@ -147,6 +157,7 @@ std::string terminal_summary(const Summary& summary, bool colour) {
   std::string text = summary.headline + "\n";
   text += fmt::format("kernels {}: estimates, no measured profile     {}\n\n", summary.kernel_source,
                       audit_line(summary.audit));
+  text += start_warning(summary.audit);
   text += "  " + throughput_line(summary) + "\n";
   text += "  " + memory_line(summary.memory, colour) + "\n";
   text += slo_lines(summary, colour);

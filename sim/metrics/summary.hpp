@@ -66,13 +66,18 @@ struct SampleError {
   std::optional<double> ci95;  ///< half width of the mean's 95 % interval (Student's t); two samples or more
 };
 
+/// How wide the bracket of staggered starts may be (of its upper end) before a combine is escalated to flows, and how
+/// far off the run's common start may be before its summary warns: the error that the audit allows for sharing.
+inline constexpr double kStartTolerance = 0.005;
+
 /// What a sample of the run's MoE layers says about its two approximations, and about its common starts.
 struct Audit {
   int sampled = 0;  ///< (step, layer) pairs
   std::optional<SampleError>
       sampling;                        ///< token-level draw / the run's sampler - 1, time of the expert part of a layer
   std::optional<SampleError> sharing;  ///< SimGrid flows / F0 - 1, time of a dispatch or combine
-  std::optional<SampleError> staggered;  ///< flows that start when their rank is ready / the run's common start - 1
+  int escalated = 0;  ///< combines with a bracket beyond kStartTolerance, replayed as flows that start rank by rank
+  std::optional<SampleError> staggered;  ///< of those, flows that start when their rank is ready / common start - 1
   std::optional<double> bracket;         ///< mean width of [busy-period bound, last start + F0] over its upper end
 };
 

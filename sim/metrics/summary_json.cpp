@@ -26,6 +26,7 @@ Json audit(const std::optional<Audit>& of) {
   return {{"sampled", of->sampled},
           {"sampling", sample_error(of->sampling)},
           {"sharing", sample_error(of->sharing)},
+          {"escalated", of->escalated},
           {"staggered", sample_error(of->staggered)},
           {"bracket", optional(of->bracket)}};
 }

@@ -16,6 +16,16 @@ void balanced_loads(std::int64_t assignments, std::span<std::int32_t> loads) {
         static_cast<std::int32_t>(assignments / experts + (e < assignments % experts ? 1 : 0));
 }
 
+/// CopyLaw::spread: chances that a token sends to each place.
+double spread_of(std::span<const double> chances) {
+  double sum = 0, squares = 0;
+  for (const double chance : chances) {
+    sum += chance;
+    squares += chance * chance;
+  }
+  return sum > 0 ? std::max(0.0, 1 - squares / sum) : 0;
+}
+
 /// Chance of at least one copy when the load is `load` times what it was at chance `mean_chance`: as if the copies of a
 /// token came independently, which is exact at the mean load and has its slope there.
 double scaled_chance(double mean_chance, double load, double mean_load) {
@@ -73,8 +83,15 @@ void ExpertTraffic::prepare_aggregate() {
     into_node_.resize(static_cast<std::size_t>(topology_.node_of(plan_.layout.ranks - 1)) + 1);
     back_node_.resize(into_node_.size());
   }
-  if (plan_.copies == CopyRule::per_expert) return;
-  fixed_ = fixed_share(plan_.popularity.top_k, static_cast<int>(into_node_.empty() ? ranks : into_node_.size()));
+  prepare_copies();
+}
+
+/// What the copy rule makes of a layer's mean loads.
+void ExpertTraffic::prepare_copies() {
+  const Placement& placement = plan_.placement;
+  const auto ranks = into_rank_.size();
+  if (plan_.copies != CopyRule::per_expert)
+    fixed_ = fixed_share(plan_.popularity.top_k, static_cast<int>(into_node_.empty() ? ranks : into_node_.size()));
 
   std::vector<int> rank_of(static_cast<std::size_t>(placement.slots())), node_of(rank_of.size());
   for (int s = 0; s < placement.slots(); ++s) {
@@ -83,23 +100,29 @@ void ExpertTraffic::prepare_aggregate() {
   }
   for (int l = 0; l < placement.layers; ++l) {
     const auto inclusion = plan_.popularity.layer(l);
+    const std::vector<int> replicas = placement.replicas(l);
+    std::vector<double> slot_load(rank_of.size(), 0.0);
+    for (std::size_t s = 0; s < slot_load.size(); ++s)
+      if (const int expert = placement.layer(l)[s]; expert >= 0)
+        slot_load[s] = inclusion[static_cast<std::size_t>(expert)] / replicas[static_cast<std::size_t>(expert)];
+    if (plan_.copies == CopyRule::per_expert) {
+      spread_.push_back(spread_of(slot_load));
+      continue;
+    }
     MeanCopies mean;
     const auto chance = [&](const std::vector<int>& set_of, std::size_t sets) {
-      return distinct_copies(router, inclusion, plan_.popularity.top_k, placement.layer(l), set_of,
+      return distinct_copies(scenario_.model.moe->router, inclusion, plan_.popularity.top_k, placement.layer(l), set_of,
                              static_cast<int>(sets));
     };
     mean.rank_chance = chance(rank_of, ranks);
     if (!into_node_.empty()) mean.node_chance = chance(node_of, into_node_.size());
     mean.rank_load.assign(ranks, 0.0);
     mean.node_load.assign(static_cast<std::size_t>(topology_.nodes()), 0.0);
-    const std::vector<int> copies = placement.replicas(l);
-    for (std::size_t s = 0; s < rank_of.size(); ++s) {
-      const int expert = placement.layer(l)[s];
-      if (expert < 0) continue;
-      const double load = inclusion[static_cast<std::size_t>(expert)] / copies[static_cast<std::size_t>(expert)];
-      mean.rank_load[static_cast<std::size_t>(rank_of[s])] += load;
-      mean.node_load[static_cast<std::size_t>(node_of[s])] += load;
+    for (std::size_t s = 0; s < slot_load.size(); ++s) {
+      mean.rank_load[static_cast<std::size_t>(rank_of[s])] += slot_load[s];
+      mean.node_load[static_cast<std::size_t>(node_of[s])] += slot_load[s];
     }
+    spread_.push_back(spread_of(into_node_.empty() ? mean.rank_chance : mean.node_chance));
     mean_copies_.push_back(std::move(mean));
   }
 }
@@ -198,25 +221,12 @@ void ExpertTraffic::draw_aggregate(int step, int moe_layer, const StepBatch& bat
   split_over_replicas(step, moe_layer, out);
   if (!dispatches_) return;
   expect_bytes(moe_layer, batch.tokens, out);
-  if (scenario_.routing.kind != RoutingKind::balanced) scatter_bytes(step, moe_layer, batch.tokens, out);
+  if (scenario_.routing.kind != RoutingKind::balanced) scatter_bytes(step, moe_layer, out);
 }
 
 /// Which source a copy comes from, the loads given. Balanced routing deals every source the same.
-void ExpertTraffic::scatter_bytes(int step, int moe_layer, std::int64_t tokens, LayerTraffic& out) const {
-  double copies = 0, squares = 0;
-  if (plan_.copies == CopyRule::per_expert) {
-    copies = static_cast<double>(out.rows);
-    std::int64_t rows_squared = 0;
-    for (const std::int64_t rows : out.rows_per_slot) rows_squared += rows * rows;
-    squares = static_cast<double>(rows_squared);
-  } else {
-    for (const double bytes : into_node_.empty() ? into_rank_ : into_node_) {
-      copies += bytes / plan_.dispatch_payload.value();
-      squares += bytes * bytes / (plan_.dispatch_payload.value() * plan_.dispatch_payload.value());
-    }
-  }
-  if (copies <= 0) return;
-  CopyLaw law{plan_.dispatch_payload, std::max(0.0, 1 - squares / (copies * static_cast<double>(tokens))), fixed_};
+void ExpertTraffic::scatter_bytes(int step, int moe_layer, LayerTraffic& out) const {
+  CopyLaw law{plan_.dispatch_payload, spread_[static_cast<std::size_t>(moe_layer)], fixed_};
   const auto at_step = static_cast<std::uint32_t>(step), layer = static_cast<std::uint32_t>(moe_layer);
   expected_->scatter_dispatch(law, Random{seed_, Purpose::token_routes, at_step, layer, 0}, out.dispatch_bytes);
   law.payload = plan_.combine_payload;

@@ -48,8 +48,9 @@ private:
   void draw_loads(int step, int moe_layer, std::int64_t tokens, LayerTraffic& out) const;
   void split_over_replicas(int step, int moe_layer, LayerTraffic& out) const;
   void expect_bytes(int moe_layer, std::int64_t tokens, LayerTraffic& out);
-  void scatter_bytes(int step, int moe_layer, std::int64_t tokens, LayerTraffic& out) const;
+  void scatter_bytes(int step, int moe_layer, LayerTraffic& out) const;
   void prepare_aggregate();
+  void prepare_copies();
 
   /// Expected copies of a layer at its mean loads, per rank and per node.
   struct MeanCopies {
@@ -75,7 +76,8 @@ private:
   std::vector<ReplicaMap> replicas_;     ///< [layer]
   std::vector<MeanCopies> mean_copies_;  ///< [layer], dedup rules only
   std::vector<double> into_rank_, into_node_, back_rank_, back_node_;
-  double fixed_ = 1;  ///< CopyLaw::fixed
+  std::vector<double> spread_;  ///< [layer] CopyLaw::spread
+  double fixed_ = 1;            ///< CopyLaw::fixed
 };
 
 /// What the metrics hear of a layer: its loads, and what a limit on places did.
