@@ -105,7 +105,10 @@ std::string audit_line(const std::optional<Audit>& audit) {
   if (audit->sampling) text += fmt::format(" token/run {:.3f},", 1 + audit->sampling->mean);
   if (audit->sharing)
     text += fmt::format(" flows/fluid {:.3f}, worst {:.3f},", 1 + audit->sharing->mean, 1 + audit->sharing->worst);
-  if (audit->staggered) text += fmt::format(" early starts {:.3f},", 1 + audit->staggered->mean);
+  if (audit->staggered)
+    text += fmt::format(" early starts {:.3f},", 1 + audit->staggered->mean);
+  else if (audit->bracket)
+    text += fmt::format(" early starts within {:.1f} %,", 100 * *audit->bracket);
   text.pop_back();
   return text;
 }
@@ -114,8 +117,8 @@ std::string audit_line(const std::optional<Audit>& audit) {
 std::string start_warning(const std::optional<Audit>& audit) {
   if (!audit || !audit->staggered || std::abs(audit->staggered->mean) <= kStartTolerance) return "";
   return fmt::format(
-      "  {} of {} audited combines: ranks that need not wait for the last end experts and combine {:.1f} % "
-      "before this run does\n",
+      "  warning: {} of {} audited combines end {:.1f} % sooner when ranks need not wait for the last, as they do "
+      "here\n",
       audit->escalated, audit->sampled, -100 * audit->staggered->mean);
 }
 

@@ -33,6 +33,27 @@ constexpr auto kSmall =
 
 }  // namespace
 
+TEST_CASE("The first lines warn of a common start that the audit finds late", "[cli]") {
+  const TemporaryFolder scratch;
+  std::ofstream{scratch.path() / "slow.yaml"}
+      << "model: mixtral-8x7b\ncluster: {gpu: h100-sxm, links: [{name: n0g3 <-> n0 nvswitch, factor: 0.3}]}\n"
+         "layout: {attention: {dp: 8}, experts: {ep: 8}}\nplacement: {policy: linear}\n"
+         "routing: {kind: zipf, exponent: 1.0}\n"
+         "workload: {phase: prefill, tokens_per_gpu: 4096, context: 4096, steps: 2}\n";
+  const auto run = [&](const char* out, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"run", scratch.path("slow.yaml"), "--audit", "2", "--out", scratch.path(out)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_command(arguments);
+  };
+  const CommandResult slow = run("a", {}), even = run("b", {"--set", "routing.kind=balanced"});
+  CHECK_THAT(slow.out, Contains("warning: 2 of 2 audited combines end 0.9 % sooner"));
+  CHECK_THAT(even.out, !Contains("warning"));
+  const auto summary = nlohmann::json::parse(read(scratch.path() / "a/summary.json"));
+  CHECK(schema_violations(summary, "summary") == "");
+  CHECK(summary["audit"]["escalated"] == 2);
+  CHECK_THAT(summary["notes"].dump(), Contains("2 of 2 combines have starts whose bracket is wider than 0.5 %"));
+}
+
 TEST_CASE("Every shipped scenario runs, and its summary obeys the schema and its invariants", "[cli]") {
   const std::string name = GENERATE("quickstart", "deepseek_v3_decode_ep32", "deepseek_v3_decode_ep144",
                                     "deepseek_v3_prefill_ep32", "qwen3_235b_tp8", "qwen3_235b_ep8", "mixtral_offload",

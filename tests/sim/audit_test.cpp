@@ -24,17 +24,39 @@ TEST_CASE("An aggregate run of DeepSeek-V3 agrees with tokens and with flows", "
   REQUIRE(audit);
   CHECK(audit->sampled == 6);
   REQUIRE(audit->sampling);
-  // Sixty layers say +2.0 +- 0.4 %: which of a node's rails a copy takes varies from token to token, and the busiest
-  // NIC is busier than the expectation that the aggregate sampler uses.
-  CHECK(std::abs(audit->sampling->mean) <= 0.04);
+  // Whole steps agree within 0.3 % (expert_traffic.hpp); six layers of one draw each say it within 1.6 %.
+  CHECK(std::abs(audit->sampling->mean) <= 0.02);
   REQUIRE(audit->sampling->ci95);
   REQUIRE(audit->sharing);
   CHECK(audit->sharing->mean >= -1e-3);  // F0 is a lower bound; flows merge ends within a thousandth
   CHECK(audit->sharing->mean <= 0.005);
-  REQUIRE(audit->staggered);
-  CHECK(audit->staggered->worst <= 1e-3);  // a common start with the last rank is an upper bound
   REQUIRE(audit->bracket);
   CHECK(*audit->bracket >= 0);
+  CHECK(*audit->bracket <= kStartTolerance);  // the last rank's combine is the longest, too
+  CHECK(audit->escalated < audit->sampled / 2);
+  CHECK(audit->staggered.has_value() == (audit->escalated > 0));
+  if (audit->staggered) CHECK(audit->staggered->worst <= 1e-3);  // the common start is an upper bound
+}
+
+// A GPU with a slow link and few tokens ends its experts early and its combine late: the run's common start, which
+// makes it wait for the GPU with the popular experts, is not what its flows do.
+TEST_CASE("A combine whose slow link could start early is escalated to flows", "[audit]") {
+  const Scenario scenario = parse_scenario(
+      "model: mixtral-8x7b\n"
+      "cluster: {gpu: h100-sxm, links: [{name: n0g3 <-> n0 nvswitch, factor: 0.3}]}\n"
+      "layout: {attention: {dp: 8}, experts: {ep: 8}}\n"
+      "placement: {policy: linear}\n"
+      "routing: {kind: zipf, exponent: 1.0}\n"
+      "workload: {phase: prefill, tokens_per_gpu: 4096, context: 4096, steps: 2}\n",
+      "test", ".");
+  const auto audit = audit_of(scenario, 4);
+  REQUIRE(audit);
+  REQUIRE(audit->bracket);
+  CHECK(*audit->bracket > kStartTolerance);
+  CHECK(audit->escalated == 4);
+  REQUIRE(audit->staggered);
+  CHECK(audit->staggered->mean <= -kStartTolerance);
+  CHECK(audit->staggered->mean >= -*audit->bracket - 1e-3);  // flows merge ends within a thousandth
 }
 
 TEST_CASE("The same audit twice is the same", "[audit]") {
