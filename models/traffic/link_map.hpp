@@ -15,7 +15,12 @@ namespace moesim {
 class FullLinkMap {
 public:
   FullLinkMap(std::size_t links, int columns)
-      : columns_{columns}, rows_(links), of_source_(links, 0.0), source_squares_(links, 0.0) {}
+      : columns_{columns},
+        rows_(links),
+        of_source_columns_(links, 0),
+        signature_(links, 0),
+        of_source_(links, 0.0),
+        source_squares_(links, 0.0) {}
 
   /// A share of the column's bytes takes this route.
   void add(std::span<const LinkId> route, int column, double share) {
@@ -23,8 +28,10 @@ public:
       auto& row = rows_[static_cast<std::size_t>(link)];
       if (row.empty()) row.resize(static_cast<std::size_t>(columns_), 0.0);
       row[static_cast<std::size_t>(column)] += share;
+      if (share == 0) continue;
       if (of_source_[static_cast<std::size_t>(link)] == 0) touched_.push_back(link);
       of_source_[static_cast<std::size_t>(link)] += share;
+      of_source_columns_[static_cast<std::size_t>(link)] += mixed(static_cast<std::uint64_t>(column));
     }
   }
 
@@ -32,10 +39,14 @@ public:
   void end_source(double share) {
     for (LinkId link : touched_) {
       double& sum = of_source_[static_cast<std::size_t>(link)];
-      if (share > 0) source_squares_[static_cast<std::size_t>(link)] += sum * sum / share;
+      source_squares_[static_cast<std::size_t>(link)] += sum * sum / share;
       sum = 0;
+      std::uint64_t& columns = of_source_columns_[static_cast<std::size_t>(link)];
+      signature_[static_cast<std::size_t>(link)] += mixed(columns ^ sources_);
+      columns = 0;
     }
     touched_.clear();
+    ++sources_;
   }
 
   int columns() const { return columns_; }
@@ -43,10 +54,22 @@ public:
   std::span<const double> row(std::size_t link) const { return rows_[link]; }  ///< empty: carries nothing
   /// Mean over sources, by share, of (columns that they reach over the link)^2.
   double source_squares(std::size_t link) const { return source_squares_[link]; }
+  /// A hash of the sources and columns whose bytes take the link.
+  std::uint64_t signature(std::size_t link) const { return signature_[link]; }
 
 private:
+  /// The finisher of splitmix64.
+  static std::uint64_t mixed(std::uint64_t x) {
+    x += 0x9E3779B97F4A7C15u;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+  }
+
   int columns_;
   std::vector<std::vector<double>> rows_;
+  std::uint64_t sources_ = 0;
+  std::vector<std::uint64_t> of_source_columns_, signature_;
   std::vector<LinkId> touched_;
   std::vector<double> of_source_, source_squares_;
 };

@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <stdexcept>
+#include <unordered_map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -53,8 +55,33 @@ LinkScatter::LinkScatter(const Topology& topology, const FullLinkMap& map) {
     const double free = 1 - squares / sum;
     const double fixed = map.source_squares(id) / (map.columns() * sum) - mean;
     if (free < kNoVariance) continue;
-    add(side_of(topology, link), topology, static_cast<LinkId>(id), free, fixed);
+    Side& side = side_of(topology, link);
+    const double seconds = 1 / link.capacity.value();
+    side.links.push_back(static_cast<LinkId>(id));
+    side.signature.push_back(map.signature(id));
+    side.seconds_per_byte.push_back(seconds);
+    side.free.push_back(free);
+    side.fixed.push_back(fixed);
+    side.slowest = std::max(side.slowest, seconds);
+    side.most_free = std::max(side.most_free, free);
+    side.most_at_fixed = std::max(side.most_at_fixed, free - fixed);
   }
+  find_same_bytes();
+}
+
+/// Of two nodes, say, what one NIC sends is what one NIC receives.
+void LinkScatter::find_same_bytes() {
+  for (std::size_t later = 1; later < sides_.size(); ++later)
+    for (std::size_t earlier = 0; earlier < later && sides_[later].same_as.empty(); ++earlier) {
+      if (sides_[earlier].links.size() != sides_[later].links.size()) continue;
+      std::unordered_map<std::uint64_t, LinkId> link_of;
+      for (std::size_t i = 0; i < sides_[earlier].links.size(); ++i)
+        link_of.emplace(sides_[earlier].signature[i], sides_[earlier].links[i]);
+      std::vector<LinkId> same_as;
+      for (const std::uint64_t signature : sides_[later].signature)
+        if (const auto found = link_of.find(signature); found != link_of.end()) same_as.push_back(found->second);
+      if (same_as.size() == sides_[later].links.size()) sides_[later].same_as = std::move(same_as);
+    }
 }
 
 LinkScatter::Side& LinkScatter::side_of(const Topology& topology, const Link& link) {
@@ -69,17 +96,6 @@ LinkScatter::Side& LinkScatter::side_of(const Topology& topology, const Link& li
   side.from = from;
   side.to = to;
   return side;
-}
-
-void LinkScatter::add(Side& side, const Topology& topology, LinkId link, double free, double fixed) {
-  const double seconds = 1 / topology.links()[static_cast<std::size_t>(link)].capacity.value();
-  side.links.push_back(link);
-  side.seconds_per_byte.push_back(seconds);
-  side.free.push_back(free);
-  side.fixed.push_back(fixed);
-  side.slowest = std::max(side.slowest, seconds);
-  side.most_free = std::max(side.most_free, free);
-  side.most_at_fixed = std::max(side.most_at_fixed, free - fixed);
 }
 
 double LinkScatter::Side::busiest(std::size_t chunk, std::span<const double> bytes) const {
@@ -109,6 +125,11 @@ void LinkScatter::add(const CopyLaw& law, const Random& key, std::span<double> b
 
 void LinkScatter::draw(const Side& side, const CopyLaw& law, double busiest, std::span<const double> of_chunk,
                        FastStream& random, std::span<double> bytes) const {
+  if (!side.same_as.empty()) {
+    for (std::size_t i = 0; i < side.links.size(); ++i)
+      bytes[static_cast<std::size_t>(side.links[i])] = bytes[static_cast<std::size_t>(side.same_as[i])];
+    return;
+  }
   const NormalTable& normal = NormalTable::get();
   const double per_copy = law.payload.value() * law.spread;
   const double most = (1 - law.fixed) * side.most_free + law.fixed * side.most_at_fixed;

@@ -31,6 +31,8 @@ private:
     Tier tier;
     VertexKind from, to;
     std::vector<LinkId> links;
+    std::vector<std::uint64_t> signature;  ///< FullLinkMap's
+    std::vector<LinkId> same_as;  ///< [links] whose bytes these carry on, if there is one each in an earlier side
     std::vector<double> seconds_per_byte;
     std::vector<double> free, fixed;          ///< f / m, g / m
     double slowest = 0;                       ///< the most seconds per byte
@@ -41,7 +43,7 @@ private:
   };
   Side& side_of(const Topology& topology, const Link& link);
 
-  void add(Side& side, const Topology& topology, LinkId link, double free, double fixed);
+  void find_same_bytes();
   void draw(const Side& side, const CopyLaw& law, double busiest, std::span<const double> of_chunk, FastStream& random,
             std::span<double> bytes) const;
 

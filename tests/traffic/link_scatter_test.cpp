@@ -161,6 +161,22 @@ TEST_CASE("Drawn bytes leave as many NICs as they reach", "[traffic]") {
                       "bytes of 1 links, expected 64");
 }
 
+// What a GPU sends to the other of two nodes is what its counterpart there receives.
+TEST_CASE("Two ends of the same bytes draw the same", "[traffic]") {
+  const Topology topology{cluster_of(2, 4)};
+  const ExpectedLinkBytes map{topology, std::vector<double>(8, 1.0 / 8), CopyRule::per_expert};
+  const std::vector<double> into(8, 100 * kCopy.value());
+  std::vector<double> drawn(topology.links().size());
+  map.dispatch(into, {}, drawn);
+  map.scatter_dispatch({kCopy, 1, 1}, Random{1, Purpose::test, 0, 0}, drawn);
+  for (int gpu = 0; gpu < 4; ++gpu) {
+    const auto route = topology.route(gpu, gpu + 4);
+    REQUIRE(route.size() == 2);  // NIC to leaf, leaf to NIC
+    CHECK(drawn[static_cast<std::size_t>(route[0])] == drawn[static_cast<std::size_t>(route[1])]);
+    CHECK(drawn[static_cast<std::size_t>(route[0])] != 50 * kCopy.value());
+  }
+}
+
 // Two experts on two nodes: one node or both, half and half, a variance of 1/4. Each node is hit with chance 3/4, which
 // independently would make 2 * 3/16 = 3/8. One expert always reaches one place.
 TEST_CASE("How far tokens have as many copies as each other", "[traffic]") {
