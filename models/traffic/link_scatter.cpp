@@ -98,32 +98,32 @@ LinkScatter::Side& LinkScatter::side_of(const Topology& topology, const Link& li
   return side;
 }
 
-double LinkScatter::Side::busiest(std::size_t chunk, std::span<const double> bytes) const {
+Seconds LinkScatter::Side::busiest(std::size_t chunk, std::span<const double> bytes) const {
   const std::size_t end = std::min(links.size(), (chunk + 1) * kChunk);
   double most = 0;
   for (std::size_t i = chunk * kChunk; i < end; ++i)
     most = std::max(most, bytes[static_cast<std::size_t>(links[i])] * seconds_per_byte[i]);
-  return most;
+  return Seconds{most};
 }
 
 void LinkScatter::add(const CopyLaw& law, const Random& key, std::span<double> bytes) const {
   busiest_.clear();
-  std::array<double, kTiers.size()> busiest{};
+  std::array<Seconds, kTiers.size()> busiest{};
   for (const Side& side : sides_)
     for (std::size_t chunk = 0; chunk < side.chunks(); ++chunk) {
       busiest_.push_back(side.busiest(chunk, bytes));
-      double& of_tier = busiest[static_cast<std::size_t>(side.tier)];
+      Seconds& of_tier = busiest[static_cast<std::size_t>(side.tier)];
       of_tier = std::max(of_tier, busiest_.back());
     }
   FastStream random{key};
-  std::span<const double> of_chunk{busiest_};
+  std::span<const Seconds> of_chunk{busiest_};
   for (const Side& side : sides_) {
     draw(side, law, busiest[static_cast<std::size_t>(side.tier)], of_chunk.first(side.chunks()), random, bytes);
     of_chunk = of_chunk.subspan(side.chunks());
   }
 }
 
-void LinkScatter::draw(const Side& side, const CopyLaw& law, double busiest, std::span<const double> of_chunk,
+void LinkScatter::draw(const Side& side, const CopyLaw& law, Seconds busiest, std::span<const Seconds> of_chunk,
                        FastStream& random, std::span<double> bytes) const {
   if (!side.same_as.empty()) {
     for (std::size_t i = 0; i < side.links.size(); ++i)
@@ -133,10 +133,11 @@ void LinkScatter::draw(const Side& side, const CopyLaw& law, double busiest, std
   const NormalTable& normal = NormalTable::get();
   const double per_copy = law.payload.value() * law.spread;
   const double most = (1 - law.fixed) * side.most_free + law.fixed * side.most_at_fixed;
-  const double in_reach = busiest - kReach * std::sqrt(busiest * side.slowest * per_copy * std::max(0.0, most));
+  const double in_reach =
+      busiest.value() - kReach * std::sqrt(busiest.value() * side.slowest * per_copy * std::max(0.0, most));
   double strayed = 0;
   for (std::size_t chunk = 0; chunk < of_chunk.size(); ++chunk) {
-    if (of_chunk[chunk] < in_reach) continue;
+    if (of_chunk[chunk].value() < in_reach) continue;
     const std::size_t end = std::min(side.links.size(), (chunk + 1) * kChunk);
     for (std::size_t i = chunk * kChunk; i < end; ++i) {
       double& drawn = bytes[static_cast<std::size_t>(side.links[i])];

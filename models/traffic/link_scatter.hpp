@@ -39,16 +39,16 @@ private:
     double most_free = 0, most_at_fixed = 0;  ///< of f / m, and of (f - g) / m
 
     std::size_t chunks() const;
-    double busiest(std::size_t chunk, std::span<const double> bytes) const;  ///< s
+    Seconds busiest(std::size_t chunk, std::span<const double> bytes) const;
   };
   Side& side_of(const Topology& topology, const Link& link);
 
   void find_same_bytes();
-  void draw(const Side& side, const CopyLaw& law, double busiest, std::span<const double> of_chunk, FastStream& random,
-            std::span<double> bytes) const;
+  void draw(const Side& side, const CopyLaw& law, Seconds busiest, std::span<const Seconds> of_chunk,
+            FastStream& random, std::span<double> bytes) const;
 
   std::vector<Side> sides_;
-  mutable std::vector<double> busiest_;  ///< s, of every chunk, in the running call
+  mutable std::vector<Seconds> busiest_;  ///< of every chunk, in the running call
 };
 
 }  // namespace moesim
