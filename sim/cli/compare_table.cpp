@@ -1,0 +1,237 @@
+#include "sim/cli/compare_table.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "models/units/error.hpp"
+#include "models/units/text.hpp"
+
+namespace moesim {
+namespace {
+
+/// What a column shows of a run, and what it sorts by.
+struct Cell {
+  std::string text;
+  std::optional<double> number;
+};
+
+struct Column {
+  std::string name, heading;
+  bool high_first = false;  ///< in sorting
+  bool right = false;       ///< aligned
+  std::function<Cell(const ComparedRun&)> of;
+  bool always = false;  ///< shown also where it is the same in all runs
+};
+
+const std::string kNothing = "-";
+
+/// A column of finished runs.
+std::function<Cell(const ComparedRun&)> figure(std::function<Cell(const RunFigures&)> of) {
+  return [of](const ComparedRun& run) { return run.figures ? of(*run.figures) : Cell{kNothing, {}}; };
+}
+
+Cell ratio(const std::optional<double>& value) {
+  return value ? Cell{fmt::format("{:.2f}", *value), value} : Cell{kNothing, {}};
+}
+
+Cell memory(const ComparedRun& run) {
+  constexpr double kGiB = 1073741824.0;
+  if (!run.memory) return {kNothing, {}};
+  return {fmt::format("{:.1f} of {:.1f} GiB {}", run.memory->value() / kGiB, run.memory_limit->value() / kGiB,
+                      run.status == RunStatus::infeasible ? "no" : "ok"),
+          run.memory->value()};
+}
+
+Cell step(const ComparedRun& run) {
+  if (!run.figures) return {std::string{name_of(run.status)}, {}};
+  return {human(run.figures->step), run.figures->step.value()};
+}
+
+Cell throughput(const RunFigures& figures) {
+  const double rate = figures.tokens_per_s_per_gpu;
+  return {rate < 100 ? fmt::format("{:.3g}", rate) : with_commas(static_cast<long long>(rate)), rate};
+}
+
+Cell bound(const RunFigures& figures) {
+  std::string cause = figures.bound_by;
+  std::replace(cause.begin(), cause.end(), '_', ' ');
+  return {fmt::format("{} {:.0f} %", cause, 100 * figures.bound_share), {}};
+}
+
+Cell slo(const RunFigures& figures) {
+  std::vector<std::string> verdicts;
+  for (const auto& item : figures.slo)
+    verdicts.push_back(item.name + (!item.reached ? " not judged" : item.met ? " ok" : " missed"));
+  return {verdicts.empty() ? kNothing : fmt::format("{}", fmt::join(verdicts, " ")), {}};
+}
+
+std::string scenario_name(const ComparedRun& run) {
+  return std::filesystem::path{run.plan.file}.stem().string();
+}
+
+/// A value of --vary: a number sorts as one.
+Cell varied(const ComparedRun& run, const std::string& key) {
+  for (const auto& [name, value] : run.plan.varied) {
+    if (name != key) continue;
+    char* end = nullptr;
+    const double number = std::strtod(value.c_str(), &end);
+    return {value, *end == 0 && !value.empty() ? std::optional{number} : std::nullopt};
+  }
+  return {kNothing, {}};
+}
+
+Cell text_or_nothing(const std::string& text) {
+  return {text.empty() ? kNothing : text, {}};
+}
+
+/// Short where only the last word is needed: "experts.ep" of layout.experts.ep.
+std::string short_key(const std::string& key) {
+  const std::size_t last = key.rfind('.');
+  const std::size_t before = last == std::string::npos || last == 0 ? last : key.rfind('.', last - 1);
+  return before == std::string::npos ? key : key.substr(before + 1);
+}
+
+std::vector<Column> columns(const Comparison& comparison) {
+  std::vector<Column> all{{"scenario", "scenario", false, false, [](const auto& run) {
+                             return Cell{scenario_name(run), {}};
+                           }}};
+  for (const std::string& key : comparison.plan.keys)
+    all.push_back({key, short_key(key), false, true, [key](const auto& run) { return varied(run, key); }, true});
+  const std::string rate = comparison.phase == Phase::decode ? "out tok/s/GPU" : "in tok/s/GPU";
+  const std::vector<Column> fixed{
+      {"model", "model", false, false, [](const auto& run) { return text_or_nothing(run.model); }},
+      {"gpu", "GPU", false, false, [](const auto& run) { return text_or_nothing(run.gpu); }},
+      {"gpus", "GPUs", false, false,
+       [](const auto& run) {
+         return run.gpus > 0 ? Cell{run.arithmetic, run.gpus} : Cell{kNothing, {}};
+       }},
+      {"layout", "layout", false, false, [](const auto& run) { return text_or_nothing(run.layout); }},
+      {"memory", "memory", false, true, memory, true},
+      {"step", "step", false, true, step, true},
+      {"throughput", rate, true, true, figure(throughput), true},
+      {"to_first", "/first", true, true, figure([](const auto& of) { return ratio(of.to_first); }), true},
+      {"to_best", "/best", true, true, figure([](const auto& of) { return ratio(of.to_best); }), true},
+      {"gpu_load", "GPU load", false, true, figure([](const auto& of) { return ratio(of.gpu_load); }), true},
+      {"bound_by", "bound by", false, false, figure(bound), true},
+      {"slo", "SLO", false, false, figure(slo), true},
+      {"kernels", "kernels", false, false, figure([](const auto& of) {
+         return Cell{of.kernel_source, {}};
+       })},
+  };
+  all.insert(all.end(), fixed.begin(), fixed.end());
+  return all;
+}
+
+/// A hostile name stays on its line.
+std::string printable(std::string text) {
+  for (char& c : text)
+    if (std::iscntrl(static_cast<unsigned char>(c)) != 0) c = '?';
+  return text;
+}
+
+/// The one text of all runs that have one; nothing when they differ, or when nobody has one.
+std::string common_text(const Comparison& comparison, const Column& column) {
+  std::set<std::string> texts;
+  for (const ComparedRun& run : comparison.runs) texts.insert(printable(column.of(run).text));
+  texts.erase(kNothing);
+  return texts.size() == 1 ? *texts.begin() : "";
+}
+
+std::string heading_text(const Comparison& comparison, const std::vector<std::string>& same) {
+  std::string text =
+      fmt::format("{} {}run{}", comparison.runs.size(), comparison.phase == Phase::decode ? "decode " : "prefill ",
+                  comparison.runs.size() == 1 ? "" : "s");
+  if (const ComparedRun* best = best_of(comparison))
+    text += fmt::format(", best {} with {} {} tok/s per GPU", best->plan.folder, throughput(*best->figures).text,
+                        comparison.phase == Phase::decode ? "output" : "input");
+  text += "\n";
+  if (!same.empty()) text += fmt::format("the same in all: {}\n", fmt::join(same, " · "));
+  if (comparison.plan.keys.empty() && !comparison.differing.empty())
+    text += fmt::format("they differ in {}\n", fmt::join(comparison.differing, ", "));
+  return text;
+}
+
+using Lines = std::vector<std::vector<std::string>>;
+
+std::string aligned(const Lines& lines, const std::vector<Column>& shown) {
+  std::vector<std::size_t> widths(shown.size());
+  const auto width = [](const std::string& text) {  // code points
+    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  };
+  for (const auto& line : lines)
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], width(line[i]));
+  std::string text;
+  for (const auto& line : lines) {
+    std::string row;
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      const std::string padding(widths[i] - width(line[i]), ' ');
+      row += "  " + (shown[i].right ? padding + line[i] : line[i] + padding);
+    }
+    text += row.substr(0, row.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
+}
+
+std::string reasons(const Comparison& comparison) {
+  std::string text;
+  for (const ComparedRun& run : comparison.runs) {
+    if (run.status == RunStatus::done) continue;
+    text += fmt::format("  {} {}: {}\n", run.plan.folder, name_of(run.status), printable(run.reason));
+    for (const std::string& remedy : run.remedies) text += fmt::format("    remedy: {}\n", remedy);
+  }
+  return text;
+}
+
+}  // namespace
+
+void check_sort_column(const Comparison& comparison, const std::string& name) {
+  std::vector<std::string> names;
+  for (const Column& column : columns(comparison)) names.push_back(column.name);
+  if (std::find(names.begin(), names.end(), name) == names.end())
+    throw InputError{"--sort", "'" + name + "'", fmt::format("one of {}", fmt::join(names, ", ")),
+                     nearest(name, names)};
+}
+
+void sort_runs(Comparison& comparison, const std::string& name) {
+  check_sort_column(comparison, name);
+  const std::vector<Column> all = columns(comparison);
+  const auto column = std::find_if(all.begin(), all.end(), [&](const Column& of) { return of.name == name; });
+  const auto before = [&](const ComparedRun& left, const ComparedRun& right) {
+    const Cell a = column->of(left), b = column->of(right);
+    if (a.number && b.number) return column->high_first ? *a.number > *b.number : *a.number < *b.number;
+    if (a.number || b.number) return a.number.has_value();
+    if ((a.text == kNothing) != (b.text == kNothing)) return b.text == kNothing;
+    return a.text < b.text;
+  };
+  std::stable_sort(comparison.runs.begin(), comparison.runs.end(), before);
+}
+
+std::string comparison_text(const Comparison& comparison) {
+  std::vector<Column> shown{{"", "run", false, false, [](const ComparedRun& run) {
+                               return Cell{run.plan.folder, {}};
+                             }}};
+  std::vector<std::string> same;
+  for (const Column& column : columns(comparison)) {
+    const std::string common = column.always ? "" : common_text(comparison, column);
+    if (common.empty())
+      shown.push_back(column);
+    else
+      same.push_back(column.name == "kernels" ? fmt::format("kernels {}: estimates, no measured profile", common)
+                                              : common);
+  }
+  Lines lines(1);
+  for (const Column& column : shown) lines[0].push_back(printable(column.heading));
+  for (const ComparedRun& run : comparison.runs) {
+    lines.emplace_back();
+    for (const Column& column : shown) lines.back().push_back(printable(column.of(run).text));
+  }
+  return heading_text(comparison, same) + "\n" + aligned(lines, shown) + reasons(comparison);
+}
+
+}  // namespace moesim

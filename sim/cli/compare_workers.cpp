@@ -1,0 +1,211 @@
+#include "sim/cli/compare_workers.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <map>
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace moesim {
+namespace {
+
+constexpr int kEnding[] = {SIGINT, SIGTERM, SIGHUP};
+constexpr char kAnswer = 'a', kFailure = 'f';
+
+volatile std::sig_atomic_t caught = 0;
+
+void remember(int number) {
+  caught = number;
+}
+
+sigset_t ending_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : kEnding) sigaddset(&set, number);
+  return set;
+}
+
+/// Catches the signals that end a process, and lets them in only where `before` is the mask: no signal is lost between
+/// a look at `caught` and the wait. What the caller ignores (as nohup does) stays ignored.
+class SignalWatch {
+public:
+  SignalWatch() {
+    caught = 0;
+    const sigset_t ending = ending_signals();
+    ::sigprocmask(SIG_BLOCK, &ending, &before_);
+    for (std::size_t i = 0; i < std::size(kEnding); ++i) {
+      ::sigaction(kEnding[i], nullptr, &actions_[i]);
+      struct sigaction watch {};
+      watch.sa_handler = remember;
+      if (actions_[i].sa_handler != SIG_IGN) ::sigaction(kEnding[i], &watch, nullptr);
+    }
+  }
+  ~SignalWatch() { restore(); }
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
+
+  const sigset_t& before() const { return before_; }
+  void restore() const {
+    for (std::size_t i = 0; i < std::size(kEnding); ++i) ::sigaction(kEnding[i], &actions_[i], nullptr);
+    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+private:
+  sigset_t before_{};
+  struct sigaction actions_[std::size(kEnding)]{};
+};
+
+void write_all(int pipe, const std::string& text) {
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t written = ::write(pipe, text.data() + done, text.size() - done);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) ::_exit(1);  // the parent is gone
+    done += static_cast<std::size_t>(written);
+  }
+}
+
+/// The child's whole life. It leaves by _exit: the parent's buffers and exit handlers are not its own.
+[[noreturn]] void live_as_worker(int pipe, const std::function<std::string()>& work) {
+  std::string said;
+  try {
+    said = kAnswer + work();
+  } catch (const std::exception& error) {
+    said = std::string{kFailure} + error.what();
+  } catch (...) {
+    said = std::string{kFailure} + "an exception of unknown type";
+  }
+  write_all(pipe, said);
+  ::_exit(0);
+}
+
+struct Worker {
+  std::size_t run;
+  pid_t process;
+  std::string said;
+};
+
+class Pool {
+public:
+  Pool(std::size_t count, const std::function<std::string(std::size_t)>& work) : results_(count), work_{work} {}
+
+  std::size_t running() const { return workers_.size(); }
+  std::vector<WorkerResult> take_results() { return std::move(results_); }
+
+  /// False: the system gives no process, which the run's result then says.
+  bool start(std::size_t run) {
+    int ends[2];
+    if (::pipe(ends) != 0) return refuse(run, "no pipe");
+    std::fflush(nullptr);  // what is still buffered would be written twice
+    const pid_t parent = ::getpid(), child = ::fork();
+    if (child < 0) {
+      ::close(ends[0]);
+      ::close(ends[1]);
+      return refuse(run, "no process");
+    }
+    if (child == 0) {
+      ::close(ends[0]);
+      ::setpgid(0, 0);  // with what it forks itself, so that both can be ended
+      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+      watch_.restore();
+      if (::getppid() != parent) ::_exit(1);
+      live_as_worker(ends[1], [&] { return work_(run); });
+    }
+    ::setpgid(child, child);
+    ::close(ends[1]);
+    workers_.emplace(ends[0], Worker{run, child, {}});
+    return true;
+  }
+
+  /// Waits until a worker says something or ends; returns how many ended.
+  std::size_t step() {
+    std::vector<pollfd> pipes;
+    for (const auto& [pipe, worker] : workers_) pipes.push_back({pipe, POLLIN, 0});
+    const int ready = ::ppoll(pipes.data(), pipes.size(), nullptr, &watch_.before());
+    std::size_t ended = 0;
+    for (const pollfd& pipe : pipes)
+      if (ready > 0 && pipe.revents != 0 && !listen(pipe.fd)) {
+        finish(pipe.fd);
+        ++ended;
+      }
+    return ended;
+  }
+
+  void end_all() {
+    for (const auto& [pipe, worker] : workers_) ::kill(-worker.process, SIGTERM);
+    while (!workers_.empty()) finish(workers_.begin()->first);
+  }
+
+private:
+  bool refuse(std::size_t run, const char* what) {
+    results_[run].failure = fmt::format("{}: {}", what, std::strerror(errno));
+    return false;
+  }
+
+  /// False at the end of what it says.
+  bool listen(int pipe) {
+    char block[65536];
+    const ssize_t got = ::read(pipe, block, sizeof block);
+    if (got > 0) workers_.at(pipe).said.append(block, static_cast<std::size_t>(got));
+    return got > 0 || (got < 0 && errno == EINTR);
+  }
+
+  void finish(int pipe) {
+    const Worker worker = std::move(workers_.at(pipe));
+    workers_.erase(pipe);
+    ::close(pipe);
+    int status = 0;
+    while (::waitpid(worker.process, &status, 0) < 0 && errno == EINTR) {
+    }
+    WorkerResult& result = results_[worker.run];
+    if (WIFSIGNALED(status))
+      result.failure = fmt::format("died of signal {}", WTERMSIG(status));
+    else if (worker.said.empty())
+      result.failure = "ended without an answer";
+    else
+      (worker.said[0] == kAnswer ? result.answer : result.failure) = worker.said.substr(1);
+  }
+
+  std::vector<WorkerResult> results_;
+  const std::function<std::string(std::size_t)>& work_;
+  std::map<int, Worker> workers_;  ///< by the pipe that they talk through
+  SignalWatch watch_;
+};
+
+}  // namespace
+
+std::vector<WorkerResult> run_workers(std::size_t count, int jobs, const std::function<std::string(std::size_t)>& work,
+                                      const std::function<void(std::size_t)>& progress) {
+  Pool pool{count, work};
+  std::size_t next = 0, done = 0;
+  while (done < count) {
+    while (next < count && pool.running() < static_cast<std::size_t>(jobs) && caught == 0)
+      if (!pool.start(next++)) ++done;
+    if (pool.running() > 0) done += pool.step();
+    if (caught != 0) {
+      pool.end_all();
+      throw Interrupted{caught, done};
+    }
+    progress(done);
+  }
+  return pool.take_results();
+}
+
+HoldSignals::HoldSignals() {
+  const sigset_t ending = ending_signals();
+  ::sigprocmask(SIG_BLOCK, &ending, nullptr);
+}
+
+HoldSignals::~HoldSignals() {
+  const sigset_t ending = ending_signals();
+  ::sigprocmask(SIG_UNBLOCK, &ending, nullptr);
+}
+
+}  // namespace moesim

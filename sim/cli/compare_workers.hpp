@@ -1,0 +1,39 @@
+#pragma once
+// Many runs at once, each in a process of its own, because SimGrid simulates once per process.
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace moesim {
+
+/// What a worker left: its answer, or why there is none.
+struct WorkerResult {
+  std::string answer;
+  std::string failure;  ///< "died of signal 9"; empty: it answered
+};
+
+/// SIGINT, SIGTERM or SIGHUP came. All workers have ended.
+struct Interrupted {
+  int signal = 0;
+  std::size_t finished = 0;  ///< of the runs
+};
+
+/// Calls work(0) to work(count - 1), each in a forked process, at most `jobs` at once. [count]
+///
+/// A worker that dies, or whose work throws, says so in its result; the others go on. `progress` hears how many are
+/// done. On a signal the workers are ended (SIGTERM, which waits where they hold signals) and Interrupted is thrown.
+std::vector<WorkerResult> run_workers(std::size_t count, int jobs, const std::function<std::string(std::size_t)>& work,
+                                      const std::function<void(std::size_t)>& progress);
+
+/// While it lives, signals that end a process wait: what is being written gets whole.
+class HoldSignals {
+public:
+  HoldSignals();
+  ~HoldSignals();
+  HoldSignals(const HoldSignals&) = delete;
+  HoldSignals& operator=(const HoldSignals&) = delete;
+};
+
+}  // namespace moesim
