@@ -135,12 +135,20 @@ std::string printable(std::string text) {
   return text;
 }
 
-/// The one text of all runs that have one; nothing when they differ, or when nobody has one.
-std::string common_text(const Comparison& comparison, const Column& column) {
+/// The texts of all runs that have one.
+std::set<std::string> texts_of(const Comparison& comparison, const Column& column) {
   std::set<std::string> texts;
   for (const ComparedRun& run : comparison.runs) texts.insert(printable(column.of(run).text));
   texts.erase(kNothing);
-  return texts.size() == 1 ? *texts.begin() : "";
+  return texts;
+}
+
+/// The folder; its number alone says enough where all runs are of one scenario.
+Column run_column(bool one_scenario) {
+  return {"run", "run", false, false, [one_scenario](const ComparedRun& run) {
+            const std::string& folder = run.plan.folder;
+            return Cell{one_scenario ? folder.substr(0, folder.find('-')) : folder, {}};
+          }};
 }
 
 std::string heading_text(const Comparison& comparison, const std::vector<std::string>& same) {
@@ -213,17 +221,17 @@ void sort_runs(Comparison& comparison, const std::string& name) {
 }
 
 std::string comparison_text(const Comparison& comparison) {
-  std::vector<Column> shown{{"", "run", false, false, [](const ComparedRun& run) {
-                               return Cell{run.plan.folder, {}};
-                             }}};
+  const std::vector<Column> all = columns(comparison);
+  std::vector<Column> shown{run_column(texts_of(comparison, all[0]).size() == 1)};
   std::vector<std::string> same;
-  for (const Column& column : columns(comparison)) {
-    const std::string common = column.always ? "" : common_text(comparison, column);
-    if (common.empty())
+  for (const Column& column : all) {
+    const std::set<std::string> texts = texts_of(comparison, column);
+    if (column.always || (texts.size() > 1 && column.name != "scenario"))
       shown.push_back(column);
-    else
-      same.push_back(column.name == "kernels" ? fmt::format("kernels {}: estimates, no measured profile", common)
-                                              : common);
+    else if (texts.size() == 1)
+      same.push_back(column.name == "kernels"
+                         ? fmt::format("kernels {}: estimates, no measured profile", *texts.begin())
+                         : *texts.begin());
   }
   Lines lines(1);
   for (const Column& column : shown) lines[0].push_back(printable(column.heading));
