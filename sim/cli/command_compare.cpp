@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <csignal>
 #include <memory>
+#include <thread>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
@@ -26,9 +28,9 @@ struct CompareOptions {
   int jobs = 0;  ///< 0: one a core
 };
 
+/// Those that this process may use.
 int cores() {
-  const long online = ::sysconf(_SC_NPROCESSORS_ONLN);
-  return online > 0 ? static_cast<int>(std::min<long>(online, kMostJobs)) : 1;
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostJobs);
 }
 
 /// A count on one line of a terminal, gone when all are done.
@@ -38,9 +40,6 @@ void show_progress(std::size_t done, std::size_t all) {
 }
 
 void write_comparison(const fs::path& folder, const std::string& json, const std::string& csv) {
-  std::error_code failure;
-  fs::create_directories(folder, failure);
-  if (failure) throw RunError{fmt::format("cannot create {}: {}", folder.string(), failure.message())};
   write_file_atomically(folder / "compare.csv", csv);
   write_file_atomically(folder / "compare.json", json);  // last: a folder with it is complete
 }
@@ -58,8 +57,10 @@ void write_comparison(const fs::path& folder, const std::string& json, const std
 void simulate_all(Comparison& comparison, const fs::path& folder, const CompareOptions& options, bool quiet) {
   const std::size_t runs = comparison.runs.size();
   const bool tell = !quiet && ::isatty(STDERR_FILENO) != 0;
-  std::error_code none;
-  fs::remove(folder / "compare.json", none);  // while runs are being replaced the folder is not a result
+  std::error_code failure;
+  fs::create_directories(folder, failure);  // before the work: a folder that cannot be is known at once
+  if (failure) throw RunError{fmt::format("cannot create {}: {}", folder.string(), failure.message())};
+  fs::remove(folder / "compare.json", failure);  // while runs are being replaced the folder is not a result
   try {
     simulate_runs(comparison, folder, options.jobs > 0 ? options.jobs : cores(),
                   [&](std::size_t done, std::size_t all) {

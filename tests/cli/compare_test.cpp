@@ -171,6 +171,14 @@ TEST_CASE("A worker that fails says why; the others finish, and the exit is 1", 
   CHECK(fs::exists(scratch.path() / "r/compare.json"));
 }
 
+TEST_CASE("A folder that cannot be made is exit 1 before any run", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("s.yaml", std::string{kSmall} + "seed: 5\n");
+  const CommandResult result = compare(scratch, {"s.yaml", "s.yaml", "--out", "s.yaml/r"});
+  CHECK(result.exit == 1);
+  CHECK(result.err == "moesim: failed: cannot create s.yaml/r: Not a directory\n");
+}
+
 TEST_CASE("An interrupted comparison stops its workers and leaves only whole results", "[cli]") {
   const TemporaryFolder scratch;
   const std::string out = scratch.path("r");
