@@ -11,7 +11,7 @@ namespace moesim {
 struct BiasControlSpec {
   int steps = 400;
   std::int64_t tokens = 512;  ///< of a step
-  double rate = 0.001;         ///< gamma: b_e += gamma sign(mean - n_e); 0: no control. Source: DeepSeek-V3's report
+  double rate = 0.001;        ///< gamma: b_e += gamma sign(mean - n_e); 0: no control. Source: DeepSeek-V3's report
   /// Stand-in for learning: an expert that gets more tokens improves faster and is preferred more, its mean logit grows
   /// by growth (n_e / mean - 1) a step. An assumption of the demonstration, not measured; 0: the logits stand still.
   double growth = 0.0005;

@@ -121,7 +121,7 @@ struct CopyLaw {
   Bytes payload;      ///< of a copy
   double spread = 1;  ///< variance of whether a token sends to an expert (per_rank: rank, per_node: node), per copy:
                       ///< one less the mean chance that it does, weighted by copies
-  double fixed = 1;  ///< how far all tokens have as many copies: 1 per_expert, else fixed_share()
+  double fixed = 1;   ///< how far all tokens have as many copies: 1 per_expert, else fixed_share()
 };
 
 /// How far tokens of `top_k` experts reach the same number of `places` (ranks, nodes): 1 - the variance of the distinct

@@ -23,12 +23,9 @@ Json sample_error(const std::optional<SampleError>& error) {
 
 Json audit(const std::optional<Audit>& of) {
   if (!of) return nullptr;
-  return {{"sampled", of->sampled},
-          {"sampling", sample_error(of->sampling)},
-          {"sharing", sample_error(of->sharing)},
-          {"escalated", of->escalated},
-          {"staggered", sample_error(of->staggered)},
-          {"bracket", optional(of->bracket)}};
+  return {
+      {"sampled", of->sampled},     {"sampling", sample_error(of->sampling)},   {"sharing", sample_error(of->sharing)},
+      {"escalated", of->escalated}, {"staggered", sample_error(of->staggered)}, {"bracket", optional(of->bracket)}};
 }
 
 Json percentiles(const std::optional<Percentiles>& of) {

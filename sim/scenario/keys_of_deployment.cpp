@@ -118,12 +118,8 @@ std::vector<Key> layout_keys() {
   };
   for (Key& key : keys)  // nested above GCC 12 would warn (maybe-uninitialized, on its own unwinding)
     if (key.path == "layout.stage_layers")
-      key.fields = {{.path = "stage",
-                     .type = T::integer,
-                     .doc = "Layers of a stage",
-                     .required = true,
-                     .least = 1,
-                     .most = 1e6}};
+      key.fields = {
+          {.path = "stage", .type = T::integer, .doc = "Layers of a stage", .required = true, .least = 1, .most = 1e6}};
   return keys;
 }
 
