@@ -55,9 +55,18 @@ long long whole_blocks(const Architecture& model, Bytes room, Bytes per_token) {
   return static_cast<long long>(std::floor(room / per_token / block)) * block;
 }
 
-}  // namespace
-
-namespace {
+/// Sums the lines up and holds them against the capacity.
+void judge(const MemoryInputs& in, MemoryFit& fit) {
+  Bytes beside_kv;
+  fit.needed = {};
+  for (const MemoryLine& line : fit.lines) {
+    fit.needed += line.bytes;
+    if (line.group != "kv") beside_kv += line.bytes;
+  }
+  fit.kv_tokens_capacity = whole_blocks(in.model, fit.capacity - beside_kv, kv_bytes_of_a_token(in));
+  fit.fits = fit.needed <= fit.capacity;
+  fit.breaking_line = fit.fits ? "" : largest_line(fit.lines).name;
+}
 
 MemoryFit fit_stage(const MemoryInputs& whole, int stage) {
   const Architecture model = model_of_stage(whole.model, whole.layout, stage);
@@ -78,16 +87,11 @@ MemoryFit fit_stage(const MemoryInputs& whole, int stage) {
   append(fit.lines, other_lines(in));
   append(fit.lines, buffer_lines(in));
   append(fit.lines, activation_lines(in));
+  fit.lines.push_back(kv_line(in));
   fit.device = in.gpu.memory;
   fit.offloaded = offloaded_bytes(in);
   fit.capacity = in.memory_fraction * in.gpu.memory;
-  Bytes beside_kv;
-  for (const MemoryLine& line : fit.lines) beside_kv += line.bytes;
-  fit.kv_tokens_capacity = whole_blocks(in.model, fit.capacity - beside_kv, kv_bytes_of_a_token(in));
-  fit.lines.push_back(kv_line(in));
-  fit.needed = beside_kv + fit.lines.back().bytes;
-  fit.fits = fit.needed <= fit.capacity;
-  if (!fit.fits) fit.breaking_line = largest_line(fit.lines).name;
+  judge(in, fit);
   return fit;
 }
 
@@ -105,15 +109,7 @@ MemoryFit fit_pool(const MemoryInputs& in, int pool) {
   fit.stage = pool;
   std::erase_if(fit.lines,
                 [&](const MemoryLine& line) { return !is_of_both(line) && is_of_experts(line) == (pool == 0); });
-  fit.needed = {};
-  Bytes beside_kv;
-  for (const MemoryLine& line : fit.lines) {
-    fit.needed += line.bytes;
-    if (line.group != "kv") beside_kv += line.bytes;
-  }
-  fit.kv_tokens_capacity = whole_blocks(in.model, fit.capacity - beside_kv, kv_bytes_of_a_token(in));
-  fit.fits = fit.needed <= fit.capacity;
-  fit.breaking_line = fit.fits ? "" : largest_line(fit.lines).name;
+  judge(in, fit);
   return fit;
 }
 

@@ -55,6 +55,12 @@ int batch_period(const Scenario& scenario) {
   return tokens >= prompt ? 1 : static_cast<int>(prompt / std::gcd(tokens, prompt));
 }
 
+std::vector<double> activation_bytes(const StepBatch& batch, int hidden) {
+  std::vector<double> bytes;
+  for (const RankBatch& rank : batch.of_dp_rank) bytes.push_back(rank.tokens() * hidden * kActivationBytes);
+  return bytes;
+}
+
 StepBatch batch_of_step(const Scenario& scenario, const Layout& layout, int step) {
   StepBatch batch;
   const int tp = layout.spec.attention_tp;

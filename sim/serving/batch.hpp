@@ -9,6 +9,9 @@
 
 namespace moesim {
 
+/// bf16 activations: what all-reduce, reduce-scatter and pipelines carry.
+inline constexpr double kActivationBytes = 2;
+
 /// One step of a steady batch, or one microbatch of it where a step is cut. Decode: every sequence yields one token
 /// against a mean context that stays as it is (finished sequences are replaced). Prefill: prompts of `context` tokens,
 /// whole when the step holds them, else in chunks that follow each other without gaps.
@@ -24,6 +27,9 @@ struct StepBatch {
 /// (2 - imbalance) and imbalance times the mean, dealt anew to the ranks in every step.
 /// step : counts microbatches, where a step is cut
 StepBatch batch_of_step(const Scenario& scenario, const Layout& layout, int step);
+
+/// Bytes of the bf16 activations of each attention-DP rank's tokens. [dp]
+std::vector<double> activation_bytes(const StepBatch& batch, int hidden);
 
 /// Steps after which batches repeat, when no imbalance is drawn: 1, or the chunks of a prompt.
 int batch_period(const Scenario& scenario);

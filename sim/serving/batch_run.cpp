@@ -12,9 +12,6 @@
 namespace moesim {
 namespace {
 
-/// bf16 activations.
-constexpr double kActivationBytes = 2;
-
 /// Activations from every rank of a stage to its successor. Each rank of a TP group sends its share of the columns, and
 /// the group gathers them at the other end.
 class Handover {
@@ -32,10 +29,8 @@ public:
   /// Until the last rank of the next stage has all of the batch. Fills link_bytes().
   Seconds operator()(int batch) {
     const Layout& layout = plan_.layout;
-    const StepBatch tokens = batch_of_step(scenario_, layout, batch);
-    std::vector<double> message;
-    for (const RankBatch& rank : tokens.of_dp_rank)
-      message.push_back(rank.tokens() * scenario_.model.hidden * kActivationBytes);
+    const std::vector<double> message =
+        activation_bytes(batch_of_step(scenario_, layout, batch), scenario_.model.hidden);
     link_bytes_.assign(plan_.topology.links().size(), 0.0);
     for (int rank = 0; rank < layout.ranks; ++rank) {
       const double share = message[static_cast<std::size_t>(layout.dp_rank_of(rank))] / layout.spec.attention_tp;
@@ -73,7 +68,7 @@ public:
       places_.emplace_back("attention", layout.ranks, 0, true, sink_);
       places_.emplace_back("experts", layout.expert_ranks(), 1, true, sink_);
       for (int lane = 0; lane < microbatches_; ++lane)
-        runs_.push_back(one_run(scenario, plan, 0, places_[0], &places_[1]));
+        runs_.emplace_back().emplace_back(scenario, plan, 0, places_[0], &places_[1], sink_);
       return;
     }
     runs_.resize(1);
@@ -98,12 +93,6 @@ private:
   using Stages = std::vector<StageRun>;
 
   static bool is_shared(const Deployment& plan) { return plan.layout.spec.pp > 1 || plan.layout.spec.experts_apart; }
-
-  Stages one_run(const Scenario& scenario, const Deployment& plan, int stage, Place& place, Place* experts) {
-    Stages stages;
-    stages.emplace_back(scenario, plan, stage, place, experts, sink_);
-    return stages;
-  }
 
   void pass(int batch, Clock& clock) {
     std::int64_t tokens = 0;

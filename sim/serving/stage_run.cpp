@@ -13,8 +13,6 @@
 namespace moesim {
 namespace {
 
-/// bf16 activations: what all-reduce and reduce-scatter carry.
-constexpr double kActivationBytes = 2;
 /// An all-gathered token brings its k expert ids (int32) and k weights (fp32).
 constexpr double kRouteBytes = 8;
 
@@ -98,9 +96,7 @@ private:
     times_ = time_ranks(scenario_, plan_, batch_);
     const double activations = static_cast<double>(batch_.tokens) * scenario_.model.hidden * kActivationBytes;
     if (spread_) {
-      std::vector<double> message;
-      for (const RankBatch& rank : batch_.of_dp_rank)
-        message.push_back(rank.tokens() * scenario_.model.hidden * kActivationBytes);
+      const std::vector<double> message = activation_bytes(batch_, scenario_.model.hidden);
       spread_->run(message);
       collect_->run(message);
     } else if (plan_.layout.spec.attention_tp > 1) {
