@@ -50,9 +50,7 @@ std::string critical_path_line(const Summary& summary) {
     const double share = summary.critical_path[static_cast<std::size_t>(cause)];
     constexpr double kVisible = 0.005;
     if (share < kVisible) continue;
-    std::string name{name_of(static_cast<Cause>(cause))};
-    std::replace(name.begin(), name.end(), '_', ' ');
-    text += fmt::format("{} {:.0f} %   ", name, 100 * share);
+    text += fmt::format("{} {:.0f} %   ", words_of(static_cast<Cause>(cause)), 100 * share);
   }
   return text;
 }

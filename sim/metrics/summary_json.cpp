@@ -1,5 +1,7 @@
 #include "sim/metrics/summary_json.hpp"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 namespace moesim {
@@ -152,6 +154,12 @@ std::string_view name_of(Cause cause) {
       break;
   }
   return "other";
+}
+
+std::string words_of(Cause cause) {
+  std::string words{name_of(cause)};
+  std::replace(words.begin(), words.end(), '_', ' ');
+  return words;
 }
 
 std::string_view name_of(Hotspot::Kind kind) {

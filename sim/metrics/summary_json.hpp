@@ -14,6 +14,7 @@ std::string summary_json(const Summary& summary);
 std::string memory_json(const MemoryFit& fit);
 
 std::string_view name_of(Cause cause);
+std::string words_of(Cause cause);  ///< "tp collective"
 std::string_view name_of(Hotspot::Kind kind);
 
 }  // namespace moesim

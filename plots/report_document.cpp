@@ -1,0 +1,128 @@
+#include "plots/report_document.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "models/units/text.hpp"
+#include "plots/chart_json.hpp"
+#include "plots/glossary.hpp"
+#include "plots/joint_charts.hpp"
+#include "plots/report_tiles.hpp"
+#include "plots/run_charts.hpp"
+
+namespace moesim {
+namespace {
+
+constexpr std::size_t kMostBytes = 2'000'000;  // of the document; the page's own code is below 1 MB more
+
+std::string percent(double share) {
+  return fmt::format("{:+.2f} %", 100 * share);
+}
+
+/// "mean +0.10 %, worst -0.40 %"
+std::string error_text(const std::optional<SampleError>& error) {
+  return error ? fmt::format("mean {}, worst {}", percent(error->mean), percent(error->worst)) : "-";
+}
+
+/// Name and text pairs on what the numbers rest on.
+Json facts_of(const Summary& summary) {
+  Json facts = Json::array();
+  const auto add = [&](const std::string& name, const std::string& text) {
+    facts.push_back(Json::array({name, text}));
+  };
+  add("kernel times", summary.kernel_source);
+  for (const auto& [key, took] : summary.chosen) add(key + " (auto)", took);
+  if (summary.audit) {
+    add("audit: sampled MoE layers", std::to_string(summary.audit->sampled));
+    add("audit: tokens one by one / this run", error_text(summary.audit->sampling));
+    add("audit: flows / fluid times", error_text(summary.audit->sharing));
+  }
+  add("tokens conserved", summary.tokens_conserved ? "yes" : "NO");
+  add("bytes conserved", summary.bytes_conserved ? "yes" : "NO");
+  add("steps", with_commas(static_cast<long long>(summary.steps.size())));
+  add("seed", std::to_string(summary.seed));
+  add("scenario hash", summary.scenario_hash);
+  add("simgrid", summary.simgrid);
+  return facts;
+}
+
+Json run_json(const ReportRun& run) {
+  Json notes = run.summary ? Json(run.summary->notes) : Json::array();
+  for (const std::string& remedy : run.remedies) notes.push_back("remedy: " + remedy);
+  return {{"label", run.label},       {"headline", run.summary ? run.summary->headline : run.layout},
+          {"status", run.status},     {"reason", run.reason.empty() ? Json(nullptr) : Json(run.reason)},
+          {"charts", Json::array()},  {"facts", run.summary ? facts_of(*run.summary) : Json::array()},
+          {"notes", std::move(notes)}};
+}
+
+/// Invalid UTF-8 of a name becomes U+FFFD.
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// The charts of a run, within what is left of the document's size.
+Json charts_of(const ReportRun& run, bool is_alone, std::size_t& left) {
+  Json list = Json::array();
+  if (!run.summary) return list;
+  for (const Chart& chart : run_charts(*run.summary, run.drawing)) {
+    const std::string folder = is_alone || run.folder.empty() ? "." : run.folder;
+    Json json = chart_json(chart, fmt::format("moesim plot {} --chart {}", folder, chart.id));
+    const std::size_t bytes = text_of(json).size();
+    if (bytes > left && bytes > kMostBytes / 100) {
+      list.push_back(chart_json({chart.id, chart.title, chart.caption,
+                                 "left out to keep this report small; moesim report " + folder + " shows it",
+                                 TableChart{{{"chart", "", {}}}, {}}},
+                                fmt::format("moesim plot {} --chart {}", folder, chart.id)));
+      continue;
+    }
+    left -= std::min(left, bytes);
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+std::string title_of(const std::vector<ReportRun>& runs) {
+  if (runs.size() == 1) return runs.front().summary ? runs.front().summary->scenario_name : runs.front().label;
+  return fmt::format("Comparison of {} runs", runs.size());
+}
+
+/// One question when all runs ask the same.
+Json question_of(const std::vector<ReportRun>& runs) {
+  std::string question;
+  for (const ReportRun& run : runs) {
+    if (!run.summary) continue;
+    if (!question.empty() && question != run.summary->question) return nullptr;
+    question = run.summary->question;
+  }
+  return question.empty() ? Json(nullptr) : Json(question);
+}
+
+std::string subtitle_of(const std::vector<ReportRun>& runs) {
+  const ReportRun* best = best_run(runs);
+  if (best == nullptr) return "";
+  if (runs.size() == 1) return best->summary->headline;
+  return "best: " + best->label + " · " + best->summary->headline;
+}
+
+}  // namespace
+
+ReportDocument report_document(const std::vector<ReportRun>& runs) {
+  Json charts = Json::array(), list = Json::array();
+  for (const Chart& chart : joint_charts(runs))
+    charts.push_back(chart_json(chart, fmt::format("moesim plot . --chart {}", chart.id)));
+  std::size_t left = kMostBytes - std::min(kMostBytes, text_of(charts).size());
+  for (const ReportRun& run : runs) {
+    Json json = run_json(run);
+    json["charts"] = charts_of(run, runs.size() == 1, left);
+    list.push_back(std::move(json));
+  }
+  const Json document{{"title", title_of(runs)},       {"subtitle", subtitle_of(runs)},
+                      {"question", question_of(runs)}, {"kind", runs.size() == 1 ? "run" : "comparison"},
+                      {"version", MOESIM_VERSION},     {"tiles", report_tiles(runs)},
+                      {"charts", std::move(charts)},   {"runs", std::move(list)},
+                      {"glossary", glossary()}};
+  return {title_of(runs), text_of(document)};
+}
+
+}  // namespace moesim

@@ -1,0 +1,23 @@
+#include "plots/report_run.hpp"
+
+#include <algorithm>
+
+namespace moesim {
+
+bool counts_output(const std::vector<ReportRun>& runs) {
+  return std::any_of(runs.begin(), runs.end(),
+                     [](const ReportRun& run) { return run.summary && run.summary->output_tokens_per_s; });
+}
+
+double rate_per_gpu(const Summary& summary) {
+  return summary.output_tokens_per_s.value_or(summary.total_tokens_per_s) / summary.gpus;
+}
+
+const ReportRun* best_run(const std::vector<ReportRun>& runs) {
+  const ReportRun* best = nullptr;
+  for (const ReportRun& run : runs)
+    if (run.summary && (best == nullptr || rate_per_gpu(*run.summary) > rate_per_gpu(*best->summary))) best = &run;
+  return best;
+}
+
+}  // namespace moesim
