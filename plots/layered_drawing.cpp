@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "models/units/text.hpp"
+#include "plots/link_paint.hpp"
 #include "plots/palette.hpp"
 #include "plots/svg.hpp"
 #include "plots/topology_facts.hpp"
@@ -42,10 +43,11 @@ int row_of(VertexKind kind) {
 
 class Layers {
 public:
-  explicit Layers(const Topology& topology)
+  Layers(const Topology& topology, const LinkShading* shading)
       : topology_{topology},
         detailed_{topology.gpus() <= kMostDetailedGpus},
         nodes_drawn_{topology.nodes() <= kMostNodes},
+        paint_{topology, shading},
         boxes_(topology.vertices().size()) {
     place();
   }
@@ -62,6 +64,7 @@ public:
       svg_.label(node_boxes_[n], fmt::format("n{} · {}", n, topology_.gpus_of_node(static_cast<int>(n))),
                  {.size = 11, .colour = kOkabeIto[1].text});
     }
+    paint_.paint_legend(svg_, width_ - kMargin, 40);
     return svg_.document(width_, height_, facts.title, facts.subtitle);
   }
 
@@ -167,16 +170,33 @@ private:
     return kOkabeIto[0].fill;
   }
 
-  void paint_links() {
-    std::map<std::pair<const Box*, const Box*>, bool> drawn;  // nodes as one box have one line to each switch
+  /// Nodes as one box have one line to each switch: that of their busiest cable.
+  std::vector<CableBundle> shown_bundles() const {
+    std::vector<CableBundle> shown;
+    std::map<std::pair<const Box*, const Box*>, std::size_t> known;
     for (const CableBundle& bundle : cable_bundles(topology_)) {
       const Box *a = box(bundle.lower), *b = box(bundle.upper);
-      if (!a || !b || a == b || !drawn.try_emplace(std::minmax(a, b), true).second) continue;
+      if (!a || !b || a == b) continue;
+      const auto [at, is_new] = known.try_emplace(std::minmax(a, b), shown.size());
+      if (is_new)
+        shown.push_back(bundle);
+      else if (CableBundle& other = shown[at->second];
+               paint_.share(bundle.lower, bundle.upper) > paint_.share(other.lower, other.upper))
+        other = bundle;
+    }
+    return shown;
+  }
+
+  void paint_links() {
+    for (const CableBundle& bundle : shown_bundles()) {
+      const Box *a = box(bundle.lower), *b = box(bundle.upper);
+      const std::string ink = paint_.colour(bundle.lower, bundle.upper, colour(bundle));
       if (a->y < b->y) std::swap(a, b);  // a is below
       if (std::abs(a->y - b->y) < kHeight)
-        paint_arc(*a, *b, colour(bundle));
+        paint_arc(*a, *b, ink);
       else
-        svg_.curve(a->centre(), a->y, b->centre(), b->bottom(), colour(bundle), 1.6, 0.75);
+        svg_.curve(a->centre(), a->y, b->centre(), b->bottom(), ink, paint_.width(bundle.lower, bundle.upper, 1.6),
+                   0.75);
     }
   }
 
@@ -217,6 +237,7 @@ private:
 
   const Topology& topology_;
   bool detailed_, nodes_drawn_;
+  LinkPaint paint_;
   double width_ = 0, height_ = 0;
   std::vector<Box> boxes_;  ///< [vertices]; no width: not drawn
   std::vector<Box> node_boxes_;
@@ -225,8 +246,8 @@ private:
 
 }  // namespace
 
-std::string layered_svg(const Topology& topology) {
-  return Layers{topology}.paint();
+std::string layered_svg(const Topology& topology, const LinkShading* shading) {
+  return Layers{topology, shading}.paint();
 }
 
 }  // namespace moesim

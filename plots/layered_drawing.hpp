@@ -4,12 +4,13 @@
 #include <string>
 
 #include "models/hardware/topology.hpp"
+#include "plots/topology_drawing.hpp"
 
 namespace moesim {
 
 /// An SVG document as topology_svg makes it. Nodes show their parts up to 64 GPUs in all, else they are one box each;
 /// of over 48 nodes only their number at each switch is shown. Torus and dragonfly routers stand in their grid and
 /// groups.
-std::string layered_svg(const Topology& topology);
+std::string layered_svg(const Topology& topology, const LinkShading* shading);
 
 }  // namespace moesim

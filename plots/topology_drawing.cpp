@@ -7,6 +7,7 @@
 
 #include "models/units/text.hpp"
 #include "plots/layered_drawing.hpp"
+#include "plots/link_paint.hpp"
 #include "plots/palette.hpp"
 #include "plots/svg.hpp"
 #include "plots/topology_facts.hpp"
@@ -158,14 +159,13 @@ private:
     if (vertex.node < 0) return;
     const Box& node = nodes_[static_cast<std::size_t>(vertex.node)];
     const NodeShape& s = node_shape_;
-    if (vertex.kind == VertexKind::nvswitch) {
-      const double height = detailed_ ? kSwitchHeight : 14;
-      boxes_[v] = {node.x + kGap, node.bottom() - kGap - height, node.width - 2 * kGap, height};
-    } else {
+    const double bar = detailed_ ? kSwitchHeight : 14;
+    if (vertex.kind == VertexKind::nvswitch)
+      boxes_[v] = {node.x + kGap, node.bottom() - kGap - bar, node.width - 2 * kGap, bar};
+    else
       boxes_[v] = {node.x + kGap + vertex.rail % s.columns * (s.cell_width + s.cell_gap),
                    node.y + s.top + static_cast<double>(vertex.rail / s.columns) * (s.cell_height + s.cell_gap),
                    s.cell_width, s.cell_height};
-    }
   }
 
   const Topology& topology_;
@@ -180,7 +180,8 @@ private:
 /// Paints cables first, boxes over them.
 class Painter {
 public:
-  explicit Painter(const Topology& topology) : topology_{topology}, layout_{topology} {}
+  Painter(const Topology& topology, const LinkShading* shading)
+      : topology_{topology}, layout_{topology}, paint_{topology, shading} {}
 
   std::string paint() {
     const TopologyFacts& facts = layout_.facts();
@@ -192,6 +193,7 @@ public:
     paint_cables();
     paint_boxes();
     paint_tiers();
+    paint_.paint_legend(svg_, layout_.width() - kMargin, 40);
     return svg_.document(layout_.width(), layout_.height(), facts.title, facts.subtitle);
   }
 
@@ -202,13 +204,16 @@ private:
     for (const CableBundle& bundle : cable_bundles(topology_)) {
       const Box &low = layout_.box(bundle.lower), &high = layout_.box(bundle.upper);
       const std::string rail = rail_colour(vertex(bundle.lower).rail).fill;
+      const auto colour = [&](const std::string& plain) { return paint_.colour(bundle.lower, bundle.upper, plain); };
+      const auto width = [&](double plain) { return paint_.width(bundle.lower, bundle.upper, plain); };
       if (bundle.tier == Tier::nvlink && layout_.detailed())
-        svg_.line(low.centre(), low.bottom(), low.centre(), high.y, kInkGrey, 2);
+        svg_.line(low.centre(), low.bottom(), low.centre(), high.y, colour(kInkGrey), width(2));
       if (bundle.tier == Tier::nic && layout_.detailed())
-        svg_.curve(low.centre(), low.y, high.centre(), high.bottom(), rail, 2);
+        svg_.curve(low.centre(), low.y, high.centre(), high.bottom(), colour(rail), width(2));
       if (bundle.tier == Tier::spine && layout_.cables_drawn())
-        svg_.curve(low.centre(), low.y, high.centre(), high.bottom(), rail,
-                   layout_.facts().bundled ? 3 : 0.8 + 0.5 * std::min(bundle.cables, 4), 0.6);
+        svg_.curve(low.centre(), low.y, high.centre(), high.bottom(), colour(rail),
+                   width(layout_.facts().bundled ? 3 : 0.8 + 0.5 * std::min(bundle.cables, 4)),
+                   paint_.is_on() ? 1 : 0.6);
     }
     paint_trunks();
   }
@@ -218,7 +223,7 @@ private:
     const TopologyFacts& facts = layout_.facts();
     for (int leaf : facts.leaves) {
       const Box& box = layout_.box(leaf);
-      const std::string rail = rail_colour(vertex(leaf).rail).fill;
+      const std::string rail = paint_.colour_at(leaf, rail_colour(vertex(leaf).rail).fill);
       const double floor = layout_.blocks().front().y;
       if (!layout_.detailed()) svg_.line(box.centre(), box.bottom(), box.centre(), floor, rail, 5);
       if (!facts.spines.empty() && !layout_.cables_drawn())
@@ -236,9 +241,9 @@ private:
     for (std::size_t v = 0; v < topology_.vertices().size(); ++v) {
       const Vertex& shown = topology_.vertices()[v];
       const Box& box = layout_.box(static_cast<int>(v));
-      const bool coloured = shown.rail >= 0;
-      const Colour colour = coloured ? rail_colour(shown.rail) : Colour{kSwitchGrey, "#FFFFFF"};
-      svg_.rect(box, colour.fill);
+      const Colour colour = colour_of(shown);
+      const bool is_gpu = shown.kind == VertexKind::gpu;  // with a shading it has the colour of its busiest link
+      svg_.rect(box, is_gpu ? paint_.colour_at(static_cast<int>(v), colour.fill) : colour.fill);
       const bool small = !layout_.detailed() && shown.node >= 0;
       svg_.label(box, text_in(shown), {.size = small ? 10.0 : 13.0, .colour = colour.text});
     }
@@ -248,6 +253,11 @@ private:
       svg_.text(box.x + kGap, box.y + 16, fmt::format("node {}", node),
                 {.size = 12, .colour = kInkGrey, .anchor = "start", .bold = true});
     }
+  }
+
+  Colour colour_of(const Vertex& shown) const {
+    if (!paint_.is_on() && shown.rail >= 0) return rail_colour(shown.rail);
+    return {kSwitchGrey, paint_.is_on() && shown.kind == VertexKind::gpu ? "#111111" : "#FFFFFF"};
   }
 
   std::string text_in(const Vertex& shown) const {
@@ -278,13 +288,14 @@ private:
 
   const Topology& topology_;
   Layout layout_;
+  LinkPaint paint_;
   Svg svg_;
 };
 
 }  // namespace
 
-std::string topology_svg(const Topology& topology) {
-  return stands_on_rails(topology) ? Painter{topology}.paint() : layered_svg(topology);
+std::string topology_svg(const Topology& topology, const LinkShading* shading) {
+  return stands_on_rails(topology) ? Painter{topology, shading}.paint() : layered_svg(topology, shading);
 }
 
 }  // namespace moesim

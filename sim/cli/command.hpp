@@ -25,6 +25,8 @@ void add_commands(CLI::App& app, Globals& globals);
 void add_run_command(CLI::App& app, Globals& globals);
 void add_check_command(CLI::App& app, Globals& globals);
 void add_compare_command(CLI::App& app, Globals& globals);
+void add_report_command(CLI::App& app, Globals& globals);
+void add_plot_command(CLI::App& app, Globals& globals);
 void add_model_command(CLI::App& app, Globals& globals);
 void add_topo_command(CLI::App& app, Globals& globals);
 void add_place_command(CLI::App& app, Globals& globals);

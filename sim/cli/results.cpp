@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "models/units/error.hpp"
+#include "plots/topology_drawing.hpp"
 #include "sim/cli/atomic_file.hpp"
 #include "sim/metrics/summary_json.hpp"
 #include "sim/metrics/tables.hpp"
@@ -40,6 +41,12 @@ fs::path claim_numbered_folder(const std::string& scenario) {
     if (fs::create_directory(folder, failure)) return folder;
     if (failure) throw RunError{fmt::format("cannot create {}: {}", folder.string(), failure.message())};
   }
+}
+
+std::string link_drawing(const Scenario& scenario, const Summary& summary) {
+  LinkShading shading{{}, "share of the time that links are busy"};
+  for (const LinkUse& use : summary.links) shading.share.push_back(use.busy_share);
+  return topology_svg(Topology{scenario.cluster}, &shading);
 }
 
 std::string run_json(Seconds wall) {
@@ -71,6 +78,7 @@ void write_results(const fs::path& folder, const Scenario& scenario, const Summa
       {"experts.csv", experts_csv(summary)},
       {"gpus.csv", gpus_csv(summary)},
       {"links.csv", links_csv(summary)},
+      {"topology.svg", link_drawing(scenario, summary)},
       {"scenario.resolved.yaml", resolved_yaml(scenario)},
       {"run.json", run_json(wall)},
       {"summary.json", summary_json(summary)},  // last: a folder with a summary is complete
