@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include <fmt/format.h>
 
@@ -34,61 +35,93 @@ std::string verdicts(const Summary& summary) {
   return all;
 }
 
-std::vector<TableChart::Column> columns_of(const std::vector<ReportRun>& runs) {
-  std::vector<TableChart::Column> columns{{"run", "", {}}};
-  for (const auto& [key, value] : runs.front().varied) columns.push_back({key, "", {}});
-  const std::string rate = counts_output(runs) ? "output tokens/s per GPU" : "input tokens/s per GPU";
-  columns.insert(columns.end(), {{"status", "", {}},
-                                 {"GPUs", "", {}},
-                                 {"layout", "", {}},
-                                 {"throughput", rate, Better::high},
-                                 {"to first", "x", Better::high},
-                                 {"to best", "x", Better::high},
-                                 {"step", "ms, mean", Better::low},
-                                 {"step p99", "ms", Better::low},
-                                 {"memory", "GiB a GPU", Better::low},
-                                 {"expert load", "max/mean", Better::low},
-                                 {"GPU load", "max/mean", Better::low},
-                                 {"uneven load costs", "% of the step", Better::low},
-                                 {"bound by", "", {}},
-                                 {"SLO", "", {}},
-                                 {"cost", "USD per million output tokens", Better::low},
-                                 {"kernel times", "", {}},
-                                 {"why not", "", {}}});
+/// A column of the comparison, and its cell in the row of a run.
+struct ComparedColumn {
+  TableChart::Column column;
+  std::function<Cell(const ReportRun&)> of;
+  bool always = true;  ///< else only where it tells runs apart
+};
+
+/// A column of runs that are done.
+std::function<Cell(const ReportRun&)> result(std::function<Cell(const Summary&)> of) {
+  return [of](const ReportRun& run) { return run.summary ? of(*run.summary) : Cell{}; };
+}
+
+std::function<Cell(const ReportRun&)> ratio_to(std::optional<double> base) {
+  return result([base](const Summary& of) { return base && *base > 0 ? Cell{rate_per_gpu(of) / *base} : Cell{}; });
+}
+
+std::optional<double> rate_of(const ReportRun* run) {
+  return run != nullptr && run->summary ? std::optional{rate_per_gpu(*run->summary)} : std::nullopt;
+}
+
+/// What planners look for first comes first.
+std::vector<ComparedColumn> compared_columns(const std::vector<ReportRun>& runs) {
+  const char* rate = counts_output(runs) ? "output tok/s a GPU" : "input tok/s a GPU";
+  std::vector<ComparedColumn> columns{
+      {{"run", "", {}}, [](const ReportRun& run) { return text(run.label); }},
+      {{"status", "", {}}, [](const ReportRun& run) { return text(run.status); }, false},
+      {{"throughput", rate, Better::high}, result([](const Summary& of) { return rate_per_gpu(of); })},
+      {{"to first", "x", Better::high}, ratio_to(rate_of(&runs.front()))},
+      {{"to best", "x", Better::high}, ratio_to(rate_of(best_run(runs)))},
+      {{"step", "ms", Better::low}, result([](const Summary& of) { return of.step.mean.value() * 1e3; })},
+      {{"SLO", "", {}}, result([](const Summary& of) { return text(verdicts(of)); }), false},
+      {{"memory", "GiB", Better::low},
+       [](const ReportRun& run) { return run.memory ? Cell{run.memory->value() / kGiB} : Cell{}; }},
+      {{"GPU load", "max/mean", Better::low}, result([](const Summary& of) { return of.gpu_imbalance.mean; })},
+      {{"bound by", "", {}}, result([](const Summary& of) { return text(bound_by(of)); })},
+      {{"uneven load costs", "% of step", Better::low},
+       result([](const Summary& of) { return 100 * of.imbalance_cost.total(); })},
+      {{"expert load", "max/mean", Better::low},
+       result([](const Summary& of) { return of.expert_imbalance.mean; }),
+       false},
+      {{"step p99", "ms", Better::low}, result([](const Summary& of) { return of.step.p99.value() * 1e3; })},
+      {{"cost", "USD per million output tokens", Better::low},
+       result([](const Summary& of) {
+         return of.usd_per_million_output_tokens ? Cell{*of.usd_per_million_output_tokens} : Cell{};
+       }),
+       false}};
+  for (std::size_t v = 0; v < runs.front().varied.size(); ++v)
+    columns.push_back(
+        {{runs.front().varied[v].first, "", {}},
+         [v](const ReportRun& run) { return v < run.varied.size() ? text(run.varied[v].second) : Cell{}; },
+         false});
+  columns.push_back({{"GPUs", "", {}}, [](const ReportRun& run) { return text(run.arithmetic); }, false});
+  columns.push_back({{"layout", "", {}}, [](const ReportRun& run) { return text(run.layout); }, false});
+  columns.push_back(
+      {{"kernel times", "", {}}, result([](const Summary& of) { return text(of.kernel_source); }), false});
+  if (std::any_of(runs.begin(), runs.end(), [](const ReportRun& run) { return !run.reason.empty(); }))
+    columns.push_back({{"why not", "", {}}, [](const ReportRun& run) { return text(run.reason); }});
   return columns;
 }
 
-std::vector<Cell> row_of(const ReportRun& run, std::optional<double> first, std::optional<double> best) {
-  std::vector<Cell> cells{run.label};
-  for (const auto& [key, value] : run.varied) cells.emplace_back(value);
-  cells.insert(cells.end(), {run.status, text(run.arithmetic), text(run.layout)});
-  const Cell memory = run.memory ? Cell{run.memory->value() / kGiB} : Cell{};
-  if (!run.summary) {
-    cells.resize(cells.size() + 5);
-    cells.push_back(memory);
-    cells.resize(cells.size() + 7);
-    cells.push_back(text(run.reason));
-    return cells;
+/// What all runs that have it have in common; nothing when they differ.
+std::optional<Cell> common_cell(const ComparedColumn& column, const std::vector<ReportRun>& runs) {
+  std::optional<Cell> common;
+  for (const ReportRun& run : runs) {
+    const Cell cell = column.of(run);
+    if (std::holds_alternative<std::monostate>(cell)) continue;
+    if (common && *common != cell) return std::nullopt;
+    common = cell;
   }
-  const Summary& of = *run.summary;
-  const double rate = rate_per_gpu(of);
-  const auto ratio = [&](std::optional<double> base) { return base && *base > 0 ? Cell{rate / *base} : Cell{}; };
-  cells.insert(cells.end(),
-               {rate, ratio(first), ratio(best), of.step.mean.value() * 1e3, of.step.p99.value() * 1e3, memory,
-                of.expert_imbalance.mean, of.gpu_imbalance.mean, 100 * of.imbalance_cost.total(), bound_by(of),
-                text(verdicts(of)), of.usd_per_million_output_tokens ? Cell{*of.usd_per_million_output_tokens} : Cell{},
-                of.kernel_source, Cell{}});
-  return cells;
+  return common ? common : Cell{};
 }
 
 Chart comparison(const std::vector<ReportRun>& runs) {
-  const auto rate = [](const ReportRun* run) {
-    return run != nullptr && run->summary ? std::optional{rate_per_gpu(*run->summary)} : std::nullopt;
-  };
-  const auto first = rate(&runs.front()), best = rate(best_run(runs));
-  TableChart table{columns_of(runs), {}};
-  for (const ReportRun& run : runs) table.rows.push_back(row_of(run, first, best));
-  return {"comparison", "Comparison", "One row a run, in the order they were given. Click a heading to sort.", "",
+  TableChart table;
+  table.rows.resize(runs.size());
+  std::string same;
+  for (const ComparedColumn& column : compared_columns(runs)) {
+    const auto common = column.always ? std::nullopt : common_cell(column, runs);
+    if (common) {
+      if (const auto* what = std::get_if<std::string>(&*common); what != nullptr && *what != "done")
+        same += fmt::format("{}{}: {}", same.empty() ? "the same in all: " : "; ", column.column.name, *what);
+      continue;
+    }
+    table.columns.push_back(column.column);
+    for (std::size_t r = 0; r < runs.size(); ++r) table.rows[r].push_back(column.of(runs[r]));
+  }
+  return {"comparison", "Comparison", "One row a run, in the order they were given. Click a heading to sort.", same,
           std::move(table)};
 }
 

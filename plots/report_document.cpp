@@ -61,19 +61,27 @@ std::string text_of(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+/// What draws a chart again, in the folder of the report.
+std::string command_for(const Chart& chart, const std::string& folder) {
+  if (std::holds_alternative<TableChart>(chart.body) || std::holds_alternative<DrawingChart>(chart.body))
+    return "moesim report " + folder;
+  return fmt::format("moesim plot {} --chart {}", folder, chart.id);
+}
+
 /// The charts of a run, within what is left of the document's size.
 Json charts_of(const ReportRun& run, bool is_alone, std::size_t& left) {
   Json list = Json::array();
   if (!run.summary) return list;
   for (const Chart& chart : run_charts(*run.summary, run.drawing)) {
     const std::string folder = is_alone || run.folder.empty() ? "." : run.folder;
-    Json json = chart_json(chart, fmt::format("moesim plot {} --chart {}", folder, chart.id));
+    const std::string command = command_for(chart, folder);
+    Json json = chart_json(chart, command);
     const std::size_t bytes = text_of(json).size();
     if (bytes > left && bytes > kMostBytes / 100) {
       list.push_back(chart_json({chart.id, chart.title, chart.caption,
                                  "left out to keep this report small; moesim report " + folder + " shows it",
                                  TableChart{{{"chart", "", {}}}, {}}},
-                                fmt::format("moesim plot {} --chart {}", folder, chart.id)));
+                                command));
       continue;
     }
     left -= std::min(left, bytes);
@@ -109,8 +117,7 @@ std::string subtitle_of(const std::vector<ReportRun>& runs) {
 
 ReportDocument report_document(const std::vector<ReportRun>& runs) {
   Json charts = Json::array(), list = Json::array();
-  for (const Chart& chart : joint_charts(runs))
-    charts.push_back(chart_json(chart, fmt::format("moesim plot . --chart {}", chart.id)));
+  for (const Chart& chart : joint_charts(runs)) charts.push_back(chart_json(chart, command_for(chart, ".")));
   std::size_t left = kMostBytes - std::min(kMostBytes, text_of(charts).size());
   for (const ReportRun& run : runs) {
     Json json = run_json(run);

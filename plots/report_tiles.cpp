@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "models/units/text.hpp"
+#include "sim/metrics/summary_json.hpp"
 
 namespace moesim {
 namespace {
@@ -24,14 +25,10 @@ Json tile(const std::string& label, const std::string& value, const std::string&
           {"verdict", kNames.at(static_cast<std::size_t>(verdict))}};
 }
 
-std::string rate_text(double rate) {
-  return rate < 100 ? fmt::format("{:.3g}", rate) : with_commas(static_cast<long long>(rate));
-}
-
 Json throughput(const Summary& summary) {
   const double rate = rate_per_gpu(summary);
-  return tile(summary.output_tokens_per_s ? "Output per GPU" : "Input per GPU", rate_text(rate) + " tok/s",
-              rate_text(rate * summary.gpus) + " tok/s in all");
+  return tile(summary.output_tokens_per_s ? "Output per GPU" : "Input per GPU", rate_words(rate) + " tok/s",
+              rate_words(rate * summary.gpus) + " tok/s in all");
 }
 
 Json slo(const Summary::SloVerdict& verdict) {

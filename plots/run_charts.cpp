@@ -68,8 +68,8 @@ Chart top_links(const Summary& summary) {
   table.columns = {{"link", "", {}},
                    {"tier", "", {}},
                    {"carries", "GB a step", {}},
-                   {"busy", "% of the time", TableChart::Better::low},
-                   {"peak", "% of one collective", TableChart::Better::low}};
+                   {"busy", "% of the time", {}},
+                   {"peak", "% of one collective", {}}};
   const double per_step = 1e-9 / static_cast<double>(std::max<std::size_t>(1, summary.steps.size()));
   for (const LinkUse* use : order)
     table.rows.push_back(

@@ -12,6 +12,7 @@
 #include "sim/cli/command.hpp"
 #include "sim/cli/compare_table.hpp"
 #include "sim/cli/compare_workers.hpp"
+#include "sim/cli/report.hpp"
 #include "sim/cli/results.hpp"
 #include "sim/cli/usage.hpp"
 
@@ -41,7 +42,8 @@ void show_progress(std::size_t done, std::size_t all) {
 
 void write_comparison(const fs::path& folder, const std::string& json, const std::string& csv) {
   write_file_atomically(folder / "compare.csv", csv);
-  write_file_atomically(folder / "compare.json", json);  // last: a folder with it is complete
+  write_file_atomically(folder / "compare.json", json);
+  write_report({folder}, folder / "report.html");
 }
 
 /// As the shell expects of an interrupted program: what was finished stays, then the signal takes its course.
@@ -78,7 +80,7 @@ void print_comparison(const Comparison& comparison, const fs::path& folder, cons
   else if (options.csv)
     fmt::print("{}", csv);
   else
-    fmt::print("{}  results {}\n", comparison_text(comparison), folder.string());
+    fmt::print("{}  report {}\n", comparison_text(comparison), (folder / "report.html").string());
 }
 
 void compare(const CompareOptions& options, Globals& globals) {

@@ -8,6 +8,7 @@
 #include "models/units/error.hpp"
 #include "sim/cli/command.hpp"
 #include "sim/cli/overrides.hpp"
+#include "sim/cli/report.hpp"
 #include "sim/cli/results.hpp"
 #include "sim/cli/terminal.hpp"
 #include "sim/cli/usage.hpp"
@@ -34,11 +35,12 @@ void run(const RunOptions& options, const Globals& globals) {
     const Summary summary = simulate(scenario, options.audit);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     write_results(folder, scenario, summary, Seconds{took.count()});
+    write_report({folder}, folder / "report.html");
     if (globals.json) {
       fmt::print("{}", summary_json(summary));
       return;
     }
-    fmt::print("{}  results {}\n", terminal_summary(summary, wants_colour()), folder.string());
+    fmt::print("{}  report {}\n", terminal_summary(summary, wants_colour()), (folder / "report.html").string());
   } catch (...) {
     std::error_code ignored;
     if (options.out.empty()) std::filesystem::remove(folder, ignored);  // the claimed folder, if still empty

@@ -55,7 +55,7 @@ Cell step(const ComparedRun& run) {
 
 Cell throughput(const RunFigures& figures) {
   const double rate = figures.tokens_per_s_per_gpu;
-  return {rate < 100 ? fmt::format("{:.3g}", rate) : with_commas(static_cast<long long>(rate)), rate};
+  return {rate_words(rate), rate};
 }
 
 Cell bound(const RunFigures& figures) {

@@ -20,16 +20,11 @@ std::string verdict(bool good, bool colour, const char* yes, const char* no) {
   return colour ? fmt::format("\x1b[{}m{}\x1b[0m", good ? 32 : 31, word) : word;
 }
 
-/// Few tokens a second with three digits, many as whole ones.
-std::string rate_text(double rate) {
-  return rate < 100 ? fmt::format("{:.3g}", rate) : with_commas(static_cast<long long>(rate));
-}
-
 std::string throughput_line(const Summary& summary) {
   const bool decode = summary.output_tokens_per_s.has_value();
   const double rate = decode ? *summary.output_tokens_per_s : summary.total_tokens_per_s;
   return fmt::format("step {}     {} {} tok/s per GPU, {} tok/s", human(summary.step.mean), decode ? "output" : "input",
-                     rate_text(rate / summary.gpus), rate_text(rate));
+                     rate_words(rate / summary.gpus), rate_words(rate));
 }
 
 std::string memory_line(const MemoryFit& fit, bool colour) {

@@ -1,8 +1,12 @@
 #include "sim/metrics/summary_json.hpp"
 
 #include <algorithm>
+#include <cmath>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "models/units/text.hpp"
 
 namespace moesim {
 namespace {
@@ -160,6 +164,10 @@ std::string words_of(Cause cause) {
   std::string words{name_of(cause)};
   std::replace(words.begin(), words.end(), '_', ' ');
   return words;
+}
+
+std::string rate_words(double tokens_per_s) {
+  return tokens_per_s < 100 ? fmt::format("{:.3g}", tokens_per_s) : with_commas(std::llround(tokens_per_s));
 }
 
 std::string_view name_of(Hotspot::Kind kind) {

@@ -14,7 +14,8 @@ std::string summary_json(const Summary& summary);
 std::string memory_json(const MemoryFit& fit);
 
 std::string_view name_of(Cause cause);
-std::string words_of(Cause cause);  ///< "tp collective"
+std::string words_of(Cause cause);            ///< "tp collective"
+std::string rate_words(double tokens_per_s);  ///< few tokens a second with three digits, many as whole ones: "4,146"
 std::string_view name_of(Hotspot::Kind kind);
 
 }  // namespace moesim

@@ -69,7 +69,7 @@ TEST_CASE("A small comparison prints exactly its golden table", "[cli]") {
       "72.0 GiB ok  9.171 ms          1,744    0.91   0.91      1.00  experts 50 %  tpot missed ttft not judged\n"
       "  02-s invalid: --set layout.experts.ep=7: got 7, expected a divisor of the 8 ranks, since the other degree is "
       "not given; did you mean 4 or 8?\n"
-      "  results out/0001-compare\n");
+      "  report out/0001-compare/report.html\n");
 }
 
 TEST_CASE("A run that does not fit stays in the table with its reason and remedies", "[cli]") {
@@ -90,7 +90,7 @@ TEST_CASE("A run that does not fit stays in the table with its reason and remedi
   CHECK_THAT(result.out,
              Contains("\n  03-s invalid: --set layout.experts.ep=7: got 7, expected a divisor of the 8 ranks, since "
                       "the other degree is not given; did you mean 4 or 8?\n"));
-  CHECK_THAT(result.out, Contains("\n  results out/0001-compare\n"));
+  CHECK_THAT(result.out, Contains("\n  report out/0001-compare/report.html\n"));
   CHECK(fs::exists(scratch.path() / "out/0001-compare/compare.csv"));
   CHECK(fs::exists(scratch.path() / "out/0001-compare/01-s/summary.json"));
   CHECK(!fs::exists(scratch.path() / "out/0001-compare/02-s"));

@@ -138,7 +138,7 @@ TEST_CASE("Weights that a GPU cannot multiply, and copies that no engine makes, 
   const std::string copies =
       "communication.copies per_rank: a what-if, as deepep_low_latency sends a copy per chosen expert";
   const CommandResult people = run_command({"run", scenario, "--out", scratch.path("people")});
-  CHECK_THAT(people.out, Contains("\n  note   " + weights + "\n  note   " + copies + "\n  results "));
+  CHECK_THAT(people.out, Contains("\n  note   " + weights + "\n  note   " + copies + "\n  report "));
   for (const std::vector<std::string>& command : {std::vector<std::string>{"check", scenario, "--json"},
                                                   {"run", scenario, "--out", scratch.path("json"), "--json"}}) {
     const auto notes = nlohmann::json::parse(run_command(command).out)["notes"].get<std::vector<std::string>>();

@@ -1,0 +1,154 @@
+#include "sim/metrics/summary_reader.hpp"
+
+#include <fstream>
+#include <iterator>
+
+#include "models/units/error.hpp"
+#include "sim/metrics/summary_json.hpp"
+#include "sim/metrics/tables.hpp"
+#include "tests/catch_compat.hpp"
+#include "tests/temporary_folder.hpp"
+
+using namespace moesim;
+using Catch::Matchers::Contains;
+using moesim::testing::TemporaryFolder;
+
+namespace {
+
+/// Every field that a result folder holds differs from its default.
+Summary full_summary() {
+  Summary of;
+  of.scenario_name = "s";
+  of.question = "how \"fast\" <is> it, 速い?";
+  of.headline = "a model · 2 x gpu";
+  of.chosen = {{"routing.sampler", "token"}};
+  of.notes = {"first", "second"};
+  of.gpus = 2;
+  of.nodes = 1;
+  of.output_tokens_per_s = 1000.5;
+  of.input_tokens_per_s = 0;
+  of.total_tokens_per_s = 1000.5;
+  of.step = {Seconds{0.5}, Seconds{0.25}, Seconds{0.75}, Seconds{1}};
+  of.tpot = of.itl = of.step;
+  of.expert_imbalance = {1.5, 2};
+  of.gpu_imbalance = {1.25, 1.75};
+  of.nic_imbalance = MeanMax{1.125, 3};
+  of.imbalance_cost = {0.25, 0.125, 0.0625};
+  of.critical_path = {0.5, 0, 0.25, 0, 0.125, 0.125};
+  of.hotspots = {{Hotspot::Kind::stage, "stage 1", std::nullopt, 0.25, "it works", "even stages"},
+                 {Hotspot::Kind::expert, "layer 3 expert 7", 3, 0.125, "hot", "replica"}};
+  of.memory = {{{"expert weights", "weights", Bytes{1024}, "1 x 1024"}},
+               Bytes{1024},
+               Bytes{4096},
+               Bytes{8192},
+               Bytes{16},
+               true,
+               0,
+               77,
+               ""};
+  of.quality_penalty = 0.5;
+  of.audit = Audit{3, SampleError{0.5, -1, 0.25}, SampleError{0.125, 0.25, std::nullopt},
+                   1, SampleError{0.5, 0.5, {}},  0.0625};
+  of.tokens_conserved = of.bytes_conserved = true;
+  of.version = "1.2.3";
+  of.scenario_hash = "0123456789abcdef";
+  of.simgrid = "3.32";
+  of.kernel_source = "roofline";
+  of.seed = 5;
+  of.usd_per_hour = 20;
+  of.usd_per_million_output_tokens = 0.5;
+  of.slo = {{"tpot", Seconds{0.5}, Seconds{0.25}, true}, {"ttft", Seconds{2}, std::nullopt, false}};
+  of.links = {{"n0g0 -> leaf0", "nic", Bytes{4096}, 0.25, 0.5}};
+  GpuUse first{"n0g0", {}, Seconds{0.5}, 12, 0.25}, second{"n0g1", {}, Seconds{0.125}, 4, 0.75};
+  first.busy[static_cast<std::size_t>(Cause::experts)] = Seconds{0.25};
+  of.gpu_table = {first, second};
+  of.experts = {{3, 0, 0, 0, 12}, {3, 1, 1, 1, 4}, {4, 0, 0, -1, 9}};
+  of.steps = {{0, Seconds{0}, Seconds{0.25}, 100}, {1, Seconds{0.25}, Seconds{0.75}, 101}};
+  return of;
+}
+
+void write_all(const TemporaryFolder& folder, const Summary& summary) {
+  folder.write("summary.json", summary_json(summary));
+  folder.write("steps.csv", steps_csv(summary));
+  folder.write("experts.csv", experts_csv(summary));
+  folder.write("gpus.csv", gpus_csv(summary));
+  folder.write("links.csv", links_csv(summary));
+}
+
+std::string refusal(const TemporaryFolder& folder) {
+  try {
+    read_summary(folder.path(), "1.2.3");
+  } catch (const InputError& error) {
+    std::string text = error.what();
+    const auto at = text.find(folder.path().string() + "/");
+    return at == std::string::npos ? text : text.erase(at, folder.path().string().size() + 1);
+  }
+  return "";
+}
+
+void replace_in(const TemporaryFolder& folder, const std::string& file, const std::string& from,
+                const std::string& to) {
+  std::ifstream in{folder.path(file)};
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  folder.write(file, text.replace(at, from.size(), to));
+}
+
+}  // namespace
+
+TEST_CASE("A result folder reads back to the same files", "[metrics]") {
+  const TemporaryFolder folder;
+  const Summary summary = full_summary();
+  write_all(folder, summary);
+  const Summary read = read_summary(folder.path(), "1.2.3");
+  CHECK(summary_json(read) == summary_json(summary));
+  CHECK(steps_csv(read) == steps_csv(summary));
+  CHECK(experts_csv(read) == experts_csv(summary));
+  CHECK(gpus_csv(read) == gpus_csv(summary));
+  CHECK(links_csv(read) == links_csv(summary));
+}
+
+TEST_CASE("A result folder that is not whole is refused by its file and place", "[metrics]") {
+  const TemporaryFolder folder;
+  CHECK(refusal(folder) == "summary.json: got no such file, expected a result folder of moesim run");
+  write_all(folder, full_summary());
+  REQUIRE(refusal(folder) == "");
+
+  SECTION("cut off") {
+    folder.write("summary.json", "{\"scenario\": \"s");
+    CHECK(refusal(folder) ==
+          "summary.json: got damaged JSON at byte 16 of 15, expected a summary as moesim run writes it");
+  }
+  SECTION("another version") {
+    replace_in(folder, "summary.json", "1.2.3", "0.0.9");
+    CHECK(refusal(folder) ==
+          "summary.json: provenance.version: got 0.0.9, expected results of this moesim 1.2.3; run its "
+          "scenario.resolved.yaml again");
+  }
+  SECTION("a key is gone") {
+    replace_in(folder, "summary.json", "\"mean_ms\"", "\"median_ms\"");
+    CHECK(refusal(folder) == "summary.json: step: got no key 'mean_ms', expected a whole summary of a run");
+  }
+  SECTION("a text for a number") {
+    replace_in(folder, "summary.json", "\"gpus\": 2", "\"gpus\": \"two\"");
+    CHECK(refusal(folder) == "summary.json: gpus: got \"two\", expected a whole number");
+  }
+  SECTION("a kind that does not exist") {
+    replace_in(folder, "summary.json", "\"kind\": \"stage\"", "\"kind\": \"stag\"");
+    CHECK_THAT(refusal(folder), Contains("summary.json: hotspots[0].kind: got stag, expected one of ") &&
+                                    Contains("did you mean stage?"));
+  }
+  SECTION("a table is missing") {
+    std::filesystem::remove(folder.path("links.csv"));
+    CHECK_THAT(refusal(folder), Contains("links.csv"));
+  }
+  SECTION("a GPU nobody knows") {
+    replace_in(folder, "experts.csv", "n0g1", "n9g9");
+    CHECK(refusal(folder) == "experts.csv:3:7: got 'n9g9', expected a GPU of gpus.csv, or all");
+  }
+  SECTION("a line is cut off") {
+    replace_in(folder, "gpus.csv", ",0.750000\n", "\n");
+    CHECK_THAT(refusal(folder), Contains("gpus.csv:3:"));
+  }
+}
