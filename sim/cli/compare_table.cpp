@@ -11,6 +11,7 @@
 
 #include "models/units/error.hpp"
 #include "models/units/text.hpp"
+#include "sim/metrics/summary_json.hpp"
 
 namespace moesim {
 namespace {

@@ -97,7 +97,7 @@ TEST_CASE("The same scenario twice gives identical files but run.json", "[cli]")
     INFO(name.string());
     if (name != "run.json") CHECK(read(entry.path()) == read(scratch.path() / "b" / name));
   }
-  CHECK(files == 8);
+  CHECK(files == 10);
 }
 
 TEST_CASE("The resolved scenario of a run gives the same answer", "[cli]") {
