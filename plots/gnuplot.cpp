@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kWidth = 1100, kLeastHeight = 420, kMostHeight = 2400;
 constexpr double kBarPixels = 26;
-constexpr std::size_t kMostTicks = 60;  // labels on an axis
+constexpr std::size_t kMostTicks = 40;  // labels on an axis
 
 /// A text for gnuplot: in single quotes nothing but the quote itself means anything.
 std::string quoted(const std::string& text) {
@@ -57,10 +57,12 @@ std::string begin(const Chart& chart, PictureFormat format, const std::string& o
   return text + "set border 3 lc rgb '#737b88'\nset tics nomirror\nset key outside right top noenhanced\n";
 }
 
-/// Okabe and Ito's eight from blue on, then black and a pale grey.
+/// Okabe and Ito's eight in the order of the page (attention blue, dispatch orange, experts green, combine vermillion,
+/// dense yellow, other grey), then black and a pale grey.
 const char* series_colour(std::size_t series) {
-  if (series >= kOkabeIto.size()) return series % 2 == 0 ? "#111111" : "#C8CDD5";
-  return kOkabeIto.at((series + 4) % kOkabeIto.size()).fill;
+  constexpr std::array<std::size_t, 8> kOrder{4, 0, 2, 5, 3, 7, 1, 6};
+  if (series >= kOrder.size()) return series % 2 == 0 ? "#111111" : "#C8CDD5";
+  return kOkabeIto.at(kOrder.at(series)).fill;
 }
 
 struct Bars {
@@ -115,11 +117,13 @@ std::string body(const HeatmapChart& chart, const std::string& title) {
                       ticks(chart.rows));
   text += fmt::format("set xrange [-0.5:{0}.5]\nset yrange [{1}.5:-0.5]\n", chart.columns.size() - 1,
                       chart.rows.size() - 1);
+  double high = 0;  // one scale, so that views compare
+  for (const auto& view : chart.views) high = std::max(high, high_end(view.values));
   for (const auto& view : chart.views) {
     text += fmt::format("$m << EOD\n");
     for (std::size_t i = 0; i < view.values.size(); ++i)
       text += number(view.values[i]) + ((i + 1) % chart.columns.size() == 0 ? "\n" : " ");
-    text += fmt::format("EOD\nset cbrange [0:{:.6g}]\nset title {}\nplot $m matrix with image\n", high_end(view.values),
+    text += fmt::format("EOD\nset cbrange [0:{:.6g}]\nset title {}\nplot $m matrix with image\n", high,
                         quoted(chart.views.size() > 1 ? title + ": " + view.name : title));
   }
   return text + "unset multiplot\n";
