@@ -1,26 +1,13 @@
 // Any bytes as a .csv or .csv.gz of routing are either fitted or refused: histogram, mixture, trace and fit readers.
 
-#include <cstdint>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-
-#include <unistd.h>
 
 #include "models/routing/route_fit.hpp"
 #include "models/routing/routing.hpp"
 #include "models/units/error.hpp"
+#include "tests/fuzz/written_file.hpp"
 
 namespace {
-
-/// A file of this process, written anew for every input.
-const std::string& written(const std::uint8_t* data, std::size_t size) {
-  static const std::string name =
-      (std::filesystem::temp_directory_path() / ("moesim_fuzz_routes_" + std::to_string(::getpid()))).string();
-  std::ofstream out{name, std::ios::binary | std::ios::trunc};
-  out.write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
-  return name;
-}
 
 moesim::Architecture small_model() {
   moesim::Architecture model;
@@ -47,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace moesim;
   static const Architecture model = small_model();
   RoutingSpec spec;
-  spec.file = written(data, size);
+  spec.file = fuzz::written(data, size);
   refuse_or_take([&] {
     const RoutingTrace trace = load_routing_trace(spec.file, model);
     if (trace.tokens < 1 || trace.experts.size() != static_cast<std::size_t>(trace.tokens) * 4) std::abort();
