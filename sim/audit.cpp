@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -33,8 +34,14 @@ double replay_seconds(int ranks) {
   return 0.005 + 20 * std::pow(ranks / 144.0, 3.7);
 }
 
-std::vector<std::pair<int, int>> sample(const Scenario& scenario, int layers) {
-  const auto steps = static_cast<std::uint32_t>(scenario.workload.steps);
+/// GPUs between which a dispatch goes.
+int gpus_of_dispatch(const Deployment& plan) {
+  return plan.layout.ranks + (plan.layout.spec.experts_apart ? plan.layout.expert_ranks() : 0);
+}
+
+/// Pairs of a step, or a microbatch of one where steps are cut, and a MoE layer.
+std::vector<std::pair<int, int>> sample(const Scenario& scenario, const Deployment& plan, int layers) {
+  const auto steps = static_cast<std::uint32_t>(scenario.workload.steps * plan.layout.spec.microbatches);
   const auto moe_layers = static_cast<std::uint32_t>(scenario.model.moe_layers());
   const auto all = static_cast<std::uint64_t>(steps) * moe_layers;
   Random random{scenario.seed, Purpose::audit, 0, 0};
@@ -42,6 +49,16 @@ std::vector<std::pair<int, int>> sample(const Scenario& scenario, int layers) {
   while (chosen.size() < std::min<std::uint64_t>(static_cast<std::uint64_t>(layers), all))
     chosen.emplace(static_cast<int>(random.below(steps)), static_cast<int>(random.below(moe_layers)));
   return {chosen.begin(), chosen.end()};
+}
+
+/// The pipeline stage of a MoE layer.
+int pipeline_stage_of(const Scenario& scenario, const Deployment& plan, int moe_layer) {
+  int layer = 0;
+  for (int before = moe_layer; before > 0 || !scenario.model.moe_layer[static_cast<std::size_t>(layer)]; ++layer)
+    if (scenario.model.moe_layer[static_cast<std::size_t>(layer)]) --before;
+  int stage = 0;
+  while (plan.layout.first_layer(stage + 1) <= layer) ++stage;
+  return stage;
 }
 
 std::optional<SampleError> error_of(const std::vector<double>& errors) {
@@ -59,17 +76,24 @@ std::optional<SampleError> error_of(const std::vector<double>& errors) {
   return error;
 }
 
+struct Errors {
+  std::vector<double> sampling, sharing, staggered, bracket;
+};
+
+/// Of the MoE layers of one pipeline stage, or of the pools.
 class Auditor {
 public:
-  Auditor(const Scenario& scenario, const Deployment& plan)
+  Auditor(const Scenario& scenario, const Deployment& plan, int stage, Errors& errors)
       : scenario_{scenario},
         plan_{plan},
-        run_{scenario, plan},
-        again_{scenario, plan, 0, Sampler::token, scenario.seed ^ kIndependent},
+        topology_{plan.layout.spec.experts_apart ? plan.topology : plan.stages[static_cast<std::size_t>(stage)]},
+        errors_{errors},
+        run_{scenario, plan, stage},
+        again_{scenario, plan, stage, Sampler::token, scenario.seed ^ kIndependent},
         experts_{scenario, plan},
-        dispatch_{plan.topology, plan.dispatch},
-        combine_{plan.topology, plan.combine},
-        seconds_(static_cast<std::size_t>(plan.layout.ranks)) {
+        dispatch_{topology_, plan.dispatch},
+        combine_{topology_, plan.combine},
+        seconds_(static_cast<std::size_t>(plan.layout.expert_ranks())) {
     if (plan.resident.empty()) return;
     fetch_.emplace(scenario, plan);
     fetch_seconds_.resize(seconds_.size());
@@ -85,16 +109,9 @@ public:
     else
       again_.draw(step, moe_layer, batch, loads_);
     const Seconds again = expert_part(moe_layer, loads_);
-    if (scenario_.routing.kind != RoutingKind::trace && in_run.value() > 0) sampling_.push_back(again / in_run - 1);
+    if (scenario_.routing.kind != RoutingKind::trace && in_run.value() > 0)
+      errors_.sampling.push_back(again / in_run - 1);
     if (tokens) replay(*tokens);
-  }
-
-  Audit result(int sampled) const {
-    Audit audit{
-        sampled,     error_of(sampling_), error_of(sharing_), static_cast<int>(staggered_.size()), error_of(staggered_),
-        std::nullopt};
-    if (const auto bracket = error_of(bracket_)) audit.bracket = bracket->mean;
-    return audit;
   }
 
 private:
@@ -111,8 +128,8 @@ private:
 
   void replay(const DispatchTraffic& out) {
     const DispatchTraffic back = reversed(out, plan_.combine_payload / plan_.dispatch_payload);
-    compare(flows_of(out, plan_.topology), dispatch_(loads_.dispatch_bytes), plan_.dispatch);
-    const auto flows = flows_of(back, plan_.topology);
+    compare(flows_of(out, topology_), dispatch_(loads_.dispatch_bytes), plan_.dispatch);
+    const auto flows = flows_of(back, topology_);
     const CollectiveTime fluid = combine_(loads_.combine_bytes);
     compare(flows, fluid, plan_.combine);
     if (!plan_.combine.staged) stagger(flows, fluid.time - fluid.latency);
@@ -124,10 +141,10 @@ private:
     Seconds flown;
     if (parameters.staged)
       for (const bool inside : {true, false})
-        flown += replay_flows(plan_.topology, stage_of(flows, inside), kQuantum, parameters).makespan;
+        flown += replay_flows(topology_, stage_of(flows, inside), kQuantum, parameters).makespan;
     else
-      flown = replay_flows(plan_.topology, flows, kQuantum, parameters).makespan;
-    sharing_.push_back(flown / transfer - 1);
+      flown = replay_flows(topology_, flows, kQuantum, parameters).makespan;
+    errors_.sharing.push_back(flown / transfer - 1);
   }
 
   /// The part of each flow inside nodes, or between them.
@@ -136,7 +153,7 @@ private:
     for (const Flow& whole : flows) {
       Flow part{whole.src, whole.dst, whole.bytes, {}};
       std::copy_if(whole.links.begin(), whole.links.end(), std::back_inserter(part.links), [&](LinkId link) {
-        const Tier tier = plan_.topology.links()[static_cast<std::size_t>(link)].tier;
+        const Tier tier = topology_.links()[static_cast<std::size_t>(link)].tier;
         return (tier == Tier::nvlink || tier == Tier::pcie) == inside;
       });
       if (!part.links.empty()) stage.push_back(std::move(part));
@@ -150,27 +167,40 @@ private:
     const double last = *std::max_element(seconds_.begin(), seconds_.end());
     const double first = *std::min_element(seconds_.begin(), seconds_.end());
     if (transfer.value() <= 0 || first == last) return;
-    std::vector<Seconds> start(static_cast<std::size_t>(plan_.topology.gpus()));
-    for (std::size_t r = 0; r < seconds_.size(); ++r) start[r] = Seconds{seconds_[r]};
+    std::vector<Seconds> start(static_cast<std::size_t>(topology_.gpus()));
+    const auto first_gpu = static_cast<std::size_t>(plan_.layout.first_expert_gpu());
+    for (std::size_t r = 0; r < seconds_.size(); ++r) start[first_gpu + r] = Seconds{seconds_[r]};
     const CollectiveParameters& parameters = plan_.combine;
     const Seconds upper = Seconds{last} + transfer;
-    const Seconds lower = busy_period_bound(flows, start, achieved_bandwidths(plan_.topology, parameters));
-    bracket_.push_back(1 - lower / upper);
-    if (bracket_.back() <= kStartTolerance) return;  // flows would end within the bracket
-    const Seconds flown = replay_flows(plan_.topology, flows, kQuantum, parameters, start).makespan;
-    staggered_.push_back(flown / upper - 1);
+    const Seconds lower = busy_period_bound(flows, start, achieved_bandwidths(topology_, parameters));
+    errors_.bracket.push_back(1 - lower / upper);
+    if (errors_.bracket.back() <= kStartTolerance) return;  // flows would end within the bracket
+    const Seconds flown = replay_flows(topology_, flows, kQuantum, parameters, start).makespan;
+    errors_.staggered.push_back(flown / upper - 1);
   }
 
   const Scenario& scenario_;
   const Deployment& plan_;
+  const Topology& topology_;
+  Errors& errors_;
   ExpertTraffic run_, again_;
   ExpertPhase experts_;
   FluidTimer dispatch_, combine_;
   LayerTraffic loads_;
   std::optional<ExpertFetch> fetch_;
   std::vector<double> seconds_, fetch_seconds_;
-  std::vector<double> sampling_, sharing_, staggered_, bracket_;
 };
+
+Audit result_of(const Errors& errors, int sampled) {
+  Audit audit{sampled,
+              error_of(errors.sampling),
+              error_of(errors.sharing),
+              static_cast<int>(errors.staggered.size()),
+              error_of(errors.staggered),
+              std::nullopt};
+  if (const auto bracket = error_of(errors.bracket)) audit.bracket = bracket->mean;
+  return audit;
+}
 
 }  // namespace
 
@@ -181,17 +211,20 @@ int default_audit(const Scenario& scenario, const Deployment& plan) {
   constexpr int kMost = 8;
   const double run = kPerRankAndLayer * scenario.workload.steps * scenario.model.layers * plan.layout.ranks;
   const double tokens = scenario.workload.tokens_per_gpu * plan.layout.ranks * scenario.model.moe->top_k;
-  const double one = kPerToken * tokens + (has_dispatch(plan) ? 3 * replay_seconds(plan.layout.ranks) : 0);
+  const double one = kPerToken * tokens + (has_dispatch(plan) ? 3 * replay_seconds(gpus_of_dispatch(plan)) : 0);
   return std::clamp(static_cast<int>(run / 10 / one), one <= kQuick ? 1 : 0, kMost);
 }
 
 std::optional<Audit> audit(const Scenario& scenario, const Deployment& plan, int layers) {
-  if (!scenario.model.moe || layers <= 0 || plan.layout.spec.pp > 1 || plan.layout.spec.experts_apart)
-    return std::nullopt;
-  Auditor auditor{scenario, plan};
-  const auto chosen = sample(scenario, layers);
-  for (const auto& [step, moe_layer] : chosen) auditor.look_at(step, moe_layer);
-  return auditor.result(static_cast<int>(chosen.size()));
+  if (!scenario.model.moe || layers <= 0) return std::nullopt;
+  Errors errors;
+  std::map<int, Auditor> of_stage;
+  const auto chosen = sample(scenario, plan, layers);
+  for (const auto& [step, moe_layer] : chosen) {
+    const int stage = pipeline_stage_of(scenario, plan, moe_layer);
+    of_stage.try_emplace(stage, scenario, plan, stage, errors).first->second.look_at(step, moe_layer);
+  }
+  return result_of(errors, static_cast<int>(chosen.size()));
 }
 
 }  // namespace moesim

@@ -171,9 +171,7 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
   if (plan.sampler == Sampler::aggregate && scenario.workload.dp_imbalance > 1)
     notes.push_back("aggregate sampler: dispatch bytes by source take the mean share of each data-parallel rank");
   if (!summary.nic_imbalance) notes.push_back("imbalance.nic is null: no expert traffic crosses a NIC");
-  if (!summary.audit && (plan.layout.spec.pp > 1 || plan.layout.spec.experts_apart))
-    notes.push_back("audit is null: not modelled yet for pipelines and pools");
-  else if (!summary.audit)
+  if (!summary.audit)
     notes.push_back(scenario.model.moe
                         ? "audit is null: at this size it costs more than a tenth of the run; --audit N asks"
                         : "audit is null: a dense model has no expert traffic");

@@ -88,6 +88,31 @@ TEST_CASE("A staged all-to-all is replayed stage by stage", "[audit]") {
   CHECK_FALSE(audit->staggered);
 }
 
+// Stages see their own GPUs and MoE layers; steps are cut into microbatches, each of which may be sampled.
+TEST_CASE("The layers of every pipeline stage are audited in their own nodes", "[audit]") {
+  const Scenario scenario = shipped("qwen3_235b_pipeline.yaml", {{"workload.steps", "1"}});
+  const auto audit = audit_of(scenario, 1000);
+  REQUIRE(audit);
+  CHECK(audit->sampled == 2 * scenario.model.moe_layers());  // two microbatches
+  REQUIRE(audit->sampling);
+  CHECK(std::abs(audit->sampling->mean) <= 0.02);
+  REQUIRE(audit->sharing);
+  CHECK(std::abs(audit->sharing->mean) <= 1e-3);  // eight GPUs on one NVSwitch: F0 is exact
+  CHECK(std::abs(audit->sharing->worst) <= 0.01);  // a microsecond of a short one: ends that near are merged
+}
+
+TEST_CASE("What goes between the pools of attention and of experts is audited", "[audit]") {
+  const Scenario scenario =
+      shipped("mixtral_disaggregated_experts.yaml", {{"workload.steps", "2"}, {"routing.sampler", "aggregate"}});
+  const auto audit = audit_of(scenario, 40);
+  REQUIRE(audit);
+  CHECK(audit->sampled == 40);
+  REQUIRE(audit->sampling);
+  CHECK(std::abs(audit->sampling->mean) <= 0.02);
+  REQUIRE(audit->sharing);
+  CHECK(std::abs(audit->sharing->mean) <= 1e-3);
+}
+
 TEST_CASE("An audit takes no more layers than there are", "[audit]") {
   const Scenario scenario = shipped("quickstart.yaml", {{"workload.steps", "1"}});
   CHECK_FALSE(audit_of(scenario, 0));
