@@ -45,7 +45,7 @@ function save_file(name, type, text) {
 
 /// A file name that every system takes.
 function file_name(...parts) {
-  const safe = parts.filter(Boolean).map((part) => part.replace(/[^\p{L}\p{N}]+/gu, "_").replace(/^_+|_+$/g, "").slice(0, 60));
+  const safe = parts.filter(Boolean).map((part) => part.replace(/[^\p{L}\p{N}-]+/gu, "_").replace(/^_+|_+$/g, "").slice(0, 80));
   return safe.filter(Boolean).join("-") || "chart";
 }
 

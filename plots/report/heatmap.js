@@ -46,8 +46,8 @@ function heat_series(chart, state, scale, context) {
     const [column, row] = cells[dataIndex], ratio = context.pixel_ratio;
     const [x, width] = cell_span(coordSys.x, coordSys.width, chart.columns.length, column, ratio);
     const [y, height] = cell_span(coordSys.y, coordSys.height, chart.rows.length, row, ratio);
-    return {
-      type: "rect", shape: {x, y, width, height}, style: {fill: fills[dataIndex]},
+    return {  // half a pixel below the next cell: paper has no whole pixels
+      type: "rect", shape: {x, y, width: width + 0.5, height: height + 0.5}, style: {fill: fills[dataIndex]},
       emphasis: {style: {stroke: context.colours.ink, lineWidth: 1.5}},
     };
   };

@@ -7,7 +7,7 @@ function tile(one) {
   const [mark, meaning] = verdicts[one.verdict] || verdicts.neutral;
   return element("div", {class: `tile ${Object.hasOwn(verdicts, one.verdict) ? one.verdict : "neutral"}`},
     element("div", {class: "tile-label lines", title: one.label}, one.label),
-    element("div", {class: "tile-value lines", title: one.value}, mark ? element("span", {class: "mark", role: "img", "aria-label": meaning}, mark) : null, one.value),
+    element("div", {class: `tile-value lines${one.value.length > 16 ? " wordy" : ""}`, title: one.value}, mark ? element("span", {class: "mark", role: "img", "aria-label": meaning}, mark) : null, one.value),
     one.detail ? element("div", {class: "tile-detail lines", title: one.detail}, one.detail) : null);
 }
 

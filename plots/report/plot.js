@@ -68,9 +68,18 @@ function forget(parent) {
   }
 }
 
+/// Tells a table the least width, in its letters' size, that it can do with.
+function measure(table) {
+  table.style.width = "min-content";
+  table.style.setProperty("--ems", table.offsetWidth / parseFloat(getComputedStyle(table).fontSize));
+  table.style.width = "";
+}
+
 function set_printing(now) {
   if (printing === now) return;
   printing = now;
+  document.documentElement.classList.toggle("paper", now);
+  if (now) document.querySelectorAll("table").forEach(measure);
   for (const plot of plots) plot.draw();
 }
 

@@ -59,13 +59,30 @@ function header_cell(column, fact, at, state, sort_by) {
   const sorted = state.column === at ? (state.direction > 0 ? "ascending" : "descending") : "none";
   const arrow = {ascending: "▲", descending: "▼", none: "↕"}[sorted];
   const button = element("button", {type: "button", class: "sort", onclick: () => sort_by(at)},
-    element("span", {class: "clip head-name", title: column.name}, column.name), column.unit ? element("span", {class: "clip unit", title: column.unit}, column.unit) : null,
-    element("span", {class: "arrow", "aria-hidden": "true"}, arrow));
+    element("span", {class: "lines head-name", title: column.name}, column.name), element("span", {class: "arrow", "aria-hidden": "true"}, arrow),
+    column.unit ? element("span", {class: "lines unit", title: column.unit}, column.unit) : null);
   return element("th", {scope: "col", "aria-sort": sorted, class: fact.numeric ? "number" : null}, button);
 }
 
+/// Columns of text, other than the first, that say the same in each of at least three rows; empty ones among them.
+function constant_columns(table) {
+  const same = (at) => table.rows.every((row) => row[at] === table.rows[0][at] && typeof row[at] !== "number");
+  return table.rows.length < 3 ? [] : table.columns.map((_, at) => at).filter((at) => at > 0 && same(at));
+}
+
+/// The table without its constant columns, and a sentence with them.
+function condensed(table) {
+  const constant = constant_columns(table), kept = (_, at) => !constant.includes(at);
+  const said = constant.filter((at) => table.rows[0][at]).map((at) => `${table.columns[at].name}: ${table.rows[0][at]}`);
+  return {
+    table: {columns: table.columns.filter(kept), rows: table.rows.map((row) => row.filter(kept))},
+    same: said.length ? `The same in every row: ${said.join(" · ")}` : null,
+  };
+}
+
 /// The table of {columns: [{name, unit, better}], rows}; link(name) may give what a click on a row's name does.
-function table_element(table, label, link = () => null) {
+function table_element(whole, label, link = () => null) {
+  const {table, same} = condensed(whole);
   const state = {column: null, direction: 1, all: false};
   const facts = column_facts(table);
   const head = element("thead"), body = element("tbody"), more = element("div", {class: "more"});
@@ -86,7 +103,7 @@ function table_element(table, label, link = () => null) {
   fill();
   const scroller = element("div", {class: "scroller", tabindex: "0", role: "region", "aria-label": label},
     element("table", {}, element("caption", {class: "unseen"}, label), head, body));
-  return element("div", {}, scroller, more);
+  return element("div", {}, scroller, same ? element("p", {class: "soft same"}, same) : null, more);
 }
 
 /// What table_element takes, from {columns: [text], rows}.

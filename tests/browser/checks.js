@@ -18,11 +18,13 @@
   /// Charts with fewer than 50 pixels of a series' colour; text and lines are nearly grey.
   pale() {
     const coloured = (canvas) => {
-      const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
+      copy.drawImage(canvas, 0, 0);
+      const {data} = copy.getImageData(0, 0, canvas.width, canvas.height);
       let count = 0;
       for (let at = 0; at < data.length; at += 4) {
-        const channels = data.subarray(at, at + 3);
-        if (data[at + 3] > 200 && Math.max(...channels) - Math.min(...channels) > 50) ++count;
+        const [red, green, blue] = [data[at], data[at + 1], data[at + 2]];
+        if (data[at + 3] > 200 && Math.max(red, green, blue) - Math.min(red, green, blue) > 50) ++count;
       }
       return count;
     };

@@ -18,7 +18,7 @@ void open_report(Chromium& browser, const std::string& file);
 /// No problem in the console, no request but the file itself and data, nothing wider than the window, all charts drawn.
 void check_sound(Chromium& browser, const std::string& file);
 
-/// check_sound at a phone's and a desk's width in light and dark, and on A4 and A3.
+/// check_sound on a dark phone and at a desk, and on A4 and A3 paper.
 void check_everywhere(Chromium& browser, const std::string& file);
 
 }  // namespace moesim::testing
