@@ -59,8 +59,9 @@ function header_cell(column, fact, at, state, sort_by) {
   const sorted = state.column === at ? (state.direction > 0 ? "ascending" : "descending") : "none";
   const arrow = {ascending: "▲", descending: "▼", none: "↕"}[sorted];
   const button = element("button", {type: "button", class: "sort", onclick: () => sort_by(at)},
-    element("span", {class: "lines head-name", title: column.name}, column.name), element("span", {class: "arrow", "aria-hidden": "true"}, arrow),
-    column.unit ? element("span", {class: "lines unit", title: column.unit}, column.unit) : null);
+    element("span", {class: column.name.length > 14 ? "wordy" : "brief"},
+      element("span", {class: "lines head-name", title: column.name}, column.name), element("span", {class: "arrow", "aria-hidden": "true"}, arrow)),
+    column.unit ? element("span", {class: `lines unit ${column.unit.length > 14 ? "wordy" : "brief"}`, title: column.unit}, column.unit) : null);
   return element("th", {scope: "col", "aria-sort": sorted, class: fact.numeric ? "number" : null}, button);
 }
 

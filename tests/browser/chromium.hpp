@@ -35,6 +35,8 @@ public:
   void open(const std::string& file);
   /// The value of a JavaScript expression; a promise is awaited. What it throws is thrown.
   nlohmann::json evaluate(const std::string& expression);
+  /// The same, of an expression that gives text.
+  std::string text(const std::string& expression) { return evaluate(expression).get<std::string>(); }
   /// Presses and releases Enter in the element that has the focus.
   void press_enter();
   /// A PDF of the page.

@@ -4,7 +4,6 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
-#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -42,7 +41,7 @@ void check_paper(Chromium& browser, int width) {
   check_drawn(browser);
   CHECK(browser.evaluate("checks.higher_than(" + std::to_string(kA4Height) + ")").dump() == "[]");
   CHECK(browser.evaluate("checks.visible_buttons()") == 0);
-  CHECK(browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)");
+  CHECK(browser.text("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)");
   check_no_problem(browser);
   browser.set_media("");
 }
@@ -76,12 +75,14 @@ void check_sound(Chromium& browser, const std::string& file) {
 }
 
 void check_everywhere(Chromium& browser, const std::string& file) {
-  for (const auto& [width, scheme] : {std::pair{390, "dark"}, std::pair{1280, "light"}}) {
+  const auto check_screen = [&](int width, const std::string& scheme) {
     INFO(width << " px, " << scheme);
     browser.set_size(width, 900);
     browser.set_colour_scheme(scheme);
     check_sound(browser, file);
-  }
+  };
+  check_screen(390, "dark");
+  check_screen(1280, "light");
   check_paper(browser, kA4Width);
   check_paper(browser, kA3LandscapeWidth);
 }
