@@ -169,3 +169,28 @@ TEST_CASE("A mesh node shows a cable for each pair of GPUs", "[hardware][plots]"
   CHECK(occurrences(svg, "<path ") + occurrences(svg, "<line ") == 28);
   CHECK(occurrences(svg, ">n0g7</text>") == 1);
 }
+
+// The ends of the scale, from idle to busiest.
+TEST_CASE("One busy NIC is the only hot cable of a drawn cluster and its GPU the only hot box", "[hardware]") {
+  const Topology topology{small_cluster(2)};
+  LinkShading shading{std::vector<double>(topology.links().size()), "share of the time that it is busy"};
+  SECTION("busy") {
+    for (std::size_t l = 0; l < topology.links().size(); ++l)
+      if (topology.links()[l].name == "n1g3 -> leaf3.0") shading.share[l] = 0.25;
+    const std::string svg = topology_svg(topology, &shading);
+    check_well_formed(svg);
+    CHECK(occurrences(svg, "#B23A00") == 3);  // the cable, the GPU, and the last step of the legend
+    CHECK(occurrences(svg, ">25 %</text>") == 1);
+    CHECK(occurrences(svg, ">share of the time that it is busy</text>") == 1);
+  }
+  SECTION("idle") {
+    const std::string svg = topology_svg(topology, &shading);
+    check_well_formed(svg);
+    CHECK(occurrences(svg, "#B23A00") == 0);
+    CHECK(occurrences(svg, "#B8C0CC") >= 32);  // 16 GPUs with a NIC each
+  }
+  SECTION("no shading") {
+    CHECK(occurrences(topology_svg(topology), "#B8C0CC") == 0);
+    CHECK(occurrences(topology_svg(topology), "busy") == 0);
+  }
+}
