@@ -88,7 +88,13 @@ void Chromium::emulate() {
 }
 
 void Chromium::save_downloads_to(const std::string& folder) {
-  call("Browser.setDownloadBehavior", {{"behavior", "allow"}, {"downloadPath", folder}}, false);
+  call("Browser.setDownloadBehavior", {{"behavior", "allow"}, {"downloadPath", folder}, {"eventsEnabled", true}},
+       false);
+}
+
+void Chromium::wait_for_download() {
+  while (downloads_ == 0) hear(next_message());
+  --downloads_;
 }
 
 void Chromium::open(const std::string& file) {
@@ -140,6 +146,7 @@ void Chromium::hear(const Json& event) {
   const std::string method = event.value("method", "");
   const Json& parameters = event.contains("params") ? event["params"] : event;
   if (method == "Page.loadEventFired") loaded_ = true;
+  if (method == "Browser.downloadProgress" && parameters.value("state", "") == "completed") ++downloads_;
   if (method == "Network.requestWillBeSent") requests_.push_back(parameters["request"].value("url", ""));
   if (method == "Runtime.exceptionThrown") problems_.push_back(words(parameters));
   if (method == "Log.entryAdded") problems_.push_back(parameters["entry"].value("text", ""));

@@ -30,6 +30,8 @@ public:
   void set_colour_scheme(const std::string& scheme);
   /// Files that the page saves are put into the folder.
   void save_downloads_to(const std::string& folder);
+  /// Waits until one more download is whole: before that its file may be there and empty.
+  void wait_for_download();
 
   /// Waits for the load event; forgets the problems and requests of the page before.
   void open(const std::string& file);
@@ -58,6 +60,7 @@ private:
   std::vector<std::string> problems_, requests_;
   int last_id_ = 0;
   bool loaded_ = false;
+  int downloads_ = 0;  ///< whole ones that nobody waited for
 };
 
 }  // namespace moesim::testing

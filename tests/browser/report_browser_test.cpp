@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
-#include <thread>
 
 #include <fmt/format.h>
 
@@ -70,8 +69,7 @@ std::string page_of(const std::string& text) {
 /// What a click on "Download CSV" of a chart saves.
 std::string downloaded(Chromium& browser, const std::string& chart, const std::string& file) {
   browser.evaluate("document.querySelector('[data-chart=\"" + chart + "\"] .save').click()");
-  for (int tries = 0; tries < 200 && !fs::exists(file); ++tries)
-    std::this_thread::sleep_for(std::chrono::milliseconds{25});
+  browser.wait_for_download();
   return file_text(file);
 }
 
