@@ -5,7 +5,8 @@ function element(tag, attributes, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes || {})) {
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      made.setAttribute(name, value === true ? "" : value);
   }
   made.append(...children.flat().filter((child) => child !== null && child !== undefined));
   return made;
@@ -18,10 +19,12 @@ function toggle(text, pressed, onclick) {
 
 /// Buttons of which one is on; chosen(index) hears of a change.
 function choice(label, names, current, chosen) {
-  const buttons = names.map((name, index) => toggle(name, index === current, () => {
-    buttons.forEach((button, other) => button.setAttribute("aria-pressed", String(other === index)));
-    chosen(index);
-  }));
+  const buttons = names.map((name, index) =>
+    toggle(name, index === current, () => {
+      buttons.forEach((button, other) => button.setAttribute("aria-pressed", String(other === index)));
+      chosen(index);
+    })
+  );
   return element("span", {class: "choice", role: "group", "aria-label": label}, buttons);
 }
 
@@ -45,7 +48,12 @@ function save_file(name, type, text) {
 
 /// A file name that every system takes.
 function file_name(...parts) {
-  const safe = parts.filter(Boolean).map((part) => part.replace(/[^\p{L}\p{N}-]+/gu, "_").replace(/^_+|_+$/g, "").slice(0, 80));
+  const safe = parts.filter(Boolean).map((part) =>
+    part
+      .replace(/[^\p{L}\p{N}-]+/gu, "_")
+      .replace(/^_+|_+$/g, "")
+      .slice(0, 80)
+  );
   return safe.filter(Boolean).join("-") || "chart";
 }
 
@@ -55,7 +63,9 @@ async function copy_text(text, button) {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
-    button.textContent = "Select it and copy";  // some browsers keep the clipboard from files
+    button.textContent = "Select it and copy"; // some browsers keep the clipboard from files
   }
-  setTimeout(() => { button.textContent = said; }, 1500);
+  setTimeout(() => {
+    button.textContent = said;
+  }, 1500);
 }

@@ -1,5 +1,5 @@
-# Puts the page of report.html into moesim_plots. Its script is one function, so that nothing of it is global; the page's
-# content security policy names the scripts by hash.
+# Puts the page of report.html into moesim_plots. Its script is one function, so that nothing of it is global; the
+# page's content security policy names the scripts by hash.
 target_sources(moesim_plots PRIVATE report_html.cpp)
 
 set(app "(() => {\n\"use strict\";\n")

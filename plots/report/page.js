@@ -1,21 +1,38 @@
 // The whole report, from the document inside it.
 
 const verdicts = {good: ["✓", "objective met"], bad: ["✗", "objective missed"], neutral: ["", ""]};
-const statuses = {done: ["✓", "done"], infeasible: ["✗", "infeasible"], invalid: ["✗", "invalid"], failed: ["✗", "failed"]};
+const statuses = {
+  done: ["✓", "done"],
+  infeasible: ["✗", "infeasible"],
+  invalid: ["✗", "invalid"],
+  failed: ["✗", "failed"],
+};
 
 function tile(one) {
   const [mark, meaning] = verdicts[one.verdict] || verdicts.neutral;
-  return element("div", {class: `tile ${Object.hasOwn(verdicts, one.verdict) ? one.verdict : "neutral"}`},
+  return element(
+    "div",
+    {class: `tile ${Object.hasOwn(verdicts, one.verdict) ? one.verdict : "neutral"}`},
     element("div", {class: "tile-label lines", title: one.label}, one.label),
-    element("div", {class: `tile-value lines${one.value.length > 16 ? " wordy" : ""}`, title: one.value}, mark ? element("span", {class: "mark", role: "img", "aria-label": meaning}, mark) : null, one.value),
-    one.detail ? element("div", {class: "tile-detail lines", title: one.detail}, one.detail) : null);
+    element(
+      "div",
+      {class: `tile-value lines${one.value.length > 16 ? " wordy" : ""}`, title: one.value},
+      mark ? element("span", {class: "mark", role: "img", "aria-label": meaning}, mark) : null,
+      one.value
+    ),
+    one.detail ? element("div", {class: "tile-detail lines", title: one.detail}, one.detail) : null
+  );
 }
 
 function page_header(report) {
-  return element("header", {class: "page-header"},
+  return element(
+    "header",
+    {class: "page-header"},
     element("p", {class: "overline"}, report.kind === "comparison" ? "Moesim comparison" : "Moesim run"),
-    element("h1", {class: "lines", title: report.title}, report.title), report.subtitle ? element("p", {class: "subtitle"}, report.subtitle) : null,
-    report.question ? element("p", {class: "question"}, report.question) : null);
+    element("h1", {class: "lines", title: report.title}, report.title),
+    report.subtitle ? element("p", {class: "subtitle"}, report.subtitle) : null,
+    report.question ? element("p", {class: "question"}, report.question) : null
+  );
 }
 
 function status_mark(status) {
@@ -24,19 +41,45 @@ function status_mark(status) {
 }
 
 function fact_list(facts) {
-  return element("dl", {class: "facts"}, facts.map(([name, text]) => element("div", {}, element("dt", {}, name), element("dd", {}, text))));
+  return element(
+    "dl",
+    {class: "facts"},
+    facts.map(([name, text]) => element("div", {}, element("dt", {}, name), element("dd", {}, text)))
+  );
 }
 
 /// Everything about one run.
 function run_body(run, report_name) {
   return [
-    element("div", {class: "run-head"}, element("h3", {class: "run-name lines", title: run.label}, run.label), status_mark(run.status)),
+    element(
+      "div",
+      {class: "run-head"},
+      element("h3", {class: "run-name lines", title: run.label}, run.label),
+      status_mark(run.status)
+    ),
     run.headline ? element("p", {class: "headline"}, run.headline) : null,
     run.reason ? element("p", {class: "reason"}, run.reason) : null,
     cards(run.charts, file_name(report_name, run.label)),
-    run.facts.length ? element("section", {class: "card"}, element("h3", {}, "Set-up and where the numbers come from"), fact_list(run.facts)) : null,
-    run.notes.length ? element("section", {class: "card"}, element("h3", {}, "Assumptions, and what is not modelled"),
-      element("ul", {class: "notes"}, run.notes.map((note) => element("li", {}, note)))) : null,
+    run.facts.length
+      ? element(
+          "section",
+          {class: "card"},
+          element("h3", {}, "Set-up and where the numbers come from"),
+          fact_list(run.facts)
+        )
+      : null,
+    run.notes.length
+      ? element(
+          "section",
+          {class: "card"},
+          element("h3", {}, "Assumptions, and what is not modelled"),
+          element(
+            "ul",
+            {class: "notes"},
+            run.notes.map((note) => element("li", {}, note))
+          )
+        )
+      : null,
   ].filter(Boolean);
 }
 
@@ -48,19 +91,38 @@ function run_section(report) {
     body.replaceChildren(...run_body(report.runs[index], report.title));
   };
   const many = report.runs.length > 1;
-  const picker = element("select", {id: "run", onchange: () => show(Number(picker.value))}, report.runs.map((run, index) => {
-    const state = run.status === "done" ? "" : ` (${run.status})`;
-    return element("option", {value: String(index)}, shortened(run.label, 90) + state);
-  }));
+  const picker = element(
+    "select",
+    {id: "run", onchange: () => show(Number(picker.value))},
+    report.runs.map((run, index) => {
+      const state = run.status === "done" ? "" : ` (${run.status})`;
+      return element("option", {value: String(index)}, shortened(run.label, 90) + state);
+    })
+  );
   const step = (by) => {
     const count = report.runs.length;
     picker.value = String((Number(picker.value) + by + count) % count);
     show(Number(picker.value));
   };
-  const arrow = (text, label, by) => element("button", {type: "button", class: "toggle", "aria-label": label, onclick: () => step(by)}, text);
-  const bar = many ? element("div", {class: "run-bar"}, element("label", {for: "run"}, "Show run"), picker,
-    arrow("‹", "previous run", -1), arrow("›", "next run", 1)) : null;
-  const section = element("section", {id: "runs"}, element("h2", {}, many ? `The ${report.runs.length} runs, one by one` : "The run"), bar, body);
+  const arrow = (text, label, by) =>
+    element("button", {type: "button", class: "toggle", "aria-label": label, onclick: () => step(by)}, text);
+  const bar = many
+    ? element(
+        "div",
+        {class: "run-bar"},
+        element("label", {for: "run"}, "Show run"),
+        picker,
+        arrow("‹", "previous run", -1),
+        arrow("›", "next run", 1)
+      )
+    : null;
+  const section = element(
+    "section",
+    {id: "runs"},
+    element("h2", {}, many ? `The ${report.runs.length} runs, one by one` : "The run"),
+    bar,
+    body
+  );
   if (report.runs.length) show(0);
   const select = (index) => {
     picker.value = String(index);
@@ -81,13 +143,24 @@ function build(report) {
     const index = report.runs.length > 1 ? report.runs.findIndex((run) => run.label === name) : -1;
     return index < 0 ? null : () => runs.select(index);
   };
-  document.getElementById("report").append(...[
-    page_header(report),
-    report.tiles.length ? element("section", {class: "tiles", "aria-label": "Verdicts"}, report.tiles.map(tile)) : null,
-    report.charts.length ? cards(report.charts, report.title, link) : null,
-    runs.section, glossary(report),
-    element("footer", {class: "page-footer"}, `moesim ${report.version}. This file holds its data and needs no network.`),
-  ].filter(Boolean));
+  document
+    .getElementById("report")
+    .append(
+      ...[
+        page_header(report),
+        report.tiles.length
+          ? element("section", {class: "tiles", "aria-label": "Verdicts"}, report.tiles.map(tile))
+          : null,
+        report.charts.length ? cards(report.charts, report.title, link) : null,
+        runs.section,
+        glossary(report),
+        element(
+          "footer",
+          {class: "page-footer"},
+          `moesim ${report.version}. This file holds its data and needs no network.`
+        ),
+      ].filter(Boolean)
+    );
 }
 
 build(JSON.parse(document.getElementById("document").textContent));

@@ -1,7 +1,7 @@
 // A chart that ECharts draws: once it comes into view, again when its room or the colours change, and for paper.
 
 const kinds = {stacked: stacked_kind, heatmap: heatmap_kind, pareto: pareto_kind};
-const paper_width = 720;  // pixels of the drawing; the page scales it to the paper
+const paper_width = 720; // pixels of the drawing; the page scales it to the paper
 const plots = new Set();
 let printing = false;
 
@@ -10,8 +10,12 @@ class Plot {
     this.chart = chart;
     this.kind = kinds[chart.kind];
     this.state = this.kind.state(chart);
-    this.host = element("div", {class: "plot", role: "img", "aria-label": `${chart.title}. ${chart.caption} The table button shows the numbers.`});
-    this.host.style.height = `${this.kind.height(chart, this.state, {width: 800})}px`;  // room until it is drawn
+    this.host = element("div", {
+      class: "plot",
+      role: "img",
+      "aria-label": `${chart.title}. ${chart.caption} The table button shows the numbers.`,
+    });
+    this.host.style.height = `${this.kind.height(chart, this.state, {width: 800})}px`; // room until it is drawn
     this.drawn = null;
     plots.add(this);
   }
@@ -22,7 +26,7 @@ class Plot {
     const context = {width, printing, pixel_ratio: printing ? 2 : devicePixelRatio || 1, colours: inks(printing)};
     const height = this.kind.height(this.chart, this.state, context);
     this.host.style.height = printing ? "" : `${height}px`;
-    if (this.drawn && this.printed !== printing) this.drop();  // paper wants finer pixels
+    if (this.drawn && this.printed !== printing) this.drop(); // paper wants finer pixels
     if (!this.drawn) this.drawn = echarts.init(this.host, null, {width, height, devicePixelRatio: context.pixel_ratio});
     else this.drawn.resize({width, height, silent: true});
     this.printed = printing;
@@ -41,14 +45,18 @@ class Plot {
   }
 }
 
-const in_view = new IntersectionObserver((entries) => {
-  for (const entry of entries) if (entry.isIntersecting && !entry.target.plot.drawn) entry.target.plot.draw();
-}, {rootMargin: "300px"});
+const in_view = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) if (entry.isIntersecting && !entry.target.plot.drawn) entry.target.plot.draw();
+  },
+  {rootMargin: "300px"}
+);
 
 const room = new ResizeObserver((entries) => {
   if (printing) return;
   requestAnimationFrame(() => {
-    for (const {target} of entries) if (!printing && target.plot.drawn && target.clientWidth !== target.plot.width) target.plot.draw();
+    for (const {target} of entries)
+      if (!printing && target.plot.drawn && target.clientWidth !== target.plot.width) target.plot.draw();
   });
 });
 
@@ -86,4 +94,6 @@ function set_printing(now) {
 addEventListener("beforeprint", () => set_printing(true));
 addEventListener("afterprint", () => set_printing(false));
 matchMedia("print").addEventListener("change", (event) => set_printing(event.matches));
-prefers_dark.addEventListener("change", () => { for (const plot of plots) plot.redraw(); });
+prefers_dark.addEventListener("change", () => {
+  for (const plot of plots) plot.redraw();
+});

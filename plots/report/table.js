@@ -15,7 +15,8 @@ function compare_cells(a, b, direction) {
 function best_of(rows, column, better) {
   const values = rows.map((row) => row[column]).filter((cell) => typeof cell === "number");
   if (!better || values.length < 2) return null;
-  const least = Math.min(...values), most = Math.max(...values);
+  const least = Math.min(...values),
+    most = Math.max(...values);
   return least === most ? null : better === "high" ? most : least;
 }
 
@@ -31,7 +32,10 @@ function column_facts(table) {
 
 /// Instead of following the link.
 function opened(act) {
-  return (event) => { event.preventDefault(); act(); };
+  return (event) => {
+    event.preventDefault();
+    act();
+  };
 }
 
 function cell_element(cell, fact, is_name, link) {
@@ -39,7 +43,8 @@ function cell_element(cell, fact, is_name, link) {
   let content = cell;
   if (typeof cell === "number") content = number_text(cell, fact.decimals);
   else if (cell === null || cell === undefined || cell === "") content = "-";
-  else if (is_name && link(cell)) content = element("a", {href: "#runs", class: "link", onclick: opened(link(cell))}, cell);
+  else if (is_name && link(cell))
+    content = element("a", {href: "#runs", class: "link", onclick: opened(link(cell))}, cell);
   if (fact.long && typeof cell === "string") content = element("div", {class: "lines", title: cell}, content);
   const best = typeof cell === "number" && cell === fact.best;
   if (best) classes.push("best");
@@ -58,10 +63,23 @@ function sorted_rows(table, state) {
 function header_cell(column, fact, at, state, sort_by) {
   const sorted = state.column === at ? (state.direction > 0 ? "ascending" : "descending") : "none";
   const arrow = {ascending: "▲", descending: "▼", none: "↕"}[sorted];
-  const button = element("button", {type: "button", class: "sort", onclick: () => sort_by(at)},
-    element("span", {class: column.name.length > 14 ? "wordy" : "brief"},
-      element("span", {class: "lines head-name", title: column.name}, column.name), element("span", {class: "arrow", "aria-hidden": "true"}, arrow)),
-    column.unit ? element("span", {class: `lines unit ${column.unit.length > 14 ? "wordy" : "brief"}`, title: column.unit}, column.unit) : null);
+  const button = element(
+    "button",
+    {type: "button", class: "sort", onclick: () => sort_by(at)},
+    element(
+      "span",
+      {class: column.name.length > 14 ? "wordy" : "brief"},
+      element("span", {class: "lines head-name", title: column.name}, column.name),
+      element("span", {class: "arrow", "aria-hidden": "true"}, arrow)
+    ),
+    column.unit
+      ? element(
+          "span",
+          {class: `lines unit ${column.unit.length > 14 ? "wordy" : "brief"}`, title: column.unit},
+          column.unit
+        )
+      : null
+  );
   return element("th", {scope: "col", "aria-sort": sorted, class: fact.numeric ? "number" : null}, button);
 }
 
@@ -73,8 +91,11 @@ function constant_columns(table) {
 
 /// The table without its constant columns, and a sentence with them.
 function condensed(table) {
-  const constant = constant_columns(table), kept = (_, at) => !constant.includes(at);
-  const said = constant.filter((at) => table.rows[0][at]).map((at) => `${table.columns[at].name}: ${table.rows[0][at]}`);
+  const constant = constant_columns(table),
+    kept = (_, at) => !constant.includes(at);
+  const said = constant
+    .filter((at) => table.rows[0][at])
+    .map((at) => `${table.columns[at].name}: ${table.rows[0][at]}`);
   return {
     table: {columns: table.columns.filter(kept), rows: table.rows.map((row) => row.filter(kept))},
     same: said.length ? `The same in every row: ${said.join(" · ")}` : null,
@@ -86,7 +107,9 @@ function table_element(whole, label, link = () => null) {
   const {table, same} = condensed(whole);
   const state = {column: null, direction: 1, all: false};
   const facts = column_facts(table);
-  const head = element("thead"), body = element("tbody"), more = element("div", {class: "more"});
+  const head = element("thead"),
+    body = element("tbody"),
+    more = element("div", {class: "more"});
   const sort_by = (at) => {
     const first = facts[at].numeric && table.columns[at].better !== "low" ? -1 : 1;
     state.direction = state.column === at ? -state.direction : first;
@@ -95,15 +118,49 @@ function table_element(whole, label, link = () => null) {
     head.querySelectorAll("button")[at].focus();
   };
   function fill() {
-    head.replaceChildren(element("tr", {}, table.columns.map((column, at) => header_cell(column, facts[at], at, state, sort_by))));
-    const order = sorted_rows(table, state), shown = state.all ? order : order.slice(0, rows_at_first);
-    body.replaceChildren(...shown.map((at) => element("tr", {}, table.rows[at].map((cell, column) => cell_element(cell, facts[column], column === 0, link)))));
-    more.replaceChildren(...(shown.length === order.length ? [] : [
-      element("button", {type: "button", class: "toggle", onclick: () => { state.all = true; fill(); }}, `Show all ${number_text(order.length)} rows`)]));
+    head.replaceChildren(
+      element(
+        "tr",
+        {},
+        table.columns.map((column, at) => header_cell(column, facts[at], at, state, sort_by))
+      )
+    );
+    const order = sorted_rows(table, state),
+      shown = state.all ? order : order.slice(0, rows_at_first);
+    body.replaceChildren(
+      ...shown.map((at) =>
+        element(
+          "tr",
+          {},
+          table.rows[at].map((cell, column) => cell_element(cell, facts[column], column === 0, link))
+        )
+      )
+    );
+    more.replaceChildren(
+      ...(shown.length === order.length
+        ? []
+        : [
+            element(
+              "button",
+              {
+                type: "button",
+                class: "toggle",
+                onclick: () => {
+                  state.all = true;
+                  fill();
+                },
+              },
+              `Show all ${number_text(order.length)} rows`
+            ),
+          ])
+    );
   }
   fill();
-  const scroller = element("div", {class: "scroller", tabindex: "0", role: "region", "aria-label": label},
-    element("table", {}, element("caption", {class: "unseen"}, label), head, body));
+  const scroller = element(
+    "div",
+    {class: "scroller", tabindex: "0", role: "region", "aria-label": label},
+    element("table", {}, element("caption", {class: "unseen"}, label), head, body)
+  );
   return element("div", {}, scroller, same ? element("p", {class: "soft same"}, same) : null, more);
 }
 
@@ -113,5 +170,8 @@ function plain_table(data) {
 }
 
 function table_rows(chart) {
-  return {columns: chart.columns.map((column) => (column.unit ? `${column.name} [${column.unit}]` : column.name)), rows: chart.rows};
+  return {
+    columns: chart.columns.map((column) => (column.unit ? `${column.name} [${column.unit}]` : column.name)),
+    rows: chart.rows,
+  };
 }

@@ -1,5 +1,5 @@
-// What the browser tests ask of an open report. Evaluates to an object that they keep as `checks`.
-({
+// What the browser tests ask of an open report.
+window.checks = {
   frame: () => new Promise((done) => requestAnimationFrame(() => setTimeout(done))),
 
   /// Scrolls through the page until every chart has come into view, and says which did not draw itself.
@@ -28,9 +28,11 @@
       }
       return count;
     };
-    return Array.from(document.querySelectorAll(".plot")).filter((plot) => {
-      return Array.from(plot.querySelectorAll("canvas")).reduce((sum, canvas) => sum + coloured(canvas), 0) < 50;
-    }).map((plot) => this.name(plot));
+    return Array.from(document.querySelectorAll(".plot"))
+      .filter((plot) => {
+        return Array.from(plot.querySelectorAll("canvas")).reduce((sum, canvas) => sum + coloured(canvas), 0) < 50;
+      })
+      .map((plot) => this.name(plot));
   },
 
   /// Drawings that did not load.
@@ -46,7 +48,8 @@
   },
 
   /// Buttons that would be printed; what they show counts as text.
-  visible_buttons: () => Array.from(document.querySelectorAll(".save, .copy, .run-bar")).filter((one) => one.offsetParent).length,
+  visible_buttons: () =>
+    Array.from(document.querySelectorAll(".save, .copy, .run-bar")).filter((one) => one.offsetParent).length,
 
   table: (chart) => document.querySelector(`[data-chart="${chart}"] table`),
 
@@ -58,4 +61,4 @@
   header(chart, at) {
     return this.table(chart).tHead.rows[0].cells[at];
   },
-})
+};
