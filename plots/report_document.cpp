@@ -128,7 +128,7 @@ ReportDocument report_document(const std::vector<ReportRun>& runs) {
                       {"question", question_of(runs)}, {"kind", runs.size() == 1 ? "run" : "comparison"},
                       {"version", MOESIM_VERSION},     {"tiles", report_tiles(runs)},
                       {"charts", std::move(charts)},   {"runs", std::move(list)},
-                      {"glossary", glossary()}};
+                      {"glossary", Json(glossary())}};
   return {title_of(runs), text_of(document)};
 }
 

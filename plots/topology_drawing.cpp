@@ -159,8 +159,7 @@ private:
     if (vertex.node < 0) return;
     const Box& node = nodes_[static_cast<std::size_t>(vertex.node)];
     const NodeShape& s = node_shape_;
-    const double bar = detailed_ ? kSwitchHeight : 14;
-    if (vertex.kind == VertexKind::nvswitch)
+    if (const double bar = detailed_ ? kSwitchHeight : 14; vertex.kind == VertexKind::nvswitch)
       boxes_[v] = {node.x + kGap, node.bottom() - kGap - bar, node.width - 2 * kGap, bar};
     else
       boxes_[v] = {node.x + kGap + vertex.rail % s.columns * (s.cell_width + s.cell_gap),
@@ -242,7 +241,7 @@ private:
       const Vertex& shown = topology_.vertices()[v];
       const Box& box = layout_.box(static_cast<int>(v));
       const Colour colour = colour_of(shown);
-      const bool is_gpu = shown.kind == VertexKind::gpu;  // with a shading it has the colour of its busiest link
+      const bool is_gpu = shown.kind == VertexKind::gpu;  // its busiest link colours it
       svg_.rect(box, is_gpu ? paint_.colour_at(static_cast<int>(v), colour.fill) : colour.fill);
       const bool small = !layout_.detailed() && shown.node >= 0;
       svg_.label(box, text_in(shown), {.size = small ? 10.0 : 13.0, .colour = colour.text});

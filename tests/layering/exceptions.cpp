@@ -17,6 +17,7 @@ constexpr std::array kExceptions{
     Exception{"models/llm/config_reader.hpp", "<nlohmann/json_fwd.hpp>",
               "internal to the reader; forward declarations only"},
     Exception{"models/hardware/catalogue_json.hpp", "<nlohmann/json.hpp>", "internal to the catalogue's reader"},
+    Exception{"plots/chart_json.hpp", "<nlohmann/json.hpp>", "internal to the writer of a report's document"},
     Exception{"sim/engine/simgrid_compat.hpp", "bare double", "SimGrid's own interface speaks double"},
 };
 
