@@ -194,13 +194,18 @@ MemoryVerdict check_memory(const Scenario& scenario) {
   return {plan.memory, misfit(scenario, plan), plan.notes};
 }
 
-Summary simulate(const Scenario& scenario, std::optional<int> audited) {
+Summary simulate(const Scenario& scenario, std::optional<int> audited, const ListenerMaker& listen) {
   const Deployment plan = plan_deployment(scenario);
   if (const auto refusal = misfit(scenario, plan)) throw Infeasible{*refusal};
+  const RunShape shape = shape_of(scenario, plan);
+  const Listener listener = listen ? listen(shape) : nullptr;
   const std::optional<Audit> checked = audit(scenario, plan, audited ? *audited : default_audit(scenario, plan));
 
-  Recorder recorder{shape_of(scenario, plan)};
-  run_batches(scenario, plan, [&](const Event& event) { recorder(event); });
+  Recorder recorder{shape};
+  run_batches(scenario, plan, [&](const Event& event) {
+    recorder(event);
+    if (listener) listener(event);
+  });
 
   Summary summary;
   summary.scenario_name = scenario.name;

@@ -15,6 +15,12 @@ namespace moesim {
 enum class Cause { attention, tp_collective, dispatch, offload, experts, combine, dense, pipeline, host, other };
 inline constexpr int kCauses = 10;
 
+/// The piece of work that a fact belongs to: a step, and of a pipeline or of pools which microbatch of it.
+struct Turn {
+  int step = 0;  ///< negative: fills the pipeline
+  int microbatch = 0;
+};
+
 /// One span of a step that every rank of a lockstep group went through and ended together. A group is a pipeline stage.
 /// `took` is the length on the critical path; `busy` what each rank worked of it, the rest it waited.
 struct PhaseFinished {
@@ -25,6 +31,26 @@ struct PhaseFinished {
   int gating_rank;               ///< the rank of the group that ended last, -1: a collective, or nobody's work
   std::span<const double> busy;  ///< [ranks of the group] seconds of work (collectives: empty)
   int group = 0;
+  Turn turn{};
+  bool met = true;      ///< the ranks met at its end; else each went on when its own work was done
+  bool summed = false;  ///< of streams that worked side by side: how long, not when, which StreamWorked tells
+};
+
+/// What the compute streams of a group's ranks did beside a collective.
+struct StreamWorked {
+  enum class Kind {
+    work,   ///< PhaseFinished tells its sum
+    wait,   ///< for a collective, under whose cause PhaseFinished tells its sum
+    hidden  ///< work that cost no time: PhaseFinished tells of the collective alone
+  };
+  Kind kind;
+  Cause cause;
+  int layer;
+  Seconds origin;                       ///< what begin and end count from
+  std::span<const Seconds> begin, end;  ///< [ranks of the group]
+  int group = 0;
+  Turn turn{};
+  int half = -1;  ///< of two-batch overlap: which micro-batch
 };
 
 /// Loads of one MoE layer in one step.
@@ -56,9 +82,16 @@ struct ExpertsFetched {
   Bytes bytes;          ///< over all GPUs
 };
 
+/// How the ranks went through an exchange.
+enum class Pace {
+  together,  ///< all at once: PhaseFinished tells of it too
+  apart,     ///< in small groups, each in its own time, as a part of its work: `at` is when they last met
+  beside     ///< while the ranks did other things
+};
+
 /// A collective moved bytes over links.
 struct BytesMoved {
-  Seconds at;
+  Seconds at;  ///< end
   Cause cause;
   int layer;
   Seconds took;
@@ -66,6 +99,10 @@ struct BytesMoved {
   LinkId gating_link = -1;             ///< the link that everybody waited for, -1: latency, or others
   Seconds transfer{};                  ///< what it took that link
   int group = 0;
+  Pace pace = Pace::together;
+  Turn turn{};
+  int to_group = -1;  ///< the group that the bytes went to, -1: they stayed in theirs
+  int half = -1;      ///< of two-batch overlap: which micro-batch
 };
 
 struct StepFinished {
@@ -76,6 +113,7 @@ struct StepFinished {
 };
 
 /// A closed set: a new kind of event makes every std::visit that forgets it fail to compile.
-using Event = std::variant<PhaseFinished, ExpertsLoaded, PlacesGiven, ExpertsFetched, BytesMoved, StepFinished>;
+using Event =
+    std::variant<PhaseFinished, StreamWorked, ExpertsLoaded, PlacesGiven, ExpertsFetched, BytesMoved, StepFinished>;
 
 }  // namespace moesim

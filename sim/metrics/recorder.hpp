@@ -58,6 +58,7 @@ public:
 private:
   friend class HotspotRanking;
   void on(const PhaseFinished& phase);
+  void on(const StreamWorked&) {}  // phases hold the sums
   void on(const ExpertsLoaded& loads);
   void on(const PlacesGiven& given);
   void on(const ExpertsFetched& fetched);

@@ -19,6 +19,7 @@ public:
   Handover(const Scenario& scenario, const Deployment& plan, int from_stage)
       : scenario_{scenario},
         plan_{plan},
+        from_stage_{from_stage},
         first_{from_stage * plan.layout.ranks},
         timer_{plan.topology, scenario.cluster.gpu.all_gather} {
     if (plan.layout.spec.attention_tp > 1)
@@ -26,8 +27,27 @@ public:
                       all_gather, scenario.cluster.gpu.all_gather);
   }
 
-  /// Until the last rank of the next stage has all of the batch. Fills link_bytes().
-  Seconds operator()(int batch) {
+  /// Takes the batch on the caller's clock until the last rank of the next stage has all of it.
+  void operator()(int batch, Turn turn, const Sink& sink, Clock& clock) {
+    const Seconds took = exchange(batch);
+    if (turn.step >= 0)
+      sink(BytesMoved{clock.now() + took,
+                      Cause::pipeline,
+                      -1,
+                      took,
+                      link_bytes_,
+                      -1,
+                      {},
+                      from_stage_,
+                      Pace::beside,
+                      turn,
+                      from_stage_ + 1});
+    clock.advance(took);
+  }
+
+private:
+  /// Fills link_bytes_.
+  Seconds exchange(int batch) {
     const Layout& layout = plan_.layout;
     const std::vector<double> message =
         activation_bytes(batch_of_step(scenario_, layout, batch), scenario_.model.hidden);
@@ -44,12 +64,9 @@ public:
     return sent + gather_->longest();
   }
 
-  std::span<const double> link_bytes() const { return link_bytes_; }
-
-private:
   const Scenario& scenario_;
   const Deployment& plan_;
-  int first_;
+  int from_stage_, first_;
   FluidTimer timer_;
   std::optional<GroupExchange> gather_;
   std::vector<double> link_bytes_;
@@ -95,20 +112,14 @@ private:
   static bool is_shared(const Deployment& plan) { return plan.layout.spec.pp > 1 || plan.layout.spec.experts_apart; }
 
   void pass(int batch, Clock& clock) {
+    const Turn turn{(batch - batch % microbatches_ - filling_) / microbatches_, batch % microbatches_};
     std::int64_t tokens = 0;
     Stages& stages = runs_[static_cast<std::size_t>(batch) % runs_.size()];
     for (std::size_t s = 0; s < stages.size(); ++s) {
-      if (s > 0) hand_over(s, batch, clock);
-      tokens = stages[s](batch, batch >= filling_, clock);
+      if (s > 0) handovers_[s - 1](batch, turn, sink_, clock);
+      tokens = stages[s](batch, turn, clock);
     }
     leave(tokens, clock.now());
-  }
-
-  void hand_over(std::size_t to_stage, int batch, Clock& clock) {
-    Handover& handover = handovers_[to_stage - 1];
-    const Seconds took = handover(batch);
-    if (batch >= filling_) sink_(BytesMoved{clock.now() + took, Cause::pipeline, -1, took, handover.link_bytes()});
-    clock.advance(took);
   }
 
   void leave(std::int64_t tokens, Seconds now) {

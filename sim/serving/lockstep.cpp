@@ -13,9 +13,13 @@ Seconds Lockstep::now() const {
   return clock_->now() + Seconds{pending_};
 }
 
+std::vector<double>& Lockstep::work_of(Cause cause) {
+  if (std::find(order_.begin(), order_.end(), cause) == order_.end()) order_.push_back(cause);
+  return worked_[static_cast<std::size_t>(cause)];
+}
+
 void Lockstep::work(Cause cause, std::span<const double> seconds) {
-  auto& worked = worked_[index(cause)];
-  used_[index(cause)] = true;
+  auto& worked = work_of(cause);
   for (std::size_t r = 0; r < total_.size(); ++r) {
     worked[r] += seconds[r];
     total_[r] += seconds[r];
@@ -24,38 +28,37 @@ void Lockstep::work(Cause cause, std::span<const double> seconds) {
 
 void Lockstep::work(Cause cause, Seconds each) {
   if (each.value() == 0) return;
-  auto& worked = worked_[index(cause)];
-  used_[index(cause)] = true;
+  auto& worked = work_of(cause);
   for (std::size_t r = 0; r < total_.size(); ++r) {
     worked[r] += each.value();
     total_[r] += each.value();
   }
 }
 
-void Lockstep::meet(int layer) {
+void Lockstep::meet(int layer, bool summed) {
   const auto last = static_cast<std::size_t>(std::max_element(total_.begin(), total_.end()) - total_.begin());
-  for (int cause = 0; cause < kCauses; ++cause) {
+  for (const Cause cause : order_) {
     auto& worked = worked_[static_cast<std::size_t>(cause)];
-    if (!used_[static_cast<std::size_t>(cause)]) continue;
     pending_ += worked[last];
-    tell(PhaseFinished{now(), Seconds{worked[last]}, static_cast<Cause>(cause), layer, static_cast<int>(last), worked,
-                       group_});
+    tell(PhaseFinished{now(), Seconds{worked[last]}, cause, layer, static_cast<int>(last), worked, group_, turn_,
+                       cause == order_.back(), summed});
     std::fill(worked.begin(), worked.end(), 0.0);
-    used_[static_cast<std::size_t>(cause)] = false;
   }
+  order_.clear();
   std::fill(total_.begin(), total_.end(), 0.0);
 }
 
 void Lockstep::collective(Cause cause, int layer, const CollectiveTime& time, std::span<const double> link_bytes) {
   meet(layer);
   pending_ += time.time.value();
-  tell(PhaseFinished{now(), time.time, cause, layer, -1, {}, group_});
   if (!link_bytes.empty())
-    tell(BytesMoved{now(), cause, layer, time.time, link_bytes, time.busiest, time.time - time.latency, group_});
+    tell(BytesMoved{now(), cause, layer, time.time, link_bytes, time.busiest, time.time - time.latency, group_,
+                    Pace::together, turn_});
+  tell(PhaseFinished{now(), time.time, cause, layer, -1, {}, group_, turn_});
 }
 
 void Lockstep::idle(Seconds waited) {
-  if (waited > Seconds{}) tell(PhaseFinished{now(), waited, Cause::pipeline, -1, -1, {}, group_});
+  if (waited > Seconds{}) tell(PhaseFinished{now(), waited, Cause::pipeline, -1, -1, {}, group_, turn_});
 }
 
 void Lockstep::advance_clock() {

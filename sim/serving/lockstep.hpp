@@ -20,8 +20,12 @@ public:
   /// group : which of the groups of a run this is
   Lockstep(int ranks, int group, const Sink& sink);
 
-  /// The actor whose time the group is about to share. To be called before anything that charges time.
-  void share(Clock& clock) { clock_ = &clock; }
+  /// The actor whose time the group is about to share, and what it works on. To be called before anything that charges
+  /// time.
+  void share(Clock& clock, Turn turn = {}) {
+    clock_ = &clock;
+    turn_ = turn;
+  }
 
   /// Nobody works: the group waits for what an earlier group has not sent yet.
   void idle(Seconds waited);
@@ -31,8 +35,9 @@ public:
   /// The same work on every rank.
   void work(Cause cause, Seconds each);
 
-  /// All ranks wait for the last one; its work since the last meeting becomes the critical path.
-  void meet(int layer);
+  /// All ranks wait for the last one; its work since the last meeting becomes the critical path, its causes in the
+  /// order in which they began. summed : as PhaseFinished::summed
+  void meet(int layer, bool summed = false);
 
   /// A collective of all ranks, who meet first. link_bytes [links], empty when nothing crosses a link.
   void collective(Cause cause, int layer, const CollectiveTime& time, std::span<const double> link_bytes);
@@ -42,18 +47,21 @@ public:
 
   /// Simulated time including what the clock has not caught up with.
   Seconds now() const;
+  int group() const { return group_; }
+  Turn turn() const { return turn_; }
   void tell(const Event& event) const { sink_(event); }
 
 private:
-  static constexpr std::size_t index(Cause cause) { return static_cast<std::size_t>(cause); }
+  std::vector<double>& work_of(Cause cause);
 
   Clock* clock_ = nullptr;
+  Turn turn_;
   int group_;
   const Sink& sink_;
   std::array<std::vector<double>, kCauses> worked_;  ///< [cause][rank] seconds since the last meeting
-  std::array<bool, kCauses> used_{};
-  std::vector<double> total_;  ///< [rank]
-  double pending_ = 0;         ///< seconds charged since advance_clock
+  std::vector<Cause> order_;                         ///< causes with work since the last meeting, as they began
+  std::vector<double> total_;                        ///< [rank]
+  double pending_ = 0;                               ///< seconds charged since advance_clock
 };
 
 }  // namespace moesim

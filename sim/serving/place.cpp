@@ -10,10 +10,10 @@ Place::Place(const std::string& name, int ranks, int group, bool is_shared, cons
       station_{name},
       group_{ranks, group, is_shared ? told_ : sink} {}
 
-void Place::enter(Clock& clock, bool is_told) {
+void Place::enter(Clock& clock, Turn turn) {
   station_.enter();
-  is_told_ = is_told;
-  group_.share(clock);
+  is_told_ = turn.step >= 0;
+  group_.share(clock, turn);
   if (is_shared_) group_.idle(clock.now() - free_since_);
 }
 

@@ -15,8 +15,8 @@ public:
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
 
-  /// Waits for its turn. is_told : whether the sink hears what happens until leave().
-  void enter(Clock& clock, bool is_told);
+  /// Waits for its turn. Of a negative step the sink hears nothing until leave().
+  void enter(Clock& clock, Turn turn);
   void leave(const Clock& clock);
 
   Lockstep& group() { return group_; }

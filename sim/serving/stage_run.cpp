@@ -56,10 +56,10 @@ public:
     }
   }
 
-  std::int64_t operator()(int batch, bool is_told, Clock& clock) {
+  std::int64_t operator()(int batch, Turn turn, Clock& clock) {
     clock_ = &clock;
-    is_told_ = is_told;
-    place_.enter(clock, is_told);
+    turn_ = turn;
+    place_.enter(clock, turn);
     prepare(batch);
     int moe_layer = first_moe_layer_;
     for (int layer = first_layer_; layer < end_layer_; ++layer) {
@@ -69,7 +69,7 @@ public:
         group_.advance_clock();
         continue;
       }
-      if (two_batch_) two_batch_->drain(layer);
+      if (two_batch_) two_batch_->drain(layer - 1);
       group_.work(Cause::attention, times_.attention);
       sum_over_tp(layer);
       if (is_moe)
@@ -149,7 +149,16 @@ private:
   /// Every group takes its own time, so it counts as work of its ranks.
   void exchange_in_groups(Lockstep& group, Cause cause, int layer, const GroupExchange& exchange) {
     group.work(cause, exchange.seconds());
-    group.tell(BytesMoved{group.now(), cause, layer, exchange.longest(), exchange.link_bytes()});
+    group.tell(BytesMoved{group.now(),
+                          cause,
+                          layer,
+                          exchange.longest(),
+                          exchange.link_bytes(),
+                          -1,
+                          {},
+                          group.group(),
+                          Pace::apart,
+                          group.turn()});
   }
 
   void reduce_over_tp(int layer) {
@@ -207,18 +216,23 @@ private:
     group_.meet(layer);
     group_.advance_clock();
     place_.leave(*clock_);
-    travel(Cause::dispatch, layer, dispatch_time_(loads_.dispatch_bytes).time, loads_.dispatch_bytes);
-    expert_place_->enter(*clock_, is_told_);
+    travel(Cause::dispatch, layer, dispatch_time_(loads_.dispatch_bytes).time, loads_.dispatch_bytes, group_,
+           expert_group_);
+    expert_place_->enter(*clock_, turn_);
     run_experts(layer);
     expert_group_.meet(layer);
     expert_group_.advance_clock();
     expert_place_->leave(*clock_);
-    travel(Cause::combine, layer, combine_time_(loads_.combine_bytes).time, loads_.combine_bytes);
-    place_.enter(*clock_, is_told_);
+    travel(Cause::combine, layer, combine_time_(loads_.combine_bytes).time, loads_.combine_bytes, expert_group_,
+           group_);
+    place_.enter(*clock_, turn_);
   }
 
-  void travel(Cause cause, int layer, Seconds took, std::span<const double> link_bytes) {
-    if (is_told_) sink_(BytesMoved{clock_->now() + took, cause, layer, took, link_bytes});
+  void travel(Cause cause, int layer, Seconds took, std::span<const double> link_bytes, const Lockstep& from,
+              const Lockstep& to) {
+    if (turn_.step >= 0)
+      sink_(BytesMoved{
+          clock_->now() + took, cause, layer, took, link_bytes, -1, {}, from.group(), Pace::beside, turn_, to.group()});
     clock_->advance(took);
   }
 
@@ -227,17 +241,25 @@ private:
                 std::span<const double> back_bytes) {
     if (!scenario_.overlap_shared_experts) group_.work(Cause::dense, times_.shared);
     group_.collective(Cause::dispatch, layer, out, out_bytes);
-    if (scenario_.overlap_shared_experts) {
-      exposed_.resize(times_.shared.size());
-      bool any = false;
-      for (std::size_t r = 0; r < exposed_.size(); ++r) {
-        exposed_[r] = std::max(0.0, times_.shared[r] - out.time.value());
-        any = any || exposed_[r] > 0;
-      }
-      if (any) group_.work(Cause::dense, exposed_);
-    }
+    if (scenario_.overlap_shared_experts) hide_shared(layer, out.time);
     run_experts(layer);
     group_.collective(Cause::combine, layer, back, back_bytes);
+  }
+
+  /// Shared experts beside a dispatch that took `out` and has just ended: what is left of them is still to be done.
+  void hide_shared(int layer, Seconds out) {
+    exposed_.resize(times_.shared.size());
+    hidden_from_.assign(exposed_.size(), Seconds{});
+    hidden_to_.resize(exposed_.size());
+    bool any = false;
+    for (std::size_t r = 0; r < exposed_.size(); ++r) {
+      exposed_[r] = std::max(0.0, times_.shared[r] - out.value());
+      hidden_to_[r] = std::min(Seconds{times_.shared[r]}, out);
+      any = any || exposed_[r] > 0;
+    }
+    group_.tell(StreamWorked{StreamWorked::Kind::hidden, Cause::dense, layer, group_.now() - out, hidden_from_,
+                             hidden_to_, group_.group(), turn_});
+    if (any) group_.work(Cause::dense, exposed_);
   }
 
   /// Inside each expert TP group: what its GPUs received, or the partial sums of it.
@@ -258,7 +280,7 @@ private:
   Lockstep &group_, &expert_group_;
   const Sink& sink_;
   Clock* clock_ = nullptr;
-  bool is_told_ = false;
+  Turn turn_;
   FluidTimer dispatch_time_, combine_time_;
   std::optional<GroupExchange> spread_, collect_;           ///< attention TP groups, when they spread their tokens
   std::optional<GroupExchange> gather_rows_, reduce_rows_;  ///< expert TP groups, when they are dispatched to
@@ -272,6 +294,7 @@ private:
   Seconds tp_time_, gather_time_, scatter_time_;
   std::vector<double> tp_bytes_, gather_bytes_, scatter_bytes_;
   std::vector<double> expert_seconds_, fetch_seconds_, exposed_, row_bytes_;
+  std::vector<Seconds> hidden_from_, hidden_to_;
 };
 
 StageRun::StageRun(const Scenario& scenario, const Deployment& plan, int stage, Place& place, Place* experts,
@@ -280,8 +303,8 @@ StageRun::StageRun(const Scenario& scenario, const Deployment& plan, int stage, 
 StageRun::~StageRun() = default;
 StageRun::StageRun(StageRun&&) noexcept = default;
 
-std::int64_t StageRun::operator()(int batch, bool is_told, Clock& clock) {
-  return (*run_)(batch, is_told, clock);
+std::int64_t StageRun::operator()(int batch, Turn turn, Clock& clock) {
+  return (*run_)(batch, turn, clock);
 }
 
 }  // namespace moesim

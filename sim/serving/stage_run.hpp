@@ -21,8 +21,8 @@ public:
   StageRun(StageRun&&) noexcept;
 
   /// Takes a batch (of a step, or a microbatch of it) through the layers on the caller's clock, when its turn comes.
-  /// is_told : whether the sink hears of it. Returns its tokens.
-  std::int64_t operator()(int batch, bool is_told, Clock& clock);
+  /// Returns its tokens.
+  std::int64_t operator()(int batch, Turn turn, Clock& clock);
 
 private:
   class Run;

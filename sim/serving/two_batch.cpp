@@ -22,7 +22,7 @@ void TwoBatch::wait_for_combine(int batch) {
 
 void TwoBatch::experts(int batch, std::span<const double> seconds, Seconds combine) {
   timeline_.wait(batch);  // for its dispatch
-  timeline_.compute(Cause::experts, seconds);
+  timeline_.compute(batch, Cause::experts, seconds);
   timeline_.start(batch, Cause::combine, combine);
   combining_[batch] = true;
 }
@@ -36,30 +36,30 @@ void TwoBatch::prefill(const HalfLayer& first, const HalfLayer& second) {
   const HalfLayer* halves[] = {&first, &second};
   for (int b : {0, 1}) {
     wait_for_combine(b);  // of the layer before
-    timeline_.compute(Cause::attention, halves[b]->projection);
-    timeline_.compute(Cause::attention, halves[b]->attention);
-    timeline_.compute(Cause::other, halves[b]->routing);
+    timeline_.compute(b, Cause::attention, halves[b]->projection);
+    timeline_.compute(b, Cause::attention, halves[b]->attention);
+    timeline_.compute(b, Cause::other, halves[b]->routing);
     timeline_.start(b, Cause::dispatch, halves[b]->dispatch);
   }
   for (int b : {0, 1}) experts(b, halves[b]->experts, halves[b]->combine);
-  for (int b : {0, 1}) timeline_.compute(Cause::dense, halves[b]->shared);
+  for (int b : {0, 1}) timeline_.compute(b, Cause::dense, halves[b]->shared);
 }
 
 void TwoBatch::decode(const HalfLayer& first, const HalfLayer& second) {
-  timeline_.compute(Cause::attention, first.projection);
+  timeline_.compute(0, Cause::attention, first.projection);
   if (second_is_behind_) finish_second();
-  timeline_.compute(Cause::attention, first.attention);
-  timeline_.compute(Cause::other, first.routing);
+  timeline_.compute(0, Cause::attention, first.attention);
+  timeline_.compute(0, Cause::other, first.routing);
   wait_for_combine(1);
   timeline_.start(0, Cause::dispatch, first.dispatch);
-  timeline_.compute(Cause::dense, first.shared);
-  timeline_.compute(Cause::attention, second.projection);
+  timeline_.compute(0, Cause::dense, first.shared);
+  timeline_.compute(1, Cause::attention, second.projection);
   experts(0, first.experts, first.combine);
-  timeline_.compute(Cause::attention, second.attention);
-  timeline_.compute(Cause::other, second.routing);
+  timeline_.compute(1, Cause::attention, second.attention);
+  timeline_.compute(1, Cause::other, second.routing);
   wait_for_combine(0);
   timeline_.start(1, Cause::dispatch, second.dispatch);
-  timeline_.compute(Cause::dense, second.shared);
+  timeline_.compute(1, Cause::dense, second.shared);
   second_experts_.assign(second.experts.begin(), second.experts.end());
   second_combine_ = second.combine;
   second_is_behind_ = true;

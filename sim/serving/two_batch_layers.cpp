@@ -57,7 +57,7 @@ TwoBatchLayers::TwoBatchLayers(const Scenario& scenario, const Deployment& plan,
       group_{group},
       dispatch_time_{plan.topology, plan.dispatch},
       combine_time_{plan.topology, plan.combine},
-      timeline_{plan.layout.ranks, compute_rate(scenario, plan)},
+      timeline_{plan.layout.ranks, compute_rate(scenario, plan), this},
       order_{scenario.workload.phase, timeline_} {}
 
 void TwoBatchLayers::prepare(const StepBatch& batch) {
@@ -87,17 +87,58 @@ HalfLayer TwoBatchLayers::work_of(const Half& half) const {
           half.experts,          half.dispatch.time, half.combine.time};
 }
 
+/// What follows a dispatch is of its layer; the rest is of the layer that is issued.
+int TwoBatchLayers::layer_of(int half, Cause cause) const {
+  const bool follows = cause == Cause::experts || cause == Cause::dispatch || cause == Cause::combine;
+  return follows ? halves_[static_cast<std::size_t>(half)].dispatched_layer : layer_;
+}
+
+void TwoBatchLayers::tell(StreamWorked::Kind kind, int half, Cause cause, std::span<const Seconds> begin,
+                          std::span<const Seconds> end) const {
+  group_.tell(
+      StreamWorked{kind, cause, layer_of(half, cause), origin_, begin, end, group_.group(), group_.turn(), half});
+}
+
+void TwoBatchLayers::worked(int half, Cause cause, std::span<const Seconds> begin, std::span<const Seconds> end) {
+  tell(StreamWorked::Kind::work, half, cause, begin, end);
+}
+
+void TwoBatchLayers::waited(int half, Cause cause, std::span<const Seconds> begin, std::span<const Seconds> end) {
+  tell(StreamWorked::Kind::wait, half, cause, begin, end);
+}
+
+void TwoBatchLayers::started(int half, Cause cause, Seconds begin, Seconds end) {
+  Half& of = halves_[static_cast<std::size_t>(half)];
+  if (cause == Cause::dispatch) {
+    of.dispatched_layer = layer_;
+    of.combine_bytes.swap(of.loads.combine_bytes);
+  }
+  group_.tell(BytesMoved{origin_ + end,
+                         cause,
+                         of.dispatched_layer,
+                         end - begin,
+                         cause == Cause::dispatch ? of.loads.dispatch_bytes : of.combine_bytes,
+                         -1,
+                         {},
+                         group_.group(),
+                         Pace::beside,
+                         group_.turn(),
+                         -1,
+                         half});
+}
+
 void TwoBatchLayers::layer(int step, int layer, int moe_layer) {
+  group_.meet(layer - 1);  // dense layers before it
+  origin_ = group_.now() - timeline_.met();
+  layer_ = layer;
   for (std::size_t h = 0; h < halves_.size(); ++h) draw(halves_[h], 2 * step + static_cast<int>(h), layer, moe_layer);
   order_.layer(work_of(halves_[0]), work_of(halves_[1]));
   charge(layer);
-  for (const Half& half : halves_) {
-    group_.tell(BytesMoved{group_.now(), Cause::dispatch, layer, half.dispatch.time, half.loads.dispatch_bytes});
-    group_.tell(BytesMoved{group_.now(), Cause::combine, layer, half.combine.time, half.loads.combine_bytes});
-  }
 }
 
 void TwoBatchLayers::drain(int layer) {
+  group_.meet(layer);  // dense layers
+  origin_ = group_.now() - timeline_.met();
   order_.drain();
   charge(layer);
 }
@@ -106,7 +147,7 @@ void TwoBatchLayers::charge(int layer) {
   timeline_.meet();
   for (int cause = 0; cause < kCauses; ++cause)
     group_.work(static_cast<Cause>(cause), timeline_.spent(static_cast<Cause>(cause)));
-  group_.meet(layer);
+  group_.meet(layer, true);
   timeline_.clear();
 }
 

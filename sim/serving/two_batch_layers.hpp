@@ -21,15 +21,17 @@ inline constexpr int kCommunicationSms = 20;
 /// Share of the HBM bandwidth that communication takes from a computation beside it [assumed, domain H: 0.05 to 0.1].
 inline constexpr double kCommunicationHbmShare = 0.05;
 
-class TwoBatchLayers {
+class TwoBatchLayers : private OverlapListener {
 public:
   /// Refers to its arguments; plan_deployment has refused the layouts that this cannot order.
   TwoBatchLayers(const Scenario& scenario, const Deployment& plan, ExpertTraffic& traffic, const ExpertPhase& experts,
                  Lockstep& group);
+  TwoBatchLayers(const TwoBatchLayers&) = delete;
+  TwoBatchLayers& operator=(const TwoBatchLayers&) = delete;
 
   void prepare(const StepBatch& batch);
   void layer(int step, int layer, int moe_layer);
-  /// Ends what is under way, for what comes after the MoE layers.
+  /// Ends what is under way, up to `layer`, for what comes after the MoE layers.
   void drain(int layer);
 
 private:
@@ -40,8 +42,16 @@ private:
     LayerTraffic loads;
     std::vector<double> experts;
     CollectiveTime dispatch, combine;
+    int dispatched_layer = -1;          ///< the second half may be a layer behind
+    std::vector<double> combine_bytes;  ///< of that layer
   };
 
+  void worked(int half, Cause cause, std::span<const Seconds> begin, std::span<const Seconds> end) override;
+  void waited(int half, Cause cause, std::span<const Seconds> begin, std::span<const Seconds> end) override;
+  void started(int half, Cause cause, Seconds begin, Seconds end) override;
+  void tell(StreamWorked::Kind kind, int half, Cause cause, std::span<const Seconds> begin,
+            std::span<const Seconds> end) const;
+  int layer_of(int half, Cause cause) const;
   void draw(Half& half, int step, int layer, int moe_layer);
   HalfLayer work_of(const Half& half) const;
   void charge(int layer);
@@ -55,6 +65,8 @@ private:
   OverlapTimeline timeline_;
   TwoBatch order_;
   std::array<Half, 2> halves_;
+  int layer_ = -1;
+  Seconds origin_;  ///< of the timeline
 };
 
 }  // namespace moesim

@@ -69,16 +69,16 @@ TEST_CASE("Computation beside a collective proceeds at its lower rate", "[servin
   const double rate = 112.0 / 132;
   OverlapTimeline timeline{1, rate};
   timeline.start(0, Cause::dispatch, Seconds{2});
-  timeline.compute(Cause::experts, std::vector<double>{3});
+  timeline.compute(0, Cause::experts, std::vector<double>{3});
   CHECK(timeline.spent(Cause::experts)[0] == Approx(2 + 3 - 2 * rate));
-  timeline.compute(Cause::experts, std::vector<double>{1});  // nothing in flight any more
+  timeline.compute(0, Cause::experts, std::vector<double>{1});  // nothing in flight any more
   CHECK(timeline.spent(Cause::experts)[0] == Approx(2 + 4 - 2 * rate));
   CHECK_THROWS_AS((OverlapTimeline{1, 0.0}), std::invalid_argument);
 }
 
 TEST_CASE("A collective starts when the last rank issues it and all wait for its end", "[serving]") {
   OverlapTimeline timeline{2, 1.0};
-  timeline.compute(Cause::attention, std::vector<double>{1, 4});
+  timeline.compute(0, Cause::attention, std::vector<double>{1, 4});
   timeline.start(0, Cause::dispatch, Seconds{2});  // from 4 to 6
   timeline.start(1, Cause::dispatch, Seconds{3});  // the network is taken until 6: to 9
   timeline.wait(0);
