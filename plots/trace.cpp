@@ -195,7 +195,8 @@ Trace write_trace(TraceContent content, const Topology& topology, const std::vec
   trace.dropped = content.dropped + static_cast<std::int64_t>(items.size() - kept);
   trace.begin = seconds(content.begin);
   trace.end = seconds(content.end);
-  trace.complete_until = kept < items.size() ? seconds(items[kept].at) : trace.end;
+  trace.complete_until = trace.end;
+  if (trace.dropped > 0 && !items.empty()) trace.complete_until = seconds(items[std::min(kept, items.size() - 1)].at);
   trace.notes = content.notes;
 
   Writer writer{content, topology, groups};

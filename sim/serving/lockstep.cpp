@@ -35,6 +35,21 @@ void Lockstep::work(Cause cause, Seconds each) {
   }
 }
 
+void Lockstep::work_beside(Cause cause, int layer, std::span<const double> seconds, Seconds collective) {
+  left_.resize(seconds.size());
+  hidden_from_.assign(seconds.size(), Seconds{});
+  hidden_to_.resize(seconds.size());
+  bool any = false;
+  for (std::size_t r = 0; r < seconds.size(); ++r) {
+    left_[r] = std::max(0.0, seconds[r] - collective.value());
+    hidden_to_[r] = std::min(Seconds{seconds[r]}, collective);
+    any = any || left_[r] > 0;
+  }
+  tell(StreamWorked{StreamWorked::Kind::hidden, cause, layer, now() - collective, hidden_from_, hidden_to_, group_,
+                    turn_});
+  if (any) work(cause, left_);
+}
+
 void Lockstep::meet(int layer, bool summed) {
   const auto last = static_cast<std::size_t>(std::max_element(total_.begin(), total_.end()) - total_.begin());
   for (const Cause cause : order_) {

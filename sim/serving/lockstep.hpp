@@ -35,6 +35,10 @@ public:
   /// The same work on every rank.
   void work(Cause cause, Seconds each);
 
+  /// Work that ran beside a collective that took `collective` and has just ended: what is left of it is still to be
+  /// done.
+  void work_beside(Cause cause, int layer, std::span<const double> seconds, Seconds collective);
+
   /// All ranks wait for the last one; its work since the last meeting becomes the critical path, its causes in the
   /// order in which they began. summed : as PhaseFinished::summed
   void meet(int layer, bool summed = false);
@@ -61,7 +65,9 @@ private:
   std::array<std::vector<double>, kCauses> worked_;  ///< [cause][rank] seconds since the last meeting
   std::vector<Cause> order_;                         ///< causes with work since the last meeting, as they began
   std::vector<double> total_;                        ///< [rank]
-  double pending_ = 0;                               ///< seconds charged since advance_clock
+  std::vector<double> left_;                         ///< [rank] of work beside a collective
+  std::vector<Seconds> hidden_from_, hidden_to_;
+  double pending_ = 0;  ///< seconds charged since advance_clock
 };
 
 }  // namespace moesim

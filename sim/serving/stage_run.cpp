@@ -241,25 +241,9 @@ private:
                 std::span<const double> back_bytes) {
     if (!scenario_.overlap_shared_experts) group_.work(Cause::dense, times_.shared);
     group_.collective(Cause::dispatch, layer, out, out_bytes);
-    if (scenario_.overlap_shared_experts) hide_shared(layer, out.time);
+    if (scenario_.overlap_shared_experts) group_.work_beside(Cause::dense, layer, times_.shared, out.time);
     run_experts(layer);
     group_.collective(Cause::combine, layer, back, back_bytes);
-  }
-
-  /// Shared experts beside a dispatch that took `out` and has just ended: what is left of them is still to be done.
-  void hide_shared(int layer, Seconds out) {
-    exposed_.resize(times_.shared.size());
-    hidden_from_.assign(exposed_.size(), Seconds{});
-    hidden_to_.resize(exposed_.size());
-    bool any = false;
-    for (std::size_t r = 0; r < exposed_.size(); ++r) {
-      exposed_[r] = std::max(0.0, times_.shared[r] - out.value());
-      hidden_to_[r] = std::min(Seconds{times_.shared[r]}, out);
-      any = any || exposed_[r] > 0;
-    }
-    group_.tell(StreamWorked{StreamWorked::Kind::hidden, Cause::dense, layer, group_.now() - out, hidden_from_,
-                             hidden_to_, group_.group(), turn_});
-    if (any) group_.work(Cause::dense, exposed_);
   }
 
   /// Inside each expert TP group: what its GPUs received, or the partial sums of it.
@@ -293,8 +277,7 @@ private:
   LayerTraffic loads_;
   Seconds tp_time_, gather_time_, scatter_time_;
   std::vector<double> tp_bytes_, gather_bytes_, scatter_bytes_;
-  std::vector<double> expert_seconds_, fetch_seconds_, exposed_, row_bytes_;
-  std::vector<Seconds> hidden_from_, hidden_to_;
+  std::vector<double> expert_seconds_, fetch_seconds_, row_bytes_;
 };
 
 StageRun::StageRun(const Scenario& scenario, const Deployment& plan, int stage, Place& place, Place* experts,

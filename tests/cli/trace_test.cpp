@@ -40,7 +40,7 @@ struct Scratch {
 
 }  // namespace
 
-TEST_CASE("A trace goes where the user says, beside the results", "[cli]") {
+TEST_CASE("A trace goes where the user says beside the results", "[cli]") {
   const Scratch scratch;
   const CommandResult result = scratch.run({"--out", "r", "--trace", "r/t.json", "--trace-ranks", "0,6-7"});
   INFO(result.err);
@@ -53,7 +53,7 @@ TEST_CASE("A trace goes where the user says, beside the results", "[cli]") {
   CHECK(trace["otherData"]["events"] == static_cast<int>(trace["traceEvents"].size()) - 2 * (2 + 1 + 6));
 }
 
-TEST_CASE("The same scenario gives the same trace, compressed or not, and the trace changes no result", "[cli]") {
+TEST_CASE("The same scenario gives the same trace whether compressed or not and the same results", "[cli]") {
   const Scratch scratch;
   for (const char* name : {"a", "b"})
     REQUIRE(scratch.run({"--out", name, "--trace", std::string{name} + ".json.gz"}).exit == 0);
@@ -67,7 +67,7 @@ TEST_CASE("The same scenario gives the same trace, compressed or not, and the tr
   CHECK(fs::file_size(scratch.folder.path("a.json.gz")) < fs::file_size(scratch.folder.path("c.json")) / 4);
 }
 
-TEST_CASE("A trace beyond its limit says so, and --json keeps stdout to the document", "[cli]") {
+TEST_CASE("A trace beyond its limit says so and --json keeps stdout to the document", "[cli]") {
   const Scratch scratch;
   const std::vector<std::string> capped{
       "--set", "workload.steps=90", "--trace", "t.json.gz", "--trace-window", "0us:1h", "--json", "--out"};
@@ -84,7 +84,7 @@ TEST_CASE("A trace beyond its limit says so, and --json keeps stdout to the docu
   CHECK(scratch.run(quiet).err.empty());
 }
 
-TEST_CASE("What is wrong with a trace is refused before the run, with the option's name", "[cli]") {
+TEST_CASE("What is wrong with a trace is refused before the run with the option's name", "[cli]") {
   const Scratch scratch;
   scratch.folder.write("old.json", "precious");
   fs::create_directory(scratch.folder.path("folder.json"));
@@ -131,7 +131,7 @@ TEST_CASE("What is wrong with a trace is refused before the run, with the option
   CHECK((!fs::exists(scratch.folder.path("out")) || fs::is_empty(scratch.folder.path("out"))));
 }
 
-TEST_CASE("A window after the end of the run is refused, and nothing is written", "[cli]") {
+TEST_CASE("A window after the end of the run is refused and nothing is written", "[cli]") {
   const Scratch scratch;
   const CommandResult result = scratch.run({"--trace", "t.json", "--trace-window", "10s:20s"});
   CHECK(result.exit == 2);

@@ -116,7 +116,7 @@ Traced traced(const std::string& text, const std::vector<Override>& overrides = 
 
 }  // namespace
 
-TEST_CASE("Slices of a whole run nest, and hold as much of each cause as the metrics count", "[timeline]") {
+TEST_CASE("Slices of a whole run nest and hold as much of each cause as the metrics count", "[timeline]") {
   const auto all = cases();
   const std::size_t i = GENERATE(0, 1, 2, 3, 4, 5, 6, 7, 8);
   REQUIRE(all.size() == 9);

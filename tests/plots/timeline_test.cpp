@@ -67,7 +67,7 @@ struct FourGpus {
 
 }  // namespace
 
-TEST_CASE("A group's time is step over layer over cause, and a GPU's is what its streams did", "[timeline]") {
+TEST_CASE("A group's time is step over layer over cause and a GPU's is what its streams did", "[timeline]") {
   FourGpus four;
   four.layer(0, 0);
   four.layer(1, 10);
@@ -93,7 +93,7 @@ TEST_CASE("A group's time is step over layer over cause, and a GPU's is what its
   CHECK(trace.on("all GPUs")[3].args["gated_by"] == "n0g2");
 }
 
-TEST_CASE("A counter is the share of its link's capacity, from its exchange's begin to its end", "[timeline]") {
+TEST_CASE("A counter is the share of its link's capacity from its exchange's begin to its end", "[timeline]") {
   FourGpus four;
   four.layer(0, 0);
   four.timeline(StepFinished{us(10), us(10), 0, 64});
@@ -166,6 +166,8 @@ TEST_CASE("A full trace says how much it left out and from when", "[timeline]") 
   CHECK(read.other["events"] == 10);
   CHECK(read.other["dropped_events"] == part.dropped);
   CHECK(read.slices.size() <= 10);
+  // Kept: the two counters' first values and five attentions (group and GPUs) at 0 us, three of the experts at 1 us.
+  CHECK(read.other["complete_until_us"] == 1);
 }
 
 TEST_CASE("Transfers under way at once have tracks of their own", "[timeline]") {
@@ -193,7 +195,7 @@ TEST_CASE("Transfers under way at once have tracks of their own", "[timeline]") 
   CHECK(texts(trace.on("steps")) == Texts{"step step 0 0..10000"});
 }
 
-TEST_CASE("Links that several transfers want at once are shown full, and the trace says so", "[timeline]") {
+TEST_CASE("Links that several transfers want at once are shown full and the trace says so", "[timeline]") {
   FourGpus four{{}, 2};
   std::vector<double> bytes(four.topology.links().size(), 0.0);
   bytes[static_cast<std::size_t>(four.topology.route(0, 2)[0])] = 400e3;  // 4 us at full rate
@@ -230,7 +232,7 @@ TEST_CASE("An exchange of small groups counts when each GPU comes to it", "[time
   CHECK(texts(trace.on("n0g0 compute")) == Texts{"work attention 0..1000", "wait wait 5000..7000"});
 }
 
-TEST_CASE("Streams side by side are shown as they ran, the phase that sums them is not", "[timeline]") {
+TEST_CASE("Streams side by side are shown as they ran and not as the phase that sums them", "[timeline]") {
   FourGpus four;
   const auto row = [](double a) { return std::vector<Seconds>(4, us(a)); };
   const auto worked = [&](StreamWorked::Kind kind, Cause cause, double begin, double end, int half) {
@@ -256,7 +258,7 @@ TEST_CASE("Streams side by side are shown as they ran, the phase that sums them 
   CHECK(trace.overlaps().empty());
 }
 
-TEST_CASE("Names and provenance are data, whatever they hold", "[timeline]") {
+TEST_CASE("Names and provenance are data whatever they hold", "[timeline]") {
   FourGpus four;
   four.timeline(StepFinished{us(1), us(1), 0, 64});
   const ReadTrace trace = four.trace();

@@ -27,7 +27,7 @@ TEST_CASE("What is compressed reads back", "[units]") {
   CHECK(read_back(noise) == std::vector<std::string>{noise});
 }
 
-TEST_CASE("Equal texts give equal bytes, without a date or a name", "[units]") {
+TEST_CASE("Equal texts give equal bytes without a date or a name", "[units]") {
   const std::string packed = gzipped("the same");
   CHECK(packed == gzipped("the same"));
   // RFC 1952: 1f 8b, deflate, no flags, then the date.
