@@ -65,15 +65,15 @@ void LinkCounters::watch_fabric(LinkId link, Tier tier, int process) {
   series_of(-1 - static_cast<int>(tier), true, counter, -1).links.push_back(link);
 }
 
-double LinkCounters::seconds_at_capacity(const Series& series, std::span<const double> link_bytes) const {
+Seconds LinkCounters::at_capacity(const Series& series, std::span<const double> link_bytes) const {
   double most = 0;
   for (const LinkId link : series.links)
     most = std::max(most, link_bytes[static_cast<std::size_t>(link)] / capacity_[static_cast<std::size_t>(link)]);
-  return most;
+  return Seconds{most};
 }
 
-void LinkCounters::keep(int series, double at_capacity, Seconds begin, Seconds end) {
-  const Use use{to_nanoseconds(begin), to_nanoseconds(end), series, at_capacity / (end - begin).value()};
+void LinkCounters::keep(int series, Seconds at_capacity, Seconds begin, Seconds end) {
+  const Use use{to_nanoseconds(begin), to_nanoseconds(end), series, at_capacity / (end - begin)};
   if (use.end <= use.begin || use.end <= from_ || use.begin >= to_) return;
   if (uses_.size() >= cap_)
     dropped_ += 2;  // a rise and a fall
@@ -84,21 +84,21 @@ void LinkCounters::keep(int series, double at_capacity, Seconds begin, Seconds e
 void LinkCounters::add(std::span<const double> link_bytes, Seconds begin, Seconds end) {
   if (to_nanoseconds(end) <= from_ || to_nanoseconds(begin) >= to_) return;
   for (std::size_t s = 0; s < series_.size(); ++s)
-    if (const double busy = seconds_at_capacity(series_[s], link_bytes); busy > 0)
+    if (const Seconds busy = at_capacity(series_[s], link_bytes); busy > Seconds{})
       keep(static_cast<int>(s), busy, begin, end);
 }
 
 void LinkCounters::hold(int group, Cause cause, std::span<const double> link_bytes) {
   auto& held = held_[{group, cause}];
   held.resize(series_.size());
-  for (std::size_t s = 0; s < series_.size(); ++s) held[s] += seconds_at_capacity(series_[s], link_bytes);
+  for (std::size_t s = 0; s < series_.size(); ++s) held[s] += at_capacity(series_[s], link_bytes);
 }
 
 void LinkCounters::release(int group, Cause cause, const SpanOf& span_of) {
   const auto held = held_.find({group, cause});
   if (held == held_.end()) return;
   for (std::size_t s = 0; s < series_.size(); ++s) {
-    if (held->second[s] <= 0) continue;
+    if (held->second[s] <= Seconds{}) continue;
     const auto [begin, end] = span_of(series_[s].gpu);
     keep(static_cast<int>(s), held->second[s], begin, end);
   }

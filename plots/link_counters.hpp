@@ -66,15 +66,15 @@ private:
              const std::vector<int>& process_of_node);
   void watch_fabric(LinkId link, Tier tier, int process);
   Series& series_of(int key, bool out, const TraceCounter& counter, int gpu);
-  double seconds_at_capacity(const Series& series, std::span<const double> link_bytes) const;
+  Seconds at_capacity(const Series& series, std::span<const double> link_bytes) const;
   std::vector<Change> changes_between(Nanoseconds begin, Nanoseconds end) const;
-  void keep(int series, double at_capacity, Seconds begin, Seconds end);
+  void keep(int series, Seconds at_capacity, Seconds begin, Seconds end);
 
   std::vector<double> capacity_;  ///< [links] bytes per second
   std::vector<TraceCounter> counters_;
   std::vector<Series> series_;
   std::map<std::pair<int, bool>, std::size_t> index_;  ///< (vertex and tier, or tier of the fabric; out) -> series
-  std::map<std::pair<int, Cause>, std::vector<double>> held_;  ///< (group, cause) -> [series] seconds at capacity
+  std::map<std::pair<int, Cause>, std::vector<Seconds>> held_;  ///< (group, cause) -> [series] at capacity
   std::vector<Use> uses_;
   Nanoseconds from_, to_;
   std::size_t cap_;

@@ -110,7 +110,7 @@ TEST_CASE("What is wrong with a trace is refused before the run with the option'
       {{"--trace", "t.json", "--trace-window", "5ms:5ms"},
        "--trace-window: got '5ms:5ms', expected an end after the begin, as 10ms:20ms"},
       {{"--trace", "t.json", "--trace-window", "10:20ms"},
-       "--trace-window: got the bare number 10, expected a unit: write 10 ms"},
+       "--trace-window: got the bare number 10, expected a unit, as '10 ms'"},
       {{"--trace", "t.json", "--trace-window", ":20ms"},
        "--trace-window: got '', expected a number with its unit, as '50 ms'"},
       {{"--trace", "t.json", "--trace-ranks", "7-0"}, "--trace-ranks: got '7-0', expected " + ranks},
