@@ -8,6 +8,7 @@
 #include "models/units/text.hpp"
 #include "sim/audit.hpp"
 #include "sim/metrics/recorder.hpp"
+#include "sim/remedies.hpp"
 #include "sim/serving/batch_run.hpp"
 #include "sim/serving/deployment_plan.hpp"
 
@@ -26,15 +27,6 @@ std::optional<Infeasible> misfit(const Scenario& scenario, const Deployment& pla
       memory_remedies(memory_inputs(scenario, plan), fit)};
 }
 
-/// What could even the experts of GPUs, beyond what is set already.
-std::string placement_advice(const Scenario& scenario, const Deployment& plan) {
-  const PlacementPolicy policy = scenario.placement.policy;
-  if (policy == PlacementPolicy::linear || policy == PlacementPolicy::round_robin)
-    return plan.placement.slots_per_rank > 1 ? "; try placement.policy eplb"
-                                             : "; with one expert per GPU only replicas help";
-  return policy == PlacementPolicy::file ? "" : "; try more placement.redundant";
-}
-
 RunShape shape_of(const Scenario& scenario, const Deployment& plan) {
   RunShape shape{.topology = plan.topology,
                  .placement = plan.placement,
@@ -43,7 +35,12 @@ RunShape shape_of(const Scenario& scenario, const Deployment& plan) {
                  .top_k = plan.popularity.top_k,
                  .stages = plan.layout.spec.experts_apart ? 2 : plan.layout.spec.pp,
                  .expert_ranks = plan.layout.spec.experts_apart ? plan.layout.expert_ranks() : 0,
-                 .advice = placement_advice(scenario, plan)};
+                 .speeds = plan.speeds,
+                 .factors = link_factors(scenario.cluster, plan.topology),
+                 .hashes_flows = scenario.cluster.spread == SpreadPolicy::ecmp,
+                 .oversubscription = scenario.cluster.fabric.oversubscription,
+                 .dispatch = plan.dispatch,
+                 .combine = plan.combine};
   for (int stage = 0; stage < plan.layout.spec.pp; ++stage)
     for (int layer = plan.layout.first_layer(stage); layer < plan.layout.first_layer(stage + 1); ++layer) {
       if (!scenario.model.moe_layer[static_cast<std::size_t>(layer)]) continue;
@@ -218,6 +215,7 @@ Summary simulate(const Scenario& scenario, std::optional<int> audited, const Lis
   summary.memory = plan.memory;
   summary.audit = checked;
   recorder.summarise(summary);
+  add_remedies(scenario, plan, summary);
   add_capacity(scenario, summary);
   add_offload(scenario, summary);
   add_quality(scenario, plan, summary);

@@ -1,6 +1,7 @@
 #include "models/hardware/cluster.hpp"
 
 #include <algorithm>
+#include <map>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -94,6 +95,32 @@ const Gpu& gpu_of(const ClusterSpec& cluster, int rank) {
     if (rank < first) return group.gpu;
   }
   return cluster.gpu;
+}
+
+std::vector<double> gpu_speeds(const ClusterSpec& cluster) {
+  if (cluster.slow_gpus.empty()) return {};
+  std::map<std::string, int> index;
+  int node = 0;
+  for (const NodeGroup& group : node_groups(cluster))
+    for (int i = 0; i < group.count; ++i, ++node)
+      for (int gpu = 0; gpu < group.gpus_per_node; ++gpu)
+        index.emplace(fmt::format("n{}g{}", node, gpu), static_cast<int>(index.size()));
+  std::vector<double> speeds(index.size(), 0.0);  // 0: not slow
+  for (const GpuFactor& slow : cluster.slow_gpus) {
+    const auto found = index.find(slow.name);
+    if (found == index.end())
+      throw InputError{slow.where, slow.name,
+                       fmt::format("a GPU of this cluster: n0g0 to n{}g{}", node - 1,
+                                   node_groups(cluster).back().gpus_per_node - 1)};
+    double& speed = speeds[static_cast<std::size_t>(found->second)];
+    if (speed > 0) throw InputError{slow.where, fmt::format("{} twice", slow.name), "every slow GPU once"};
+    if (!(slow.factor > 0 && slow.factor <= 1))
+      throw InputError{slow.where, fmt::format("the factor {}", slow.factor), "above 0 and at most 1"};
+    speed = slow.factor;
+  }
+  for (double& speed : speeds)
+    if (speed == 0) speed = 1;
+  return speeds;
 }
 
 bool has_equal_nodes(const ClusterSpec& cluster) {

@@ -88,6 +88,13 @@ struct LinkFactor {
   std::string where = "cluster.links";
 };
 
+/// A GPU that computes slower than the others, as one that is throttled.
+struct GpuFactor {
+  std::string name;   ///< "n2g5"
+  double factor = 1;  ///< of the others' speed, above 0 and at most 1: its kernels take 1 / factor as long
+  std::string where = "cluster.slow_gpus";
+};
+
 struct ClusterSpec {
   Gpu gpu;  ///< of every node, or of the first group
   int nodes = 1;
@@ -99,6 +106,7 @@ struct ClusterSpec {
   std::vector<NodeGroup> groups = {};           ///< nodes of several kinds; `nodes` is their number then
   FabricSpec fabric;
   std::vector<LinkFactor> degraded = {};
+  std::vector<GpuFactor> slow_gpus = {};
   RailPolicy rails = RailPolicy::forward;
   SpreadPolicy spread = SpreadPolicy::ecmp;
   double price_usd_per_gpu_hour = 0;
@@ -111,6 +119,10 @@ std::vector<NodeGroup> node_groups(const ClusterSpec& cluster);
 
 /// The GPU (kind) that a rank runs on. Throws std::invalid_argument for a rank that is not there.
 const Gpu& gpu_of(const ClusterSpec& cluster, int rank);
+
+/// Speed of each GPU as a share of what its kind does [GPUs]; empty when none is slow.
+/// Throws InputError for a name that is not there or that is given twice, and for a factor out of range.
+std::vector<double> gpu_speeds(const ClusterSpec& cluster);
 
 /// One GPU kind, and equally many of them in each node: gpu g is index g % gpus_per_node of node g / gpus_per_node.
 bool has_equal_nodes(const ClusterSpec& cluster);

@@ -94,6 +94,7 @@ void check_cluster(const ClusterSpec& cluster) {
             "none", "how the GPUs of a node are joined, or cluster.fabric.kind graph");
   }
   check_size(cluster);
+  gpu_speeds(cluster);  // refuses what is not there
   if (cluster.nodes == 1) return check_policies(cluster);
   require(cluster.fabric.kind != FabricKind::single_node, "cluster.fabric.kind",
           fmt::format("single_node for {} nodes", cluster.nodes), "rail-optimised");

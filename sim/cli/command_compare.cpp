@@ -1,7 +1,5 @@
 #include <algorithm>
-#include <csignal>
 #include <memory>
-#include <thread>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
@@ -29,31 +27,18 @@ struct CompareOptions {
   int jobs = 0;  ///< 0: one a core
 };
 
-/// Those that this process may use.
-int cores() {
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostJobs);
-}
-
-/// A count on one line of a terminal, gone when all are done.
-void show_progress(std::size_t done, std::size_t all) {
-  fmt::print(stderr, "\r{}", done < all ? fmt::format("{} of {} runs", done, all) : "\x1b[K");
-  std::fflush(stderr);
-}
-
 void write_comparison(const fs::path& folder, const std::string& json, const std::string& csv) {
   write_file_atomically(folder / "compare.csv", csv);
   write_file_atomically(folder / "compare.json", json);
   write_report({folder}, folder / "report.html");
 }
 
-/// As the shell expects of an interrupted program: what was finished stays, then the signal takes its course.
+/// What was finished stays.
 [[noreturn]] void end_by(const Interrupted& interrupt, const fs::path& folder, std::size_t runs) {
   fmt::print(stderr, "moesim: interrupted: {} of {} runs are in {}\n", interrupt.finished, runs, folder.string());
   std::error_code ignored;
   if (fs::is_empty(folder, ignored)) fs::remove(folder, ignored);
-  std::signal(interrupt.signal, SIG_DFL);
-  std::raise(interrupt.signal);
-  ::_exit(128 + interrupt.signal);
+  end_by_signal(interrupt.signal);
 }
 
 void simulate_all(Comparison& comparison, const fs::path& folder, const CompareOptions& options, bool quiet) {
@@ -64,7 +49,7 @@ void simulate_all(Comparison& comparison, const fs::path& folder, const CompareO
   if (failure) throw RunError{fmt::format("cannot create {}: {}", folder.string(), failure.message())};
   fs::remove(folder / "compare.json", failure);  // while runs are being replaced the folder is not a result
   try {
-    simulate_runs(comparison, folder, options.jobs > 0 ? options.jobs : cores(),
+    simulate_runs(comparison, folder, options.jobs > 0 ? options.jobs : std::min(usable_cores(), kMostJobs),
                   [&](std::size_t done, std::size_t all) {
                     if (tell) show_progress(done, all);
                   });

@@ -1,13 +1,17 @@
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include "models/units/error.hpp"
 #include "sim/cli/command.hpp"
+#include "sim/cli/compare_workers.hpp"
 #include "sim/cli/overrides.hpp"
+#include "sim/cli/remedy_runs.hpp"
 #include "sim/cli/report.hpp"
 #include "sim/cli/results.hpp"
 #include "sim/cli/terminal.hpp"
@@ -20,6 +24,7 @@ namespace moesim {
 namespace {
 
 constexpr int kMostAudited = 1'000'000;  // more than any run has layers to redo in a day
+constexpr int kMostRemedies = 10;        // as many as there are hotspots
 
 struct RunOptions {
   std::string scenario, out;
@@ -27,31 +32,53 @@ struct RunOptions {
   bool force = false;
   std::optional<int> audit;
   TraceOptions trace;
+  int remedies = 0;
 };
 
-void run(const RunOptions& options, const Globals& globals) {
+std::vector<RemedyRun> rerun(const RunOptions& options, bool quiet) {
+  const bool tell = !quiet && ::isatty(STDERR_FILENO) != 0;
+  if (options.remedies == 0) return {};
+  return run_remedies(options.scenario, parse_overrides(options.set), options.remedies,
+                      [&](std::size_t done, std::size_t all) {
+                        if (tell) show_progress(done, all);
+                      });
+}
+
+void run(const RunOptions& options, Globals& globals) {
   const auto start = std::chrono::steady_clock::now();
   TraceOutput trace{options.trace, options.out, options.force};
   const Scenario scenario = load_scenario(options.scenario, parse_overrides(options.set));
   const auto folder = choose_result_folder(options.out, scenario.name, options.force);
   try {
-    const Summary summary = simulate(scenario, options.audit, trace.listener());
+    const std::vector<RemedyRun> reruns = rerun(options, globals.quiet);
+    Summary summary = simulate(scenario, options.audit, trace.listener());
+    add_gains(reruns, summary);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     trace.prepare(summary);
     write_results(folder, scenario, summary, Seconds{took.count()});
     write_report({folder}, folder / "report.html");
     trace.write();
+    if (std::any_of(reruns.begin(), reruns.end(), [](const RemedyRun& one) { return one.died; })) globals.exit_code = 1;
     if (globals.json) {
       fmt::print("{}", summary_json(summary));
       if (!globals.quiet) fmt::print(stderr, "{}", trace.message());
       return;
     }
-    fmt::print("{}  report {}\n", terminal_summary(summary, wants_colour()), (folder / "report.html").string());
+    fmt::print("{}{}  report {}\n", terminal_summary(summary, wants_colour()),
+               options.remedies > 0 ? remedy_lines(summary) : "", (folder / "report.html").string());
     if (const std::string message = trace.message(); !message.empty()) fmt::print("  {}", message);
   } catch (...) {
     std::error_code ignored;
     if (options.out.empty()) std::filesystem::remove(folder, ignored);  // the claimed folder, if still empty
     throw;
+  }
+}
+
+void run_or_end(const RunOptions& options, Globals& globals) {
+  try {
+    run(options, globals);
+  } catch (const Interrupted& interrupt) {
+    end_by_signal(interrupt.signal);
   }
 }
 
@@ -70,9 +97,14 @@ void add_run_command(CLI::App& app, Globals& globals) {
                    "MoE layers to redo token by token and as flows, 0 for none (default: what a tenth of the run buys)")
       ->check(whole_number(0, kMostAudited));
   add_trace_options(*command, options->trace);
+  command
+      ->add_option("--remedies", options->remedies,
+                   "Run again with the remedies of the worst hotspots, this many different ones, to see what each "
+                   "gains (default: 0)")
+      ->check(whole_number(0, kMostRemedies));
   add_common_options(*command, globals, "  moesim run scenarios/quickstart.yaml",
-                     "  moesim run scenarios/quickstart.yaml --set workload.tokens_per_gpu=128 --out out/a --json");
-  command->callback([options, &globals] { run(*options, globals); });
+                     "  moesim run scenarios/deepseek_v3_decode_ep32.yaml --set workload.steps=20 --remedies 2 --json");
+  command->callback([options, &globals] { run_or_end(*options, globals); });
 }
 
 }  // namespace moesim

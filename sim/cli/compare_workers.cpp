@@ -1,11 +1,13 @@
 #include "sim/cli/compare_workers.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <map>
+#include <thread>
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -196,6 +198,21 @@ std::vector<WorkerResult> run_workers(std::size_t count, int jobs, const std::fu
     progress(done);
   }
   return pool.take_results();
+}
+
+int usable_cores() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+void show_progress(std::size_t done, std::size_t all) {
+  fmt::print(stderr, "\r{}", done < all ? fmt::format("{} of {} runs", done, all) : "\x1b[K");
+  std::fflush(stderr);
+}
+
+void end_by_signal(int number) {
+  std::signal(number, SIG_DFL);
+  std::raise(number);
+  ::_exit(128 + number);
 }
 
 HoldSignals::HoldSignals() {

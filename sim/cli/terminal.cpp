@@ -55,11 +55,12 @@ std::string imbalance_line(const Summary& summary) {
                                  summary.gpu_imbalance.mean);
   if (summary.nic_imbalance) text += fmt::format("   NIC {:.2f}", summary.nic_imbalance->mean);
   const ImbalanceCost& cost = summary.imbalance_cost;
-  return text + fmt::format(
-                    "\n  imbalance costs        {:.1f} % of the step ({})     uneven experts {:.1f} %   links "
-                    "{:.1f} %   batches {:.1f} %",
-                    100 * cost.total(), human(cost.total() * summary.step.mean), 100 * cost.experts, 100 * cost.links,
-                    100 * cost.batches);
+  text += fmt::format(
+      "\n  imbalance costs        {:.1f} % of the step ({})     uneven experts {:.1f} %   links {:.1f} %   batches "
+      "{:.1f} %",
+      100 * cost.total(), human(cost.total() * summary.step.mean), 100 * cost.experts, 100 * cost.links,
+      100 * cost.batches);
+  return cost.slow_gpus > 0 ? text + fmt::format("   slow GPUs {:.1f} %", 100 * cost.slow_gpus) : text;
 }
 
 std::string capacity_line(const CapacityUse& use) {

@@ -5,16 +5,8 @@
 #include <numeric>
 #include <span>
 
-#include "sim/metrics/hotspots.hpp"
-
 namespace moesim {
 namespace {
-
-/// Nearest-rank percentile of sorted values (domain G.4).
-Seconds percentile(const std::vector<double>& sorted, double p) {
-  const auto rank = static_cast<std::size_t>(std::ceil(p * static_cast<double>(sorted.size())));
-  return Seconds{sorted[std::clamp<std::size_t>(rank, 1, sorted.size()) - 1]};
-}
 
 double sum_at(std::span<const double> values, const std::vector<int>& where) {
   double sum = 0;
@@ -26,6 +18,11 @@ double largest_at(std::span<const double> values, const std::vector<int>& where)
   double largest = 0;
   for (const int i : where) largest = std::max(largest, values[static_cast<std::size_t>(i)]);
   return largest;
+}
+
+/// Work of the GPU itself, which a slow one takes longer for.
+bool is_computed(Cause cause) {
+  return cause == Cause::attention || cause == Cause::experts || cause == Cause::dense || cause == Cause::other;
 }
 
 }  // namespace
@@ -55,12 +52,16 @@ Recorder::Recorder(const RunShape& shape) : shape_{shape} {
   wait_.assign(gpus, 0.0);
   gated_.assign(gpus, 0.0);
   other_excess_.assign(gpus, 0.0);
+  slow_excess_.assign(gpus, 0.0);
+  slow_link_.resize(critical_.size());
   expert_excess_.assign((static_cast<std::size_t>(shape.layers) + 1) * ranks, 0.0);
   link_total_.assign(links.size(), 0.0);
   link_peak_rate_ = link_gate_ = link_total_;
   link_excess_.assign(critical_.size(), link_total_);
   for (std::size_t l = 0; l < links.size(); ++l) {
-    links_of_[static_cast<std::size_t>(links[l].tier)].push_back(static_cast<int>(l));
+    const auto tier = static_cast<std::size_t>(links[l].tier);
+    links_of_[tier].push_back(static_cast<int>(l));
+    fastest_[tier] = std::max(fastest_[tier], links[l].capacity);
     if (links[l].tier != Tier::nic) continue;
     const bool out = shape.topology.vertices()[static_cast<std::size_t>(links[l].from)].node >= 0;
     (out ? nic_out_ : nic_in_).push_back(static_cast<int>(l));
@@ -92,11 +93,16 @@ double Recorder::mean_over(std::span<const double> bytes, std::size_t link) cons
   double sum = 0;
   int used = 0;
   for (const int other : links_of_[static_cast<std::size_t>(links[link].tier)]) {
-    const double seconds = busy(static_cast<std::size_t>(other));
+    const double seconds = busy(static_cast<std::size_t>(other)) * factor(static_cast<std::size_t>(other));
     sum += seconds;
     if (seconds > 0) ++used;
   }
   return sum / used / busy(link);
+}
+
+double Recorder::speed_of_link(std::size_t link) const {
+  const Link& of = shape_.topology.links()[link];
+  return of.capacity / fastest_[static_cast<std::size_t>(of.tier)];
 }
 
 void Recorder::operator()(const Event& event) {
@@ -119,15 +125,26 @@ void Recorder::on(const PhaseFinished& phase) {
   }
   double* busy = busy_[cause].data() + first;
   double* wait = wait_.data() + first;
+  const bool computes = is_computed(phase.cause);
   double sum = 0;
   for (std::size_t r = 0; r < phase.busy.size(); ++r) {
     busy[r] += phase.busy[r];
     wait[r] += took - phase.busy[r];
-    sum += phase.busy[r];
+    sum += phase.busy[r] * (computes ? speed(first + r) : 1);  // were no GPU slow
   }
-  const double excess = took - sum / static_cast<double>(phase.busy.size());
+  const double mean = sum / static_cast<double>(phase.busy.size());
   const std::size_t last = first + static_cast<std::size_t>(phase.gating_rank);
   gated_[last] += took;
+  double excess = took - mean;
+  if (computes && speed(last) < 1) {
+    const double slow = std::max(0.0, took - std::max(took * speed(last), mean));
+    slow_excess_[last] += slow;
+    excess -= slow;
+  } else if (!computes) {
+    double& charged = slow_link_[stage][cause];
+    if (charged > 0) excess = std::max(0.0, excess - charged);
+    charged = 0;
+  }
   const bool follows_rows = phase.cause == Cause::experts || phase.cause == Cause::offload ||
                             phase.cause == Cause::dispatch || phase.cause == Cause::combine;
   if (follows_rows)  // exchanges inside expert TP groups too
@@ -182,12 +199,7 @@ void Recorder::on(const BytesMoved& moved) {
     link_total_[l] += moved.link_bytes[l];
     link_peak_rate_[l] = std::max(link_peak_rate_[l], moved.link_bytes[l] * inverse);
   }
-  if (moved.gating_link >= 0) {
-    const auto link = static_cast<std::size_t>(moved.gating_link);
-    const double transfer = moved.transfer.value();
-    link_gate_[link] += transfer;
-    link_excess_[static_cast<std::size_t>(moved.group)][link] += transfer * (1 - mean_over(moved.link_bytes, link));
-  }
+  if (moved.gating_link >= 0) add_link_excess(moved);
   if (nic_out_.empty() || (moved.cause != Cause::dispatch && moved.cause != Cause::combine)) return;
   // A hot receiver of the dispatch is a hot sender of the combine: the NIC side that the experts load.
   const auto& side = moved.cause == Cause::dispatch ? nic_in_ : nic_out_;
@@ -195,101 +207,46 @@ void Recorder::on(const BytesMoved& moved) {
   if (sum > 0) nic_imbalance_.add(largest_at(moved.link_bytes, side) * static_cast<double>(side.size()) / sum);
 }
 
+void Recorder::add_link_excess(const BytesMoved& moved) {
+  const auto link = static_cast<std::size_t>(moved.gating_link);
+  const auto stage = static_cast<std::size_t>(moved.group);
+  const double transfer = moved.transfer.value();
+  if (moved.pace == Pace::apart) {  // groups differ by what they have to move, which is their ranks' cause, and by slow links
+    const double slow = transfer * (1 - factor(link));
+    if (slow <= 0) return;
+    link_gate_[link] += transfer;
+    link_excess_[stage][link] += slow;
+    slow_link_[stage][static_cast<std::size_t>(moved.cause)] += slow;
+    return;
+  }
+  link_gate_[link] += transfer;
+  const double of_mean = mean_over(moved.link_bytes, link);
+  constexpr double kRounding = 1e-12;
+  if (1 - of_mean > kRounding) link_excess_[stage][link] += transfer * (1 - of_mean);
+  add_tier_excess(moved, transfer * of_mean);
+}
+
+/// What more links above the leaves would save of the mean one's time, until links of another tier are the busiest.
+void Recorder::add_tier_excess(const BytesMoved& moved, double of_mean) {
+  const auto links = shape_.topology.links();
+  const Tier tier = links[static_cast<std::size_t>(moved.gating_link)].tier;
+  if (shape_.oversubscription <= 1 || (tier != Tier::spine && tier != Tier::core)) return;
+  const CollectiveParameters& parameters = moved.cause == Cause::combine ? shape_.combine : shape_.dispatch;
+  double others = 0;
+  for (std::size_t l = 0; l < links.size(); ++l) {
+    const bool inside = links[l].tier == Tier::nvlink || links[l].tier == Tier::pcie;
+    if (links[l].tier == Tier::spine || links[l].tier == Tier::core || (parameters.staged && inside)) continue;
+    others =
+        std::max(others, moved.link_bytes[l] / (links[l].capacity.value() * efficiency_of(parameters, links[l].tier)));
+  }
+  tier_gate_[static_cast<std::size_t>(tier)] += moved.transfer.value();
+  tier_excess_[static_cast<std::size_t>(tier)] +=
+      std::max(0.0, of_mean - std::max(of_mean / shape_.oversubscription, others));
+}
+
 void Recorder::on(const StepFinished& step) {
   steps_.push_back({step.step, step.at - step.took, step.took, step.tokens});
   time_ += step.took.value();
-}
-
-std::vector<GpuUse> Recorder::gpu_table() const {
-  std::vector<GpuUse> table(static_cast<std::size_t>(shape_.gpus()));
-  for (std::size_t r = 0; r < table.size(); ++r) {
-    GpuUse& use = table[r];
-    use.name = shape_.topology.vertices()[r].name;
-    for (std::size_t c = 0; c < kCauses; ++c)
-      use.busy[c] =
-          Seconds{busy_[c][r] + collective_of_[static_cast<std::size_t>(shape_.stage_of_gpu(static_cast<int>(r)))][c]};
-    use.wait = Seconds{wait_[r]};
-    use.gating_share = time_ > 0 ? gated_[r] / time_ : 0;
-  }
-  const auto slots = static_cast<std::size_t>(shape_.placement.slots());
-  const auto per_rank = static_cast<std::size_t>(shape_.placement.slots_per_rank);
-  const auto width = static_cast<std::size_t>(shape_.gpus_per_placement_rank());
-  for (std::size_t i = 0; i < slot_rows_.size(); ++i) {
-    const auto first = static_cast<std::size_t>(shape_.first_gpu(static_cast<int>(i / slots)));
-    for (std::size_t gpu = 0; gpu < width; ++gpu)
-      table[first + i % slots / per_rank * width + gpu].tokens += slot_rows_[i];
-  }
-  return table;
-}
-
-std::vector<LinkUse> Recorder::link_table() const {
-  std::vector<LinkUse> table;
-  const auto links = shape_.topology.links();
-  for (std::size_t l = 0; l < links.size(); ++l)
-    table.push_back({links[l].name, std::string{name_of(links[l].tier)}, Bytes{link_total_[l]},
-                     time_ > 0 ? link_busy(l) / time_ : 0, link_peak_rate_[l] / links[l].capacity.value()});
-  return table;
-}
-
-void Recorder::fill_tables(Summary& summary) const {
-  summary.steps = steps_;
-  summary.gpu_table = gpu_table();
-  summary.links = link_table();
-  const Placement& placement = shape_.placement;
-  for (int l = 0; l < placement.layers; ++l)
-    for (int s = 0; s < placement.slots(); ++s) {
-      const int expert = placement.layer(l)[static_cast<std::size_t>(s)];
-      if (expert < 0) continue;
-      const auto at =
-          static_cast<std::size_t>(l) * static_cast<std::size_t>(placement.slots()) + static_cast<std::size_t>(s);
-      summary.experts.push_back(
-          {shape_.layer_of_moe[static_cast<std::size_t>(l)], expert, s,
-           placement.ranks == 1 ? -1
-                                : shape_.first_gpu(l) + s / placement.slots_per_rank * shape_.gpus_per_placement_rank(),
-           slot_rows_[at]});
-    }
-}
-
-/// What even experts, links and batches would save, of the slowest stage.
-void Recorder::fill_costs(Summary& summary) const {
-  if (time_ <= 0) return;
-  const std::size_t stage = slowest_stage();
-  const auto sum = [](std::span<const double> seconds) {
-    return std::max(0.0, std::accumulate(seconds.begin(), seconds.end(), 0.0));
-  };
-  double experts = 0;
-  for (std::size_t l = 0; l < shape_.layer_of_moe.size(); ++l)
-    if (shape_.stage(static_cast<int>(l)) == static_cast<int>(stage))
-      experts += sum(std::span{expert_excess_}.subspan(
-          cell(shape_.layer_of_moe[l], 0), static_cast<std::size_t>(shape_.ranks_of(static_cast<int>(stage)))));
-  const auto first = static_cast<std::size_t>(shape_.first_of(static_cast<int>(stage)));
-  const auto ranks = static_cast<std::size_t>(shape_.ranks_of(static_cast<int>(stage)));
-  summary.imbalance_cost = {.experts = experts / time_,
-                            .links = sum(link_excess_[stage]) / time_,
-                            .batches = sum(std::span{other_excess_}.subspan(first, ranks)) / time_};
-}
-
-void Recorder::summarise(Summary& summary) const {
-  std::vector<double> took;
-  for (const StepRow& step : steps_) took.push_back(step.took.value());
-  std::sort(took.begin(), took.end());
-  if (!took.empty())
-    summary.step = {Seconds{time_ / static_cast<double>(took.size())}, percentile(took, 0.5), percentile(took, 0.9),
-                    percentile(took, 0.99)};
-  const Causes& slowest = critical_[slowest_stage()];
-  const double critical = std::accumulate(slowest.begin(), slowest.end(), 0.0);
-  for (std::size_t c = 0; c < kCauses; ++c) summary.critical_path[c] = critical > 0 ? slowest[c] / critical : 0;
-  summary.expert_imbalance = expert_imbalance_.mean_max();
-  summary.gpu_imbalance = gpu_imbalance_.mean_max();
-  if (nic_imbalance_.count > 0) summary.nic_imbalance = nic_imbalance_.mean_max();
-  fill_costs(summary);
-  summary.tokens_conserved = tokens_conserved_;
-  summary.capacity = capacity_;
-  summary.offload = offload_;
-  const double out = sum_at(link_total_, nic_out_), in = sum_at(link_total_, nic_in_);
-  summary.bytes_conserved = std::abs(out - in) <= 1e-9 * std::max(out, in);
-  fill_tables(summary);
-  summary.hotspots = rank_hotspots(*this);
 }
 
 }  // namespace moesim

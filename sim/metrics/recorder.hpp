@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "models/hardware/gpu.hpp"
 #include "models/hardware/topology.hpp"
 #include "models/placement/placement.hpp"
 #include "sim/events/events.hpp"
@@ -24,8 +25,12 @@ struct RunShape {
   int stages = 1;                   ///< of a pipeline; 2: the pools of attention and of experts
   int expert_ranks = 0;             ///< of the expert pool, 0: there are no pools
   std::vector<int> layer_of_moe{};  ///< [MoE layers] model layer
-  std::string advice{};             ///< what to try against uneven experts: "; try placement.policy eplb"
   std::vector<int> stage_of_moe{};  ///< [MoE layers], empty: all in the first stage
+  std::vector<double> speeds{};     ///< [GPUs] share of what their kind does; empty: none is slow
+  std::vector<double> factors{};    ///< [links] share of the bandwidth they were built with; empty: all have it
+  bool hashes_flows = false;        ///< ECMP between switches
+  double oversubscription = 1;      ///< of the fabric
+  CollectiveParameters dispatch{}, combine{};
 
   bool has_pools() const { return expert_ranks > 0; }
   int ranks_of(int stage) const { return has_pools() && stage == 1 ? expert_ranks : ranks; }
@@ -70,6 +75,9 @@ private:
   std::vector<GpuUse> gpu_table() const;
   std::vector<LinkUse> link_table() const;
 
+  void add_link_excess(const BytesMoved& moved);
+  void add_tier_excess(const BytesMoved& moved, double of_mean);
+
   struct Imbalance {
     double sum = 0, max = 0;
     std::int64_t count = 0;
@@ -81,8 +89,13 @@ private:
   /// The stage that waits least: the others wait for it.
   std::size_t slowest_stage() const;
   double link_busy(std::size_t link) const;  // seconds at full rate
-  /// Of the bytes of one collective: time of the mean link of this tier that carries any, over that of `link`.
+  /// Of the bytes of one collective: time of the mean link of this tier that carries any, over that of `link`. The mean
+  /// is that of links as they were built.
   double mean_over(std::span<const double> bytes, std::size_t link) const;
+  /// Bandwidth over that of the fastest link of its tier.
+  double speed_of_link(std::size_t link) const;
+  double factor(std::size_t link) const { return shape_.factors.empty() ? 1 : shape_.factors[link]; }
+  double speed(std::size_t gpu) const { return shape_.speeds.empty() ? 1 : shape_.speeds[gpu]; }
 
   RunShape shape_;
   std::vector<StepRow> steps_;
@@ -97,7 +110,12 @@ private:
   std::vector<double> other_excess_;               // [GPU] seconds beyond the mean rank, everything else
   std::vector<double> link_total_, link_gate_;     // [links] bytes; seconds for which it was the busiest
   std::vector<std::vector<double>> link_excess_;   // [stage][links] seconds beyond the mean link of its tier
+  std::vector<double> slow_excess_;                // [GPU] seconds that it would not take at the others' speed
+  std::vector<Causes> slow_link_;  // [stage] seconds charged to a slow link, whose PhaseFinished is yet to come
+  std::array<double, kTiers.size()> tier_gate_{}, tier_excess_{};  // seconds: that a link of it was the busiest; that
+                                                                   // more links would save, were all equally busy
   std::array<std::vector<int>, kTiers.size()> links_of_;
+  std::array<BytesPerSecond, kTiers.size()> fastest_{};
   std::vector<double> link_peak_rate_;   // [links] bytes per second of its busiest collective
   std::vector<int> nic_out_, nic_in_;    // NIC links by direction
   std::vector<std::int64_t> slot_rows_;  // [moe layers][slots]

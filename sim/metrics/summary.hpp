@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/deployment/deployment.hpp"
@@ -20,11 +21,12 @@ struct MeanMax {
 
 /// Shares of the time that perfect balance would save, of each cause alone.
 struct ImbalanceCost {
-  double experts = 0;  ///< GPUs with more expert work than the mean one
-  double links = 0;    ///< links busier than the mean one of their tier
-  double batches = 0;  ///< data-parallel ranks with more tokens than the mean one
+  double experts = 0;    ///< GPUs with more expert work than the mean one
+  double links = 0;      ///< links busier than the mean one of their tier
+  double batches = 0;    ///< data-parallel ranks with more tokens than the mean one
+  double slow_gpus = 0;  ///< GPUs that compute slower than the others
 
-  double total() const { return experts + links + batches; }
+  double total() const { return experts + links + batches + slow_gpus; }
 };
 
 struct Percentiles {
@@ -32,12 +34,28 @@ struct Percentiles {
 };
 
 struct Hotspot {
-  enum class Kind { expert, gpu, link, stage } kind = Kind::gpu;
-  std::string id;  ///< "n2g5", "layer 31 expert 91", "n0g3 -> leaf3.0"
+  enum class Kind { expert, gpu, link, tier, stage } kind = Kind::gpu;
+  /// Why it is one; what could be done follows from it (sim/remedies.hpp).
+  enum class Cause {
+    hot_expert,        ///< alone it has more tokens than a mean GPU
+    hot_experts,       ///< the experts of a GPU together have; a link of that GPU may be what waits for them
+    slow_gpu,          ///< it computes slower than the others
+    uneven_batches,    ///< its data-parallel rank has more tokens
+    slow_link,         ///< it has less bandwidth than others of its tier
+    collision,         ///< more flows were hashed onto it than onto others
+    busy_link,         ///< it carries more, by how traffic is routed
+    oversubscription,  ///< the fabric has less capacity above its leaves than below
+    uneven_stages,
+    uneven_pools,
+  } cause = Cause::hot_experts;
+  std::string id;  ///< "n2g5", "layer 31 expert 91", "expert 3" (of several layers), "n0g3 -> leaf3.0", "spine"
   std::optional<int> layer;
   double share_of_time = 0;  ///< of the step that this one gates beyond a balanced system
   std::string reason;
   std::string remedy;
+  std::vector<std::pair<std::string, std::string>> set{};  ///< scenario keys that carry the remedy out; empty: none can
+  std::optional<Seconds> gain{};  ///< of a step when rerun with `set`; none unless it was, or that did not end well
+  std::string gain_note{};        ///< what the rerun found; empty unless it was
 };
 
 /// What a limit on places did over the run.
@@ -126,6 +144,7 @@ struct Summary {
   ImbalanceCost imbalance_cost;
   std::array<double, kCauses> critical_path{};  ///< shares, sum 1
   std::vector<Hotspot> hotspots;
+  std::vector<Seconds> stage_work;  ///< [stages or pools] of a step, waiting apart
   MemoryFit memory;
   std::optional<CapacityUse> capacity;    ///< none without a limit on places
   std::optional<OffloadUse> offload;      ///< none when all experts are on the GPUs

@@ -57,15 +57,26 @@ Json throughput(const Summary& summary) {
               {"total_tokens_per_s", summary.total_tokens_per_s}};
 }
 
+Json overrides(const std::vector<std::pair<std::string, std::string>>& set) {
+  if (set.empty()) return nullptr;
+  Json list = Json::array();
+  for (const auto& [key, value] : set) list.push_back({{"key", key}, {"value", value}});
+  return list;
+}
+
 Json hotspots(const Summary& summary) {
   Json list = Json::array();
   for (const Hotspot& spot : summary.hotspots)
     list.push_back({{"kind", name_of(spot.kind)},
+                    {"cause", name_of(spot.cause)},
                     {"id", spot.id},
                     {"layer", spot.layer ? Json(*spot.layer) : Json(nullptr)},
                     {"share_of_time", spot.share_of_time},
                     {"reason", spot.reason},
-                    {"remedy", spot.remedy}});
+                    {"remedy", spot.remedy},
+                    {"set", overrides(spot.set)},
+                    {"gain_ms", spot.gain ? Json(milliseconds(*spot.gain)) : Json(nullptr)},
+                    {"gain_note", spot.gain_note.empty() ? Json(nullptr) : Json(spot.gain_note)}});
   return list;
 }
 
@@ -178,8 +189,36 @@ std::string_view name_of(Hotspot::Kind kind) {
       return "gpu";
     case Hotspot::Kind::link:
       return "link";
+    case Hotspot::Kind::tier:
+      return "tier";
     case Hotspot::Kind::stage:
       return "stage";
+  }
+  return "";
+}
+
+std::string_view name_of(Hotspot::Cause cause) {
+  switch (cause) {
+    case Hotspot::Cause::hot_expert:
+      return "hot_expert";
+    case Hotspot::Cause::hot_experts:
+      return "hot_experts";
+    case Hotspot::Cause::slow_gpu:
+      return "slow_gpu";
+    case Hotspot::Cause::uneven_batches:
+      return "uneven_batches";
+    case Hotspot::Cause::slow_link:
+      return "slow_link";
+    case Hotspot::Cause::collision:
+      return "collision";
+    case Hotspot::Cause::busy_link:
+      return "busy_link";
+    case Hotspot::Cause::oversubscription:
+      return "oversubscription";
+    case Hotspot::Cause::uneven_stages:
+      return "uneven_stages";
+    case Hotspot::Cause::uneven_pools:
+      return "uneven_pools";
   }
   return "";
 }
@@ -214,7 +253,8 @@ std::string summary_json(const Summary& summary) {
         {"cost",
          {{"experts", summary.imbalance_cost.experts},
           {"links", summary.imbalance_cost.links},
-          {"batches", summary.imbalance_cost.batches}}}}},
+          {"batches", summary.imbalance_cost.batches},
+          {"slow_gpus", summary.imbalance_cost.slow_gpus}}}}},
       {"critical_path", critical_path(summary)},
       {"hotspots", hotspots(summary)},
       {"memory", memory(summary.memory)},

@@ -17,5 +17,6 @@ std::string_view name_of(Cause cause);
 std::string words_of(Cause cause);            ///< "tp collective"
 std::string rate_words(double tokens_per_s);  ///< few tokens a second with three digits, many as whole ones: "4,146"
 std::string_view name_of(Hotspot::Kind kind);
+std::string_view name_of(Hotspot::Cause cause);
 
 }  // namespace moesim

@@ -35,6 +35,16 @@ std::vector<Key> degraded_link_fields() {
           {.path = "factor", .type = T::number, .doc = "Of its bandwidth", .required = true, .least = 1e-6, .most = 1}};
 }
 
+std::vector<Key> slow_gpu_fields() {
+  return {{.path = "name", .type = T::text, .doc = "As `moesim topo` names it: n0g5", .required = true},
+          {.path = "factor",
+           .type = T::number,
+           .doc = "Of the others' speed: its kernels take 1 / factor as long",
+           .required = true,
+           .least = 1e-6,
+           .most = 1}};
+}
+
 std::vector<Key> vertex_fields() {
   return {{.path = "name", .type = T::text, .doc = "A name that no other vertex has"}};
 }
@@ -88,6 +98,7 @@ std::vector<Key> node_keys() {
        .type = T::file,
        .doc = "NCCL or RCCL topology of one node (NCCL_TOPO_DUMP_FILE); every node is like it"},
       {.path = "cluster.links", .type = T::records, .doc = "Links that are slower than built"},
+      {.path = "cluster.slow_gpus", .type = T::records, .doc = "GPUs that compute slower than the others"},
       {.path = "cluster.price",
        .type = T::price,
        .doc = "Price of one GPU for one hour",
@@ -202,6 +213,7 @@ void bound(Key& key) {
 std::vector<Key> fields_of(std::string_view path) {
   if (path == "cluster.nodes") return node_group_fields();
   if (path == "cluster.links") return degraded_link_fields();
+  if (path == "cluster.slow_gpus") return slow_gpu_fields();
   if (path == "cluster.fabric.vertices") return vertex_fields();
   return path == "cluster.fabric.links" ? graph_link_fields() : std::vector<Key>{};
 }

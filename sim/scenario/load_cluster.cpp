@@ -178,10 +178,14 @@ private:
   }
 
   void read_degraded() {
-    if (!settings_.has("cluster.links")) return;
-    for (const Record& record : std::get<Records>(settings_.at("cluster.links").value))
-      cluster_.degraded.push_back({std::get<std::string>(record.find("name")->value),
-                                   std::get<double>(record.find("factor")->value), record.where});
+    const auto read = [&](std::string_view path, auto& list) {
+      if (!settings_.has(path)) return;
+      for (const Record& record : std::get<Records>(settings_.at(path).value))
+        list.push_back({std::get<std::string>(record.find("name")->value),
+                        std::get<double>(record.find("factor")->value), record.where});
+    };
+    read("cluster.links", cluster_.degraded);
+    read("cluster.slow_gpus", cluster_.slow_gpus);
   }
 
   Settings& settings_;

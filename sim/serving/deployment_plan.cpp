@@ -118,13 +118,8 @@ Placement place_experts(const Scenario& scenario, const Layout& layout, const Ex
     throw InputError{
         "placement", std::string{name_of(scenario.placement.policy)},
         fmt::format("linear without redundant experts: {} holds every expert on every rank", describe(layout))};
-  PlacementTarget target;
-  target.ranks = ep;
-  target.nodes =
-      std::max(1, std::min(scenario.cluster.nodes, ep * layout.spec.expert_tp / scenario.cluster.gpus_per_node));
-  target.groups = scenario.model.moe->router.groups;
-  target.slots = popularity.experts + scenario.placement.redundant;
-  return place(scenario.placement, target, popularity.layers, popularity.experts, popularity.inclusion);
+  return place(scenario.placement, placement_target(scenario, layout, popularity.experts), popularity.layers,
+               popularity.experts, popularity.inclusion);
 }
 
 ExpertFormats formats_of(const Scenario& scenario, const ExpertPopularity& popularity) {
@@ -184,6 +179,7 @@ Deployment plan_deployment(const Scenario& scenario) {
         fmt::format("{} of {} GPUs are idle; figures per GPU are those of the {} in use, costs those of all",
                     gpus - plan.layout.gpus(), gpus, plan.layout.gpus()));
   plan.kernels = make_roofline(scenario.cluster.gpu);
+  plan.speeds = gpu_speeds(scenario.cluster);
   plan.dispatch_payload = payload(scenario.model.hidden, scenario.precision.dispatch);
   plan.combine_payload = payload(scenario.model.hidden, scenario.precision.combine);
   if (plan.layout.kind == LayoutKind::data_expert_a2a) {
@@ -214,6 +210,17 @@ Deployment plan_deployment(const Scenario& scenario) {
     plan.notes.push_back("pipeline: activations between stages do not contend with the collectives inside them");
   }
   return plan;
+}
+
+PlacementTarget placement_target(const Scenario& scenario, const Layout& layout, int experts) {
+  const LayoutSpec& spec = layout.spec;
+  PlacementTarget target;
+  target.ranks = spec.expert_ep;
+  target.nodes =
+      std::max(1, std::min(scenario.cluster.nodes, spec.expert_ep * spec.expert_tp / scenario.cluster.gpus_per_node));
+  target.groups = scenario.model.moe->router.groups;
+  target.slots = experts + scenario.placement.redundant;
+  return target;
 }
 
 MemoryInputs memory_inputs(const Scenario& scenario, const Deployment& plan) {

@@ -22,6 +22,7 @@ struct Deployment {
   std::vector<bool> resident{};  ///< [layers * slots] of offloaded experts: kept on the GPU; empty: none is offloaded
   MemoryFit memory{};
   std::unique_ptr<KernelTimes> kernels{};
+  std::vector<double> speeds{};                 ///< [GPUs of the cluster] as gpu_speeds() says; empty: none is slow
   Bytes dispatch_payload{}, combine_payload{};  ///< of one token copy
   CollectiveParameters dispatch{}, combine{};   ///< of the all-to-all's kernels on this GPU
   AllToAll all_to_all = AllToAll::automatic;
@@ -34,6 +35,9 @@ struct Deployment {
 /// Throws InputError for combinations that contradict each other, NotModelledYet, and never Infeasible: the caller
 /// reads `memory`.
 Deployment plan_deployment(const Scenario& scenario);
+
+/// What placement spreads the experts over.
+PlacementTarget placement_target(const Scenario& scenario, const Layout& layout, int experts);
 
 /// What the memory fit of a plan was computed from (for remedies).
 MemoryInputs memory_inputs(const Scenario& scenario, const Deployment& plan);

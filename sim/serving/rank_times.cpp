@@ -63,9 +63,20 @@ OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBat
       (finished > 0 ? seconds(head_ops(model, precision, finished, tp)) : 0) + extra_seconds(scenario, plan, tokens)};
 }
 
+/// Of the GPUs from this one on, empty where none is slow.
+std::span<const double> speeds_from(const Deployment& plan, int first_gpu) {
+  return plan.speeds.empty() ? std::span<const double>{}
+                             : std::span{plan.speeds}.subspan(static_cast<std::size_t>(first_gpu));
+}
+
+void slow_down(std::span<double> seconds, std::span<const double> speeds) {
+  if (speeds.empty()) return;
+  for (std::size_t r = 0; r < seconds.size(); ++r) seconds[r] /= speeds[r];
+}
+
 }  // namespace
 
-RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const StepBatch& batch) {
+RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const StepBatch& batch, int first_gpu) {
   std::map<std::tuple<double, double, double, double, double>, OneRank> known;
   RankTimes times;
   for (std::size_t dp = 0; dp < batch.of_dp_rank.size(); ++dp) {
@@ -84,11 +95,15 @@ RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const Ste
       times.head.push_back(found->second.head);
     }
   }
+  const auto speeds = speeds_from(plan, first_gpu);
+  for (auto* seconds : {&times.attention, &times.routing, &times.shared, &times.dense, &times.head, &times.projection})
+    slow_down(*seconds, speeds);
   return times;
 }
 
-ExpertPhase::ExpertPhase(const Scenario& scenario, const Deployment& plan)
-    : placement_ranks_{static_cast<std::size_t>(plan.placement.ranks)},
+ExpertPhase::ExpertPhase(const Scenario& scenario, const Deployment& plan, int first_gpu)
+    : speeds_{speeds_from(plan, first_gpu)},
+      placement_ranks_{static_cast<std::size_t>(plan.placement.ranks)},
       slots_per_rank_{static_cast<std::size_t>(plan.placement.slots_per_rank)} {
   const std::vector<NumberFormat> used = plan.formats->used();
   const int width = scenario.model.moe->expert_hidden / plan.layout.spec.expert_tp;
@@ -123,6 +138,7 @@ void ExpertPhase::operator()(int moe_layer, std::span<const std::int32_t> rows_p
         kernel_of_slot_.empty() ? (*kernels_.front())(rows) : time_mixed(layer + p * slots_per_rank_, rows);
     std::fill_n(seconds.begin() + static_cast<std::ptrdiff_t>(p * width), width, took.value());
   }
+  slow_down(seconds, speeds_);
 }
 
 }  // namespace moesim

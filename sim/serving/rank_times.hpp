@@ -18,14 +18,15 @@ struct RankTimes {
   std::vector<double> projection;  ///< the part of attention before its core
 };
 
-/// Equal batches are timed once.
-RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const StepBatch& batch);
+/// Equal batches are timed once; slow GPUs take longer for theirs. first_gpu : of the stage
+RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const StepBatch& batch, int first_gpu = 0);
 
 /// The grouped expert FFN of a layer on every rank. Experts of one format run together; each further format on a rank
 /// is a grouped FFN of its own after the others, as engines launch a kernel per format.
 class ExpertPhase {
 public:
-  ExpertPhase(const Scenario& scenario, const Deployment& plan);
+  /// first_gpu : of those that hold the experts
+  ExpertPhase(const Scenario& scenario, const Deployment& plan, int first_gpu = 0);
 
   /// rows_per_slot [slots] -> seconds [ranks]. Under expert parallelism every placement rank has slots of its own; the
   /// GPUs of an expert TP group do the same work on a slice.
@@ -34,6 +35,7 @@ public:
 private:
   Seconds time_mixed(std::size_t first_slot, std::span<const std::int32_t> rows) const;
 
+  std::span<const double> speeds_;  ///< [ranks], empty: none is slow
   std::size_t placement_ranks_, slots_per_rank_;
   std::vector<std::unique_ptr<ExpertTimes>> kernels_;  ///< one per format in use
   std::vector<std::uint8_t> kernel_of_slot_;           ///< [layers * slots], empty when there is one

@@ -16,6 +16,23 @@ namespace {
 /// An all-gathered token brings its k expert ids (int32) and k weights (fp32).
 constexpr double kRouteBytes = 8;
 
+/// A collective of a closed form, with the link that its bytes keep busy longest; what is beyond these is latency.
+CollectiveTime with_busiest_link(Seconds time, std::span<const double> link_bytes, const Topology& topology,
+                                 const CollectiveParameters& parameters) {
+  CollectiveTime result{time, time, -1};
+  Seconds longest;
+  for (std::size_t l = 0; l < link_bytes.size(); ++l) {
+    if (link_bytes[l] <= 0) continue;
+    const Link& link = topology.links()[l];
+    const Seconds busy = Bytes{link_bytes[l]} / (link.capacity * efficiency_of(parameters, link.tier));
+    if (busy <= longest) continue;
+    longest = busy;
+    result.busiest = static_cast<LinkId>(l);
+  }
+  result.latency = time - std::min(time, longest);
+  return result;
+}
+
 }  // namespace
 
 class StageRun::Run {
@@ -24,6 +41,7 @@ public:
       : scenario_{scenario},
         plan_{plan},
         topology_{plan.stages[static_cast<std::size_t>(stage)]},
+        first_gpu_{stage * plan.layout.ranks},
         first_layer_{plan.layout.first_layer(stage)},
         end_layer_{plan.layout.first_layer(stage + 1)},
         first_moe_layer_{static_cast<int>(
@@ -38,7 +56,7 @@ public:
         combine_time_{plan.topology, plan.combine} {
     if (!scenario.model.moe) return;
     traffic_.emplace(scenario, plan, stage);
-    experts_.emplace(scenario, plan);
+    experts_.emplace(scenario, plan, first_gpu_ + plan.layout.first_expert_gpu());
     if (scenario.overlap_two_batch) two_batch_.emplace(scenario, plan, *traffic_, *experts_, group_);
     expert_seconds_.resize(static_cast<std::size_t>(plan.layout.expert_ranks()));
     if (!plan.resident.empty()) fetch_.emplace(scenario, plan);
@@ -93,7 +111,7 @@ private:
     const bool same = batch_period(scenario_) == 1 && scenario_.workload.dp_imbalance == 1;
     if (same && !times_.attention.empty()) return;
     batch_ = batch_of_step(scenario_, plan_.layout, batch);
-    times_ = time_ranks(scenario_, plan_, batch_);
+    times_ = time_ranks(scenario_, plan_, batch_, first_gpu_);
     const double activations = static_cast<double>(batch_.tokens) * scenario_.model.hidden * kActivationBytes;
     if (spread_) {
       const std::vector<double> message = activation_bytes(batch_, scenario_.model.hidden);
@@ -102,8 +120,8 @@ private:
     } else if (plan_.layout.spec.attention_tp > 1) {
       const GroupCollective reduce = all_reduce(topology_, plan_.layout.attention_tp_groups.front(), Bytes{activations},
                                                 scenario_.communication.all_reduce, scenario_.cluster.gpu.all_reduce);
-      tp_time_ = reduce.time;
       tp_bytes_ = bytes_on_links(plan_.layout.attention_tp_groups.front(), reduce, reduce.algorithm);
+      tp_time_ = with_busiest_link(reduce.time, tp_bytes_, topology_, scenario_.cluster.gpu.all_reduce);
     }
     if (two_batch_) two_batch_->prepare(batch_);
     if (plan_.layout.kind == LayoutKind::data_expert_gather) prepare_gather();
@@ -120,10 +138,10 @@ private:
     const GroupCollective gather = all_gather(topology_, group, Bytes{tokens * token}, parameters);
     const GroupCollective scatter =
         reduce_scatter(topology_, group, Bytes{tokens * scenario_.model.hidden * kActivationBytes}, parameters);
-    gather_time_ = gather.time;
-    scatter_time_ = scatter.time;
     gather_bytes_ = bytes_on_links(group, gather);
     scatter_bytes_ = bytes_on_links(group, scatter);
+    gather_time_ = with_busiest_link(gather.time, gather_bytes_, topology_, parameters);
+    scatter_time_ = with_busiest_link(scatter.time, scatter_bytes_, topology_, parameters);
   }
 
   std::vector<double> bytes_on_links(const std::vector<int>& group, const GroupCollective& collective,
@@ -149,21 +167,14 @@ private:
   /// Every group takes its own time, so it counts as work of its ranks.
   void exchange_in_groups(Lockstep& group, Cause cause, int layer, const GroupExchange& exchange) {
     group.work(cause, exchange.seconds());
-    group.tell(BytesMoved{group.now(),
-                          cause,
-                          layer,
-                          exchange.longest(),
-                          exchange.link_bytes(),
-                          -1,
-                          {},
-                          group.group(),
-                          Pace::apart,
-                          group.turn()});
+    const CollectiveTime longest =
+        with_busiest_link(exchange.longest(), exchange.link_bytes(), topology_, scenario_.cluster.gpu.all_gather);
+    group.tell(BytesMoved{group.now(), cause, layer, longest.time, exchange.link_bytes(), longest.busiest,
+                          longest.time - longest.latency, group.group(), Pace::apart, group.turn()});
   }
 
   void reduce_over_tp(int layer) {
-    if (plan_.layout.spec.attention_tp > 1)
-      group_.collective(Cause::tp_collective, layer, {tp_time_, {}, -1}, tp_bytes_);
+    if (plan_.layout.spec.attention_tp > 1) group_.collective(Cause::tp_collective, layer, tp_time_, tp_bytes_);
   }
 
   void run_dense(int layer) {
@@ -186,7 +197,7 @@ private:
         reduce_over_tp(layer);
         break;
       case LayoutKind::data_expert_gather:
-        exchange(layer, {gather_time_, {}, -1}, gather_bytes_, {scatter_time_, {}, -1}, scatter_bytes_);
+        exchange(layer, gather_time_, gather_bytes_, scatter_time_, scatter_bytes_);
         break;
       case LayoutKind::data_expert_a2a:
         if (expert_place_) return visit_experts(layer);
@@ -257,7 +268,7 @@ private:
   const Scenario& scenario_;
   const Deployment& plan_;
   const Topology& topology_;
-  int first_layer_, end_layer_, first_moe_layer_;
+  int first_gpu_, first_layer_, end_layer_, first_moe_layer_;
   bool has_head_;
   Place& place_;
   Place* expert_place_;  ///< of experts apart
@@ -275,7 +286,7 @@ private:
   StepBatch batch_;
   RankTimes times_;
   LayerTraffic loads_;
-  Seconds tp_time_, gather_time_, scatter_time_;
+  CollectiveTime tp_time_, gather_time_, scatter_time_;
   std::vector<double> tp_bytes_, gather_bytes_, scatter_bytes_;
   std::vector<double> expert_seconds_, fetch_seconds_, row_bytes_;
 };

@@ -34,7 +34,7 @@ struct FourGpus {
 
 }  // namespace
 
-TEST_CASE("The GPU that makes others wait for its experts is the top hotspot", "[metrics]") {
+TEST_CASE("The expert that alone makes a GPU late is the only hotspot", "[metrics]") {
   FourGpus four;
   const std::vector<std::int32_t> rows{10, 10, 70, 10};
   const std::vector<double> busy{1, 1, 7, 1};
@@ -42,17 +42,70 @@ TEST_CASE("The GPU that makes others wait for its experts is the top hotspot", "
   four.recorder(PhaseFinished{Seconds{7}, Seconds{7}, Cause::experts, 0, 2, busy});
   four.recorder(StepFinished{Seconds{7}, Seconds{7}, 0, 100});
   const Summary summary = four.summary();
-  REQUIRE(!summary.hotspots.empty());
+  REQUIRE(summary.hotspots.size() == 1);
   // took 7, mean rank 10/4 = 2.5: 4.5 of 7 seconds are beyond balance.
-  CHECK(summary.hotspots[0].id == "n0g2");
+  CHECK(summary.hotspots[0].id == "layer 0 expert 2");
+  CHECK(summary.hotspots[0].kind == Hotspot::Kind::expert);
+  CHECK(summary.hotspots[0].cause == Hotspot::Cause::hot_expert);
   CHECK(summary.hotspots[0].share_of_time == Approx(4.5 / 7));
   CHECK(summary.hotspots[0].layer == 0);
-  CHECK(summary.hotspots[1].id == "layer 0 expert 2");
+  CHECK(summary.hotspots[0].reason == "alone it has 2.80x the tokens of a mean GPU (on n0g2)");
   CHECK(summary.expert_imbalance.mean == Approx(2.8));  // 70 / 25
   CHECK(summary.gpu_imbalance.max == Approx(2.8));
   CHECK(summary.gpu_table[0].wait.value() == Approx(6));
   CHECK(summary.gpu_table[2].gating_share == Approx(1));
   CHECK(summary.tokens_conserved);
+}
+
+TEST_CASE("What a GPU has beyond its hottest expert is charged to the GPU", "[metrics]") {
+  const Topology topology = four_gpus();
+  const Placement placement{1, 8, 4, 2, {0, 1, 2, 3, 4, 5, 6, 7}};
+  Recorder recorder{{.topology = topology, .placement = placement, .ranks = 4, .top_k = 1, .layer_of_moe = {0}}};
+  // Mean GPU 25 rows. GPU 2: 70, 2.8x.
+  const std::vector<std::int32_t> rows{5, 5, 5, 5, 30, 40, 5, 5};
+  const std::vector<double> busy{1, 1, 7, 1};
+  recorder(ExpertsLoaded{Seconds{0}, 0, 0, rows, rows, 100});
+  recorder(PhaseFinished{Seconds{7}, Seconds{7}, Cause::experts, 0, 2, busy});
+  recorder(StepFinished{Seconds{7}, Seconds{7}, 0, 100});
+  Summary summary;
+  recorder.summarise(summary);
+  REQUIRE(summary.hotspots.size() == 2);
+  // Expert 5 has 40, 1.6x: 0.6 of 1.8. The rest is the GPU's.
+  CHECK(summary.hotspots[0].id == "n0g2");
+  CHECK(summary.hotspots[0].cause == Hotspot::Cause::hot_experts);
+  CHECK(summary.hotspots[0].share_of_time == Approx(4.5 / 7 * 2 / 3));
+  CHECK(summary.hotspots[0].reason == "its experts get 2.80x the mean tokens in layer 0 (most: experts 5, 4)");
+  CHECK(summary.hotspots[1].id == "layer 0 expert 5");
+  CHECK(summary.hotspots[1].share_of_time == Approx(4.5 / 7 / 3));
+  CHECK(summary.imbalance_cost.experts == Approx(4.5 / 7));
+}
+
+TEST_CASE("A slow GPU is charged with what its speed costs and its experts with the rest", "[metrics]") {
+  const Topology topology = four_gpus();
+  const Placement placement{1, 4, 4, 1, {0, 1, 2, 3}};
+  Recorder recorder{{.topology = topology,
+                     .placement = placement,
+                     .ranks = 4,
+                     .top_k = 1,
+                     .layer_of_moe = {0},
+                     .speeds = {1, 0.5, 1, 1}}};
+  const std::vector<std::int32_t> rows{20, 40, 20, 20};
+  const std::vector<double> busy{2, 8, 2, 2};
+  recorder(ExpertsLoaded{Seconds{0}, 0, 0, rows, rows, 100});
+  recorder(PhaseFinished{Seconds{8}, Seconds{8}, Cause::experts, 0, 1, busy});
+  recorder(StepFinished{Seconds{8}, Seconds{8}, 0, 100});
+  Summary summary;
+  recorder.summarise(summary);
+  REQUIRE(summary.hotspots.size() == 2);
+  // Of 8 s, 4 are its speed's. Of the other 4, 2.5 is the mean of 2, 4, 2, 2.
+  CHECK(summary.hotspots[0].cause == Hotspot::Cause::slow_gpu);
+  CHECK(summary.hotspots[0].id == "n0g1");
+  CHECK(summary.hotspots[0].share_of_time == Approx(0.5));
+  CHECK(summary.hotspots[0].reason == "it computes at 50 % of the others' speed");
+  CHECK(summary.hotspots[1].cause == Hotspot::Cause::hot_expert);
+  CHECK(summary.hotspots[1].share_of_time == Approx(1.5 / 8));
+  CHECK(summary.imbalance_cost.slow_gpus == Approx(0.5));
+  CHECK(summary.imbalance_cost.experts == Approx(1.5 / 8));
 }
 
 TEST_CASE("A token lost between routing and slots is noticed", "[metrics]") {
@@ -136,8 +189,8 @@ TEST_CASE("A pipeline's critical path and hotspots are those of the stage that w
   CHECK(summary.critical_path[static_cast<std::size_t>(Cause::experts)] == Approx(1));
   CHECK(summary.imbalance_cost.experts == Approx(3.0 / 8));  // 8 against a mean of 5
   REQUIRE(summary.hotspots.size() >= 2);
-  CHECK(summary.hotspots[0].id == "stage 1");  // it and rank 0 of it cost 3/8 each
-  CHECK(summary.hotspots[1].id == "n0g2");
+  CHECK(summary.hotspots[0].id == "stage 1");  // it costs 3/8, as does the expert that keeps it
+  CHECK(summary.hotspots[1].id == "layer 1 expert 0");
   CHECK(summary.gpu_table[1].wait.value() == 6);
   CHECK(summary.gpu_table[3].tokens == 20);
   CHECK(summary.experts[3].gpu == 3);

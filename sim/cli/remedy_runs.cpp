@@ -1,0 +1,111 @@
+#include "sim/cli/remedy_runs.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "models/units/error.hpp"
+#include "models/units/text.hpp"
+#include "sim/cli/compare_workers.hpp"
+#include "sim/remedies.hpp"
+#include "sim/simulate.hpp"
+
+namespace moesim {
+namespace {
+
+using Json = nlohmann::json;
+using Set = std::vector<Override>;
+
+std::string as_answer(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+/// A worker's answer: the different remedies, worst hotspot first.
+std::string remedies_of(const Scenario& scenario, int most) {
+  std::vector<Set> sets;
+  for (const Hotspot& spot : simulate(scenario, 0).hotspots)
+    if (!spot.set.empty() && std::find(sets.begin(), sets.end(), spot.set) == sets.end()) sets.push_back(spot.set);
+  if (sets.size() > static_cast<std::size_t>(most)) sets.resize(static_cast<std::size_t>(most));
+  return as_answer(sets);
+}
+
+/// A worker's answer: {step_s} or {refusal}.
+std::string step_of(const std::filesystem::path& file, const std::vector<Override>& overrides) {
+  try {
+    return as_answer({{"step_s", simulate(load_scenario(file, overrides), 0).step.mean.value()}});
+  } catch (const Infeasible& error) {
+    return as_answer({{"refusal", error.what()}});
+  } catch (const InputError& error) {
+    return as_answer({{"refusal", error.what()}});
+  }
+}
+
+RemedyRun read_answer(const Set& set, const WorkerResult& result) {
+  if (!result.failure.empty()) return {set, std::nullopt, "the rerun failed: " + result.failure, true};
+  const Json answer = Json::parse(result.answer);
+  if (answer.contains("refusal")) return {set, std::nullopt, answer["refusal"], false};
+  return {set, Seconds{answer["step_s"].get<double>()}, "", false};
+}
+
+std::string note_of(Seconds before, Seconds after) {
+  if (before == after) return fmt::format("step {} as before: no gain", human(after));
+  const double change = 100 * (after / before - 1);
+  return fmt::format("step {} instead of {}, {:.2g} % {}", human(after), human(before), std::abs(change),
+                     change < 0 ? "shorter" : "longer");
+}
+
+}  // namespace
+
+std::vector<RemedyRun> run_remedies(const std::filesystem::path& file, const std::vector<Override>& overrides, int most,
+                                    const std::function<void(std::size_t, std::size_t)>& progress) {
+  // The caller's process must not simulate yet: SimGrid does so once, and these are its forks.
+  const auto first = [&](std::size_t) { return remedies_of(load_scenario(file, overrides), most); };
+  const std::vector<WorkerResult> learned = run_workers(1, 1, first, [](std::size_t) {});
+  if (!learned.front().failure.empty()) return {};
+  const auto sets = Json::parse(learned.front().answer).get<std::vector<Set>>();
+  const auto work = [&](std::size_t i) {
+    std::vector<Override> all = overrides;
+    all.insert(all.end(), sets[i].begin(), sets[i].end());
+    return step_of(file, all);
+  };
+  const std::vector<WorkerResult> results =
+      run_workers(sets.size(), usable_cores(), work, [&](std::size_t done) { progress(done, sets.size()); });
+  std::vector<RemedyRun> runs;
+  for (std::size_t i = 0; i < sets.size(); ++i) runs.push_back(read_answer(sets[i], results[i]));
+  return runs;
+}
+
+void add_gains(const std::vector<RemedyRun>& runs, Summary& summary) {
+  for (Hotspot& spot : summary.hotspots)
+    for (const RemedyRun& run : runs) {
+      if (run.set != spot.set) continue;
+      if (run.step) spot.gain = summary.step.mean - *run.step;
+      spot.gain_note = run.step ? note_of(summary.step.mean, *run.step) : run.failure;
+    }
+}
+
+std::string remedy_lines(const Summary& summary) {
+  std::vector<std::pair<const Hotspot*, std::vector<std::size_t>>> rerun;
+  for (std::size_t i = 0; i < summary.hotspots.size(); ++i) {
+    const Hotspot& spot = summary.hotspots[i];
+    if (spot.gain_note.empty()) continue;
+    const auto known =
+        std::find_if(rerun.begin(), rerun.end(), [&](const auto& of) { return of.first->set == spot.set; });
+    if (known == rerun.end())
+      rerun.push_back({&spot, {i + 1}});
+    else
+      known->second.push_back(i + 1);
+  }
+  if (rerun.empty()) return "  remedies   none to rerun: no hotspot has one that a scenario can state\n";
+  std::string text;
+  for (const auto& [spot, numbers] : rerun)
+    text += fmt::format("  {:<10} of {} {}:{}\n               -> {}\n", text.empty() ? "remedies" : "",
+                        numbers.size() == 1 ? "hotspot" : "hotspots", fmt::join(numbers, ", "), as_options(spot->set),
+                        spot->gain_note);
+  return text;
+}
+
+}  // namespace moesim
