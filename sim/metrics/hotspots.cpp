@@ -89,10 +89,12 @@ private:
   }
 
   /// How much of a rank's excess is its fullest expert's alone: the part that remains when it has a GPU for itself.
+  /// None of one that chance alone could make so.
   double part_of_expert(int moe_layer, int rank) const {
     const Loads& loads = loads_[static_cast<std::size_t>(moe_layer)];
     const double own = loads.rank[placement_rank(rank)], expert = loads.expert[placement_rank(rank)];
-    return own > 1 && expert > 1 ? (expert - 1) / (own - 1) : 0;
+    constexpr double kHot = 1.1;
+    return own > 1 && expert > kHot ? (expert - 1) / (own - 1) : 0;
   }
 
   /// What even stages would save.
@@ -114,7 +116,7 @@ private:
   /// hot in several layers is one hotspot.
   void add_experts() {
     struct Hot {
-      double seconds = 0, ratio = 0;
+      double seconds = 0, most = 0, ratio = 0;
       int layers = 0, worst = 0, rank = 0;
     };
     std::map<int, Hot> hot;
@@ -127,24 +129,25 @@ private:
         Hot& expert = hot[shape_.placement.layer(l)[loads.top[placement_rank(r)]]];
         expert.seconds += seconds;
         ++expert.layers;
-        if (const double ratio = loads.expert[placement_rank(r)]; ratio > expert.ratio) {
-          expert.ratio = ratio;
-          expert.worst = l;
-          expert.rank = r;
-        }
+        if (seconds <= expert.most) continue;
+        expert.most = seconds;
+        expert.ratio = loads.expert[placement_rank(r)];
+        expert.worst = l;
+        expert.rank = r;
       }
     }
     for (const auto& [expert, of] : hot) {
       const double share = of.seconds / recorder_.time_;
       const int layer = model_layer(of.worst);
-      const bool one = of.layers == 1;
-      found_.push_back(
-          {Kind::expert, Why::hot_expert,
-           one ? fmt::format("layer {} expert {}", layer, expert) : fmt::format("expert {}", expert),
-           one ? std::optional{layer} : std::nullopt, share,
-           fmt::format("alone it has {:.2f}x the tokens of a mean GPU{} (on {})", of.ratio,
-                       one ? "" : fmt::format(" in layer {}, more than 1x in {}", layer, of.layers), gpu_name(of.rank)),
-           fmt::format("shared out over GPUs it would save at most {}", saving(share))});
+      constexpr double kNearlyAll = 0.8;
+      const bool one = of.most > kNearlyAll * of.seconds;
+      found_.push_back({Kind::expert, Why::hot_expert,
+                        one ? fmt::format("layer {} expert {}", layer, expert) : fmt::format("expert {}", expert),
+                        one ? std::optional{layer} : std::nullopt, share,
+                        fmt::format("alone it has {:.2f}x the tokens of a mean GPU{} (on {})", of.ratio,
+                                    one ? "" : fmt::format(" in layer {}, and is hot in {} layers", layer, of.layers),
+                                    gpu_name(of.rank)),
+                        fmt::format("shared out over GPUs it would save at most {}", saving(share))});
     }
   }
 

@@ -43,4 +43,28 @@ Seconds GroupExchange::longest() const {
   return Seconds{*std::max_element(seconds_.begin(), seconds_.end())};
 }
 
+CollectiveTime GroupExchange::slowest(const Topology& topology) const {
+  Seconds longest, of_twice;
+  for (const Group& group : groups_) {
+    const Seconds took{seconds_[static_cast<std::size_t>(group.ranks.front())]};
+    if (took <= longest) continue;
+    longest = took;
+    of_twice = 2 * took - group.latency;
+  }
+  return with_busiest_link(longest, of_twice, link_bytes_, topology);
+}
+
+CollectiveTime with_busiest_link(Seconds time, Seconds of_twice, std::span<const double> link_bytes,
+                                 const Topology& topology) {
+  CollectiveTime result{time, time - std::min(time, of_twice - time), -1};
+  Seconds longest;
+  for (std::size_t link = 0; link < link_bytes.size(); ++link) {
+    const Seconds busy = Bytes{link_bytes[link]} / topology.links()[link].capacity;
+    if (busy <= longest) continue;
+    longest = busy;
+    result.busiest = static_cast<LinkId>(link);
+  }
+  return result;
+}
+
 }  // namespace moesim

@@ -26,6 +26,7 @@ public:
   std::span<const double> seconds() const { return seconds_; }        ///< [GPUs of the topology]
   std::span<const double> link_bytes() const { return link_bytes_; }  ///< [links]
   Seconds longest() const;
+  CollectiveTime slowest(const Topology& topology) const;  ///< that took so long, and the link that was the busiest
 
 private:
   struct Group {
@@ -37,5 +38,10 @@ private:
   std::vector<Group> groups_;
   std::vector<double> seconds_, link_bytes_;
 };
+
+/// A collective of a closed form, with the link that its bytes keep busy longest; of_twice is the time for twice the
+/// bytes, which tells the latency.
+CollectiveTime with_busiest_link(Seconds time, Seconds of_twice, std::span<const double> link_bytes,
+                                 const Topology& topology);
 
 }  // namespace moesim

@@ -16,23 +16,6 @@ namespace {
 /// An all-gathered token brings its k expert ids (int32) and k weights (fp32).
 constexpr double kRouteBytes = 8;
 
-/// A collective of a closed form, with the link that its bytes keep busy longest; what is beyond these is latency.
-CollectiveTime with_busiest_link(Seconds time, std::span<const double> link_bytes, const Topology& topology,
-                                 const CollectiveParameters& parameters) {
-  CollectiveTime result{time, time, -1};
-  Seconds longest;
-  for (std::size_t l = 0; l < link_bytes.size(); ++l) {
-    if (link_bytes[l] <= 0) continue;
-    const Link& link = topology.links()[l];
-    const Seconds busy = Bytes{link_bytes[l]} / (link.capacity * efficiency_of(parameters, link.tier));
-    if (busy <= longest) continue;
-    longest = busy;
-    result.busiest = static_cast<LinkId>(l);
-  }
-  result.latency = time - std::min(time, longest);
-  return result;
-}
-
 }  // namespace
 
 class StageRun::Run {
@@ -118,10 +101,13 @@ private:
       spread_->run(message);
       collect_->run(message);
     } else if (plan_.layout.spec.attention_tp > 1) {
-      const GroupCollective reduce = all_reduce(topology_, plan_.layout.attention_tp_groups.front(), Bytes{activations},
-                                                scenario_.communication.all_reduce, scenario_.cluster.gpu.all_reduce);
-      tp_bytes_ = bytes_on_links(plan_.layout.attention_tp_groups.front(), reduce, reduce.algorithm);
-      tp_time_ = with_busiest_link(reduce.time, tp_bytes_, topology_, scenario_.cluster.gpu.all_reduce);
+      const std::vector<int>& group = plan_.layout.attention_tp_groups.front();
+      const auto reduce = [&](double bytes, AllReduceAlgorithm algorithm) {
+        return all_reduce(topology_, group, Bytes{bytes}, algorithm, scenario_.cluster.gpu.all_reduce);
+      };
+      const GroupCollective once = reduce(activations, scenario_.communication.all_reduce);
+      tp_bytes_ = bytes_on_links(group, once, once.algorithm);
+      tp_time_ = with_busiest_link(once.time, reduce(2 * activations, once.algorithm).time, tp_bytes_, topology_);
     }
     if (two_batch_) two_batch_->prepare(batch_);
     if (plan_.layout.kind == LayoutKind::data_expert_gather) prepare_gather();
@@ -135,13 +121,13 @@ private:
     const double tokens = static_cast<double>(padded ? most * plan_.layout.ranks : batch_.tokens);
     const auto& group = plan_.layout.ep_group;
     const CollectiveParameters& parameters = scenario_.cluster.gpu.all_gather;
-    const GroupCollective gather = all_gather(topology_, group, Bytes{tokens * token}, parameters);
-    const GroupCollective scatter =
-        reduce_scatter(topology_, group, Bytes{tokens * scenario_.model.hidden * kActivationBytes}, parameters);
-    gather_bytes_ = bytes_on_links(group, gather);
-    scatter_bytes_ = bytes_on_links(group, scatter);
-    gather_time_ = with_busiest_link(gather.time, gather_bytes_, topology_, parameters);
-    scatter_time_ = with_busiest_link(scatter.time, scatter_bytes_, topology_, parameters);
+    const auto timed = [&](GroupExchange::Collective collective, Bytes message, std::vector<double>& bytes) {
+      const GroupCollective once = collective(topology_, group, message, parameters);
+      bytes = bytes_on_links(group, once);
+      return with_busiest_link(once.time, collective(topology_, group, 2 * message, parameters).time, bytes, topology_);
+    };
+    gather_time_ = timed(all_gather, Bytes{tokens * token}, gather_bytes_);
+    scatter_time_ = timed(reduce_scatter, Bytes{tokens * scenario_.model.hidden * kActivationBytes}, scatter_bytes_);
   }
 
   std::vector<double> bytes_on_links(const std::vector<int>& group, const GroupCollective& collective,
@@ -167,8 +153,7 @@ private:
   /// Every group takes its own time, so it counts as work of its ranks.
   void exchange_in_groups(Lockstep& group, Cause cause, int layer, const GroupExchange& exchange) {
     group.work(cause, exchange.seconds());
-    const CollectiveTime longest =
-        with_busiest_link(exchange.longest(), exchange.link_bytes(), topology_, scenario_.cluster.gpu.all_gather);
+    const CollectiveTime longest = exchange.slowest(topology_);
     group.tell(BytesMoved{group.now(), cause, layer, longest.time, exchange.link_bytes(), longest.busiest,
                           longest.time - longest.latency, group.group(), Pace::apart, group.turn()});
   }
