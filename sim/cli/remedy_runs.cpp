@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "models/units/error.hpp"
@@ -87,6 +86,22 @@ void add_gains(const std::vector<RemedyRun>& runs, Summary& summary) {
     }
 }
 
+namespace {
+
+/// "1-3, 7"
+std::string ranges(const std::vector<std::size_t>& numbers) {
+  std::string text;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const std::size_t first = numbers[i];
+    while (i + 1 < numbers.size() && numbers[i + 1] == numbers[i] + 1) ++i;
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", first);
+    if (numbers[i] > first) text += fmt::format("-{}", numbers[i]);
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string remedy_lines(const Summary& summary) {
   std::vector<std::pair<const Hotspot*, std::vector<std::size_t>>> rerun;
   for (std::size_t i = 0; i < summary.hotspots.size(); ++i) {
@@ -103,7 +118,7 @@ std::string remedy_lines(const Summary& summary) {
   std::string text;
   for (const auto& [spot, numbers] : rerun)
     text += fmt::format("  {:<10} of {} {}:{}\n               -> {}\n", text.empty() ? "remedies" : "",
-                        numbers.size() == 1 ? "hotspot" : "hotspots", fmt::join(numbers, ", "), as_options(spot->set),
+                        numbers.size() == 1 ? "hotspot" : "hotspots", ranges(numbers), as_options(spot->set),
                         spot->gain_note);
   return text;
 }

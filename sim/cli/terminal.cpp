@@ -85,8 +85,11 @@ std::string hotspot_lines(const Summary& summary) {
   constexpr std::size_t kShown = 3;
   for (std::size_t i = 0; i < std::min(kShown, summary.hotspots.size()); ++i) {
     const Hotspot& spot = summary.hotspots[i];
-    text += fmt::format("  {}  {} {} {}: costs {:.1f} % of the step; {}\n", i == 0 ? "hotspots " : "         ", i + 1,
-                        name_of(spot.kind), spot.id, 100 * spot.share_of_time, spot.reason);
+    const bool is_part =
+        spot.kind == Hotspot::Kind::gpu || spot.kind == Hotspot::Kind::link;  // others say what they are
+    text += fmt::format("  {}  {} {}{}: costs {:.1f} % of the step; {}\n", i == 0 ? "hotspots " : "         ", i + 1,
+                        is_part ? fmt::format("{} ", name_of(spot.kind)) : "", spot.id, 100 * spot.share_of_time,
+                        spot.reason);
     text += fmt::format("               -> {}\n", spot.remedy);
   }
   return text;

@@ -263,7 +263,7 @@ private:
     const auto index = static_cast<std::size_t>(tier);
     const double share = recorder_.tier_excess_[index] / recorder_.time_;
     if (share <= 0) return;
-    found_.push_back({Kind::tier, Why::oversubscription, std::string{name_of(tier)}, std::nullopt, share,
+    found_.push_back({Kind::tier, Why::oversubscription, fmt::format("{} links", name_of(tier)), std::nullopt, share,
                       fmt::format("collectives wait for links between switches {:.1f} % of the time, and the fabric is "
                                   "oversubscribed {:g}:1",
                                   100 * recorder_.tier_gate_[index] / recorder_.time_, shape_.oversubscription),

@@ -48,7 +48,7 @@ struct Hotspot {
     uneven_stages,
     uneven_pools,
   } cause = Cause::hot_experts;
-  std::string id;  ///< "n2g5", "layer 31 expert 91", "expert 3" (of several layers), "n0g3 -> leaf3.0", "spine"
+  std::string id;  ///< "n2g5", "layer 31 expert 91", "expert 3" (of several layers), "n0g3 -> leaf3.0", "spine links"
   std::optional<int> layer;
   double share_of_time = 0;  ///< of the step that this one gates beyond a balanced system
   std::string reason;

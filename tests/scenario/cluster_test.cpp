@@ -166,6 +166,24 @@ TEST_CASE("Keys of one fabric are refused with another", "[scenario]") {
         "s.yaml:4:25: communication.spread: spray on a dragonfly fabric is not modelled yet; use ecmp");
 }
 
+TEST_CASE("A slow GPU is refused where it is named when it is not there", "[scenario]") {
+  const auto slow = [](const std::string& list) {
+    return with_cluster("{gpu: h100-sxm, nodes: 2, gpus_per_node: 4, slow_gpus: " + list + "}");
+  };
+  const Scenario scenario = parse(slow("[{name: n1g2, factor: 0.5}]"));
+  CHECK(gpu_speeds(scenario.cluster) == std::vector<double>{1, 1, 1, 1, 1, 1, 0.5, 1});
+  CHECK(resolved_yaml(scenario).find("  slow_gpus: [{name: \"n1g2\", factor: 0.5}]  # input\n") != std::string::npos);
+  CHECK(gpu_speeds(parse(with_cluster("{gpu: h100-sxm}")).cluster).empty());
+  CHECK(refusal(slow("[{name: n0g4, factor: 0.5}]")) ==
+        "s.yaml:2:66: cluster.slow_gpus: got n0g4, expected a GPU of this cluster: n0g0 to n1g3");
+  CHECK(refusal(slow("[{name: n0g1, factor: 0.5}, {name: n0g1, factor: 0.6}]")) ==
+        "s.yaml:2:93: cluster.slow_gpus: got n0g1 twice, expected every slow GPU once");
+  CHECK(refusal(slow("[{name: n0g1, factor: 1.5}]")) ==
+        "s.yaml:2:87: cluster.slow_gpus.factor: got 1.5, expected a number from 1e-06 to 1");
+  CHECK(refusal(slow("[{name: n0g1}]")) ==
+        "s.yaml:2:66: cluster.slow_gpus: got no factor, expected factor: a number from 1e-06 to 1");
+}
+
 TEST_CASE("A degraded link is refused where it is named when it is not there", "[scenario]") {
   const std::string cluster =
       "{gpu: h100-sxm, nodes: 2, gpus_per_node: 4, links: [{name: n0g1 -> leaf1.0, factor: 0.5}]}";
