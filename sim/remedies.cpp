@@ -163,6 +163,7 @@ void add_remedies(const Scenario& scenario, const Deployment& plan, Summary& sum
   std::map<Set, bool> valid;
   for (Hotspot& spot : summary.hotspots) {
     const Remedy remedy = remedies.of(spot);
+    spot.advice = remedy.what;
     if (!remedy.what.empty()) spot.remedy += "; " + remedy.what;
     if (remedy.set.empty()) continue;
     const auto [known, is_new] = valid.try_emplace(remedy.set, false);

@@ -24,7 +24,8 @@ namespace moesim {
 namespace {
 
 constexpr int kMostAudited = 1'000'000;  // more than any run has layers to redo in a day
-constexpr int kMostRemedies = 10;        // as many as there are hotspots
+constexpr auto kNoRemedy = "  remedies   none to rerun: no hotspot has one that a scenario can state\n";
+constexpr int kMostRemedies = 10;  // as many as there are hotspots
 
 struct RunOptions {
   std::string scenario, out;
@@ -65,7 +66,7 @@ void run(const RunOptions& options, Globals& globals) {
       return;
     }
     fmt::print("{}{}  report {}\n", terminal_summary(summary, wants_colour()),
-               options.remedies > 0 ? remedy_lines(summary) : "", (folder / "report.html").string());
+               options.remedies > 0 && reruns.empty() ? kNoRemedy : "", (folder / "report.html").string());
     if (const std::string message = trace.message(); !message.empty()) fmt::print("  {}", message);
   } catch (...) {
     std::error_code ignored;

@@ -9,7 +9,6 @@
 #include "models/units/error.hpp"
 #include "models/units/text.hpp"
 #include "sim/cli/compare_workers.hpp"
-#include "sim/remedies.hpp"
 #include "sim/simulate.hpp"
 
 namespace moesim {
@@ -22,13 +21,24 @@ std::string as_answer(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-/// A worker's answer: the different remedies, worst hotspot first.
-std::string remedies_of(const Scenario& scenario, int most) {
+std::vector<Set> different_remedies(const Scenario& scenario, int most) {
   std::vector<Set> sets;
   for (const Hotspot& spot : simulate(scenario, 0).hotspots)
     if (!spot.set.empty() && std::find(sets.begin(), sets.end(), spot.set) == sets.end()) sets.push_back(spot.set);
   if (sets.size() > static_cast<std::size_t>(most)) sets.resize(static_cast<std::size_t>(most));
-  return as_answer(sets);
+  return sets;
+}
+
+/// A worker's answer: the different remedies, worst hotspot first. None of a run that is refused: the run itself says
+/// why.
+std::string remedies_of(const std::filesystem::path& file, const std::vector<Override>& overrides, int most) {
+  try {
+    return as_answer(different_remedies(load_scenario(file, overrides), most));
+  } catch (const Infeasible&) {
+    return as_answer(Json::array());
+  } catch (const InputError&) {
+    return as_answer(Json::array());
+  }
 }
 
 /// A worker's answer: {step_s} or {refusal}.
@@ -61,9 +71,9 @@ std::string note_of(Seconds before, Seconds after) {
 std::vector<RemedyRun> run_remedies(const std::filesystem::path& file, const std::vector<Override>& overrides, int most,
                                     const std::function<void(std::size_t, std::size_t)>& progress) {
   // The caller's process must not simulate yet: SimGrid does so once, and these are its forks.
-  const auto first = [&](std::size_t) { return remedies_of(load_scenario(file, overrides), most); };
+  const auto first = [&](std::size_t) { return remedies_of(file, overrides, most); };
   const std::vector<WorkerResult> learned = run_workers(1, 1, first, [](std::size_t) {});
-  if (!learned.front().failure.empty()) return {};
+  if (!learned.front().failure.empty()) throw RunError{"hotspots for --remedies: " + learned.front().failure};
   const auto sets = Json::parse(learned.front().answer).get<std::vector<Set>>();
   const auto work = [&](std::size_t i) {
     std::vector<Override> all = overrides;
@@ -84,43 +94,6 @@ void add_gains(const std::vector<RemedyRun>& runs, Summary& summary) {
       if (run.step) spot.gain = summary.step.mean - *run.step;
       spot.gain_note = run.step ? note_of(summary.step.mean, *run.step) : run.failure;
     }
-}
-
-namespace {
-
-/// "1-3, 7"
-std::string ranges(const std::vector<std::size_t>& numbers) {
-  std::string text;
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    const std::size_t first = numbers[i];
-    while (i + 1 < numbers.size() && numbers[i + 1] == numbers[i] + 1) ++i;
-    text += fmt::format("{}{}", text.empty() ? "" : ", ", first);
-    if (numbers[i] > first) text += fmt::format("-{}", numbers[i]);
-  }
-  return text;
-}
-
-}  // namespace
-
-std::string remedy_lines(const Summary& summary) {
-  std::vector<std::pair<const Hotspot*, std::vector<std::size_t>>> rerun;
-  for (std::size_t i = 0; i < summary.hotspots.size(); ++i) {
-    const Hotspot& spot = summary.hotspots[i];
-    if (spot.gain_note.empty()) continue;
-    const auto known =
-        std::find_if(rerun.begin(), rerun.end(), [&](const auto& of) { return of.first->set == spot.set; });
-    if (known == rerun.end())
-      rerun.push_back({&spot, {i + 1}});
-    else
-      known->second.push_back(i + 1);
-  }
-  if (rerun.empty()) return "  remedies   none to rerun: no hotspot has one that a scenario can state\n";
-  std::string text;
-  for (const auto& [spot, numbers] : rerun)
-    text += fmt::format("  {:<10} of {} {}:{}\n               -> {}\n", text.empty() ? "remedies" : "",
-                        numbers.size() == 1 ? "hotspot" : "hotspots", ranges(numbers), as_options(spot->set),
-                        spot->gain_note);
-  return text;
 }
 
 }  // namespace moesim

@@ -11,6 +11,7 @@
 
 #include "models/units/text.hpp"
 #include "sim/metrics/summary_json.hpp"
+#include "sim/remedies.hpp"
 
 namespace moesim {
 namespace {
@@ -79,20 +80,54 @@ std::string offload_line(const OffloadUse& use, std::size_t steps) {
       human(use.bandwidth), use.resident, 100 * hits, human(use.bytes / static_cast<double>(steps)));
 }
 
+/// "1-3, 7"
+std::string ranges(const std::vector<std::size_t>& numbers) {
+  std::string text;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const std::size_t first = numbers[i];
+    while (i + 1 < numbers.size() && numbers[i + 1] == numbers[i] + 1) ++i;
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", first);
+    if (numbers[i] > first) text += fmt::format("-{}", numbers[i]);
+  }
+  return text;
+}
+
+std::string hotspot_line(const Hotspot& spot, const Summary& summary) {
+  const bool is_part = spot.kind == Hotspot::Kind::gpu || spot.kind == Hotspot::Kind::link;  // others say what they are
+  return fmt::format("{}{}: costs {:.1f} % of the step ({}); {}", is_part ? fmt::format("{} ", name_of(spot.kind)) : "",
+                     spot.id, 100 * spot.share_of_time, human(spot.share_of_time * summary.step.mean), spot.reason);
+}
+
+constexpr std::size_t kShownHotspots = 3;
+
+/// Hotspots with one remedy share its line.
+std::string remedy_lines(const Summary& summary) {
+  std::string text;
+  const auto& spots = summary.hotspots;
+  for (std::size_t first = 0; first < spots.size(); ++first) {
+    const Hotspot& spot = spots[first];
+    if (spot.advice.empty() || (first >= kShownHotspots && spot.gain_note.empty())) continue;
+    const auto same = [&](const Hotspot& other) { return other.advice == spot.advice && other.set == spot.set; };
+    if (std::any_of(spots.begin(), spots.begin() + static_cast<std::ptrdiff_t>(first), same)) continue;
+    std::vector<std::size_t> numbers;
+    for (std::size_t i = first; i < spots.size(); ++i)
+      if (same(spots[i])) numbers.push_back(i + 1);
+    text += fmt::format("  {:<10} {}  {}{}{}\n", text.empty() ? "remedies" : "", ranges(numbers), spot.advice,
+                        spot.set.empty() ? "" : ":", as_options(spot.set));
+    if (!spot.gain_note.empty()) text += fmt::format("               -> {}\n", spot.gain_note);
+  }
+  return text;
+}
+
 std::string hotspot_lines(const Summary& summary) {
   if (summary.hotspots.empty()) return "  hotspots               none above 0.1 % of the step\n";
   std::string text;
-  constexpr std::size_t kShown = 3;
-  for (std::size_t i = 0; i < std::min(kShown, summary.hotspots.size()); ++i) {
-    const Hotspot& spot = summary.hotspots[i];
-    const bool is_part =
-        spot.kind == Hotspot::Kind::gpu || spot.kind == Hotspot::Kind::link;  // others say what they are
-    text += fmt::format("  {}  {} {}{}: costs {:.1f} % of the step; {}\n", i == 0 ? "hotspots " : "         ", i + 1,
-                        is_part ? fmt::format("{} ", name_of(spot.kind)) : "", spot.id, 100 * spot.share_of_time,
-                        spot.reason);
-    text += fmt::format("               -> {}\n", spot.remedy);
-  }
-  return text;
+  const std::size_t all = summary.hotspots.size();
+  for (std::size_t i = 0; i < std::min(kShownHotspots, all); ++i)
+    text +=
+        fmt::format("  {:<10} {}  {}\n", i == 0 ? "hotspots" : "", i + 1, hotspot_line(summary.hotspots[i], summary));
+  if (all > kShownHotspots) text += fmt::format("             ... {} more in summary.json\n", all - kShownHotspots);
+  return text + remedy_lines(summary);
 }
 
 /// What the audit found, as it reads on the second line.

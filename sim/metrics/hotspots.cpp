@@ -238,7 +238,7 @@ private:
       because = ", as ECMP hashed more traffic onto it";
     }
     constexpr double kSlow = 0.999;
-    if (speed < kSlow) {
+    if (recorder_.factor(l) < 1 || (why != Why::collision && speed < kSlow)) {
       why = Why::slow_link;
       because = fmt::format(", as it has {:.3g} % of their bandwidth", 100 * speed);
     }

@@ -52,7 +52,8 @@ struct Hotspot {
   std::optional<int> layer;
   double share_of_time = 0;  ///< of the step that this one gates beyond a balanced system
   std::string reason;
-  std::string remedy;
+  std::string remedy;    ///< what balance would save, then what to do
+  std::string advice{};  ///< what to do, alone: "place by load"; empty: nothing is known
   std::vector<std::pair<std::string, std::string>> set{};  ///< scenario keys that carry the remedy out; empty: none can
   std::optional<Seconds> gain{};  ///< of a step when rerun with `set`; none unless it was, or that did not end well
   std::string gain_note{};        ///< what the rerun found; empty unless it was

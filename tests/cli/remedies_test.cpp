@@ -104,12 +104,12 @@ TEST_CASE("Reruns are read below the hotspots", "[cli]") {
   const CommandResult result = run(scratch, {"s.yaml", "--remedies", "1"});
   CHECK(result.exit == 0);
   CHECK(result.err.empty());
-  CHECK_THAT(result.out, Contains("  hotspots   1 gpu n0g5: costs "));
+  CHECK_THAT(result.out, Contains("  hotspots   1  gpu n0g5: costs "));
   CHECK_THAT(result.out, Contains("; it computes at 60 % of the others' speed\n"));
-  CHECK_THAT(result.out, Contains("; repair it: --set cluster.slow_gpus='[{name: \"n0g6\", factor: 0.9}]'\n"));
-  CHECK_THAT(result.out, Contains("  remedies   of hotspot 1: --set cluster.slow_gpus='[{name: \"n0g6\", factor: "
-                                  "0.9}]'\n               -> step "));
-  CHECK_THAT(result.out, Contains(" % shorter\n  results out/0001-s\n"));
+  CHECK_THAT(result.out,
+             Contains("  remedies   1  repair it: --set cluster.slow_gpus='[{name: \"n0g6\", factor: 0.9}]'\n"
+                      "               -> step "));
+  CHECK_THAT(result.out, Contains(" % shorter\n"));
   const CommandResult even = run(scratch, {kScenarios + "mixtral_against_dense.yaml", "--remedies", "2"});
   CHECK(even.exit == 0);
   CHECK_THAT(even.out, Contains("  remedies   none to rerun: no hotspot has one that a scenario can state\n"));

@@ -143,6 +143,15 @@ TEST_CASE("Flows hashed onto one uplink make it the top hotspot", "[hotspots]") 
   check_planted(kFabric, {}, top["id"], "collision", 0.5);
 }
 
+TEST_CASE("Uplinks that differ by the number of leaves on a spine are hashed onto, not slow", "[hotspots]") {
+  // 3 uplinks for 8 NICs: their cables have 8/9 of what those of a leaf with 4 uplinks would.
+  const auto summary = forked_summary(parse(kFabric, {{"cluster.nodes", "[{count: 3}, {count: 1, nic: 200 Gb/s}]"},
+                                                      {"cluster.fabric.nic", "400 Gb/s"}}));
+  INFO(summary["hotspots"].dump(1));
+  for (const auto& spot : summary["hotspots"])
+    if (spot["id"].get<std::string>().find("spine") != std::string::npos) CHECK(spot["cause"] == "collision");
+}
+
 TEST_CASE("Uneven data-parallel batches are named with their remedy", "[hotspots]") {
   const auto summary = forked_summary(parse(kEven, {{"workload.dp_imbalance", "1.5"}, {"workload.steps", "1"}}));
   const auto& top = summary["hotspots"][0];
