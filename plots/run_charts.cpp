@@ -20,16 +20,25 @@ TableChart::Cell text_cell(const std::string& text) {
 
 Chart hotspots(const Summary& summary) {
   TableChart table;
-  table.columns = {
-      {"#", "", {}},     {"what", "", {}},  {"where", "", {}}, {"layer", "", {}}, {"costs", "% of the time", {}},
-      {"cause", "", {}}, {"remedy", "", {}}};
+  table.columns = {{"#", "", {}},
+                   {"what", "", {}},
+                   {"where", "", {}},
+                   {"layer", "", {}},
+                   {"costs", "% of the time", {}},
+                   {"cause", "", {}},
+                   {"remedy", "", {}},
+                   {"gain", "ms a step", {}},
+                   {"rerun with it", "", {}}};
   double rank = 0;
   for (const Hotspot& spot : summary.hotspots)
     table.rows.push_back({++rank, std::string{name_of(spot.kind)}, spot.id,
                           spot.layer ? TableChart::Cell{double(*spot.layer)} : TableChart::Cell{},
-                          100 * spot.share_of_time, spot.reason, text_cell(spot.remedy)});
+                          100 * spot.share_of_time, spot.reason, text_cell(spot.remedy),
+                          spot.gain ? TableChart::Cell{1e3 * spot.gain->value()} : TableChart::Cell{},
+                          text_cell(spot.gain_note)});
   return {"hotspots", "Hotspots",
-          "What the others wait for. A cost is the time that perfect balance of this one alone would save.",
+          "What the others wait for. A cost is the time that perfect balance of this one alone would save; "
+          "a gain is what a rerun with the remedy found (--remedies N).",
           summary.hotspots.empty() ? "nothing costs more than 0.1 % of the time" : "", std::move(table)};
 }
 

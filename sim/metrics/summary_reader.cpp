@@ -111,31 +111,38 @@ void read_balance(const Value& json, Summary& summary) {
   summary.expert_imbalance = mean_max(imbalance["expert"]).value_or(MeanMax{});
   summary.gpu_imbalance = mean_max(imbalance["gpu"]).value_or(MeanMax{});
   summary.nic_imbalance = mean_max(imbalance["nic"]);
-  summary.imbalance_cost = {cost["experts"].number(), cost["links"].number(), cost["batches"].number()};
+  summary.imbalance_cost = {cost["experts"].number(), cost["links"].number(), cost["batches"].number(),
+                            cost["slow_gpus"].number()};
   for (int cause = 0; cause < kCauses; ++cause)
     summary.critical_path[static_cast<std::size_t>(cause)] =
         json["critical_path"][std::string{name_of(static_cast<Cause>(cause))}].number();
 }
 
-Hotspot::Kind hotspot_kind(const std::string& name, const std::string& where) {
-  using Kind = Hotspot::Kind;
+/// The value of a closed set that has this name; the last one of the set ends the search.
+template <class Enum>
+Enum named(const Value& of, Enum last) {
   std::vector<std::string> known;
-  for (const Kind kind : {Kind::expert, Kind::gpu, Kind::link, Kind::stage}) {
-    if (name == name_of(kind)) return kind;
-    known.emplace_back(name_of(kind));
+  for (int value = 0; value <= static_cast<int>(last); ++value) {
+    known.emplace_back(name_of(static_cast<Enum>(value)));
+    if (of.text() == known.back()) return static_cast<Enum>(value);
   }
-  throw InputError{where, name, fmt::format("one of {}", fmt::join(known, ", ")), nearest(name, known)};
+  throw InputError{of.place(), of.text(), fmt::format("one of {}", fmt::join(known, ", ")), nearest(of.text(), known)};
 }
 
 void read_hotspots(const Value& list, Summary& summary) {
   list.each([&](const Value& item) {
     Hotspot spot;
-    spot.kind = hotspot_kind(item["kind"].text(), item["kind"].place());
+    spot.kind = named(item["kind"], Hotspot::Kind::stage);
+    spot.cause = named(item["cause"], Hotspot::Cause::uneven_pools);
     spot.id = item["id"].text();
     if (!item["layer"].is_null()) spot.layer = static_cast<int>(item["layer"].whole());
     spot.share_of_time = item["share_of_time"].number();
     spot.reason = item["reason"].text();
     spot.remedy = item["remedy"].text();
+    if (const Value set = item["set"]; !set.is_null())
+      set.each([&](const Value& one) { spot.set.emplace_back(one["key"].text(), one["value"].text()); });
+    if (!item["gain_ms"].is_null()) spot.gain = item["gain_ms"].milliseconds();
+    if (!item["gain_note"].is_null()) spot.gain_note = item["gain_note"].text();
     summary.hotspots.push_back(std::move(spot));
   });
 }

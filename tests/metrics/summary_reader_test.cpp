@@ -35,8 +35,12 @@ Summary full_summary() {
   of.nic_imbalance = MeanMax{1.125, 3};
   of.imbalance_cost = {0.25, 0.125, 0.0625};
   of.critical_path = {0.5, 0, 0.25, 0, 0.125, 0.125};
-  of.hotspots = {{Hotspot::Kind::stage, "stage 1", std::nullopt, 0.25, "it works", "even stages"},
-                 {Hotspot::Kind::expert, "layer 3 expert 7", 3, 0.125, "hot", "replica"}};
+  of.hotspots = {
+      {Hotspot::Kind::stage, Hotspot::Cause::uneven_stages, "stage 1", std::nullopt, 0.25, "it works", "even stages"},
+      {Hotspot::Kind::expert, Hotspot::Cause::hot_expert, "layer 3 expert 7", 3, 0.125, "hot", "replica"}};
+  of.hotspots[1].set = {{"placement.policy", "eplb"}, {"placement.file", ""}};
+  of.hotspots[1].gain = Seconds{-0.25};
+  of.hotspots[1].gain_note = "longer";
   of.memory = {{{"expert weights", "weights", Bytes{1024}, "1 x 1024"}},
                Bytes{1024},
                Bytes{4096},
