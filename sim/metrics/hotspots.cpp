@@ -222,7 +222,7 @@ private:
 
   /// A link that collectives waited for because it was busier than the mean one of its tier.
   void add_link(std::size_t l) {
-    const double excess = recorder_.link_excess_[static_cast<std::size_t>(stage_)][l];
+    const double excess = recorder_.link_excess(static_cast<std::size_t>(stage_), l);
     if (excess <= 0) return;
     const Link& link = shape_.topology.links()[l];
     const double gates = recorder_.link_gate_[l], speed = recorder_.speed_of_link(l);
@@ -243,11 +243,11 @@ private:
       because = fmt::format(", as it has {:.3g} % of their bandwidth", 100 * speed);
     }
     const double share = excess / recorder_.time_;
-    found_.push_back({Kind::link, why, link.name, std::nullopt, share,
-                      fmt::format("collectives wait for it {:.1f} % of the time, {:.2f}x as long as for a mean {} "
-                                  "link{}",
-                                  100 * gates / recorder_.time_, gates / (gates - excess), tier, because),
-                      fmt::format("as busy as the mean {} link it would save at most {}", tier, saving(share))});
+    found_.push_back(
+        {Kind::link, why, link.name, std::nullopt, share,
+         fmt::format("the busiest link of collectives {:.1f} % of the time, {:.2f}x as long as a mean {} link{}",
+                     100 * gates / recorder_.time_, gates / (gates - excess), tier, because),
+         fmt::format("as busy as the mean {} link it would save at most {}", tier, saving(share))});
   }
 
   double load_of_end(const Link& link, int moe_layer) const {

@@ -211,7 +211,7 @@ void Recorder::add_link_excess(const BytesMoved& moved) {
   const auto link = static_cast<std::size_t>(moved.gating_link);
   const auto stage = static_cast<std::size_t>(moved.group);
   const double transfer = moved.transfer.value();
-  if (moved.pace == Pace::apart) {  // groups differ by what they have to move, which is their ranks' cause, and by slow links
+  if (moved.pace == Pace::apart) {  // groups differ by what they have to move, their ranks' cause, and by slow links
     const double slow = transfer * (1 - factor(link));
     if (slow <= 0) return;
     link_gate_[link] += transfer;
@@ -220,10 +220,28 @@ void Recorder::add_link_excess(const BytesMoved& moved) {
     return;
   }
   link_gate_[link] += transfer;
-  const double of_mean = mean_over(moved.link_bytes, link);
+  const double of_mean = mean_over(moved.link_bytes, link), beyond = transfer * (1 - of_mean);
   constexpr double kRounding = 1e-12;
-  if (1 - of_mean > kRounding) link_excess_[stage][link] += transfer * (1 - of_mean);
-  add_tier_excess(moved, transfer * of_mean);
+  if (moved.pace == Pace::together) {
+    if (1 - of_mean > kRounding) link_excess_[stage][link] += beyond;
+    add_tier_excess(moved, transfer * of_mean);
+  } else if (1 - of_mean >
+             kRounding) {  // who waits for it says so elsewhere: the next stage or pool, or the collective
+    const auto waiting = static_cast<std::size_t>(moved.to_group >= 0 ? Cause::pipeline : moved.cause);
+    auto& excess = beside_excess_[waiting];
+    excess.resize(link_total_.size());
+    excess[link] += beyond;
+    beside_total_[waiting] += beyond;
+  }
+}
+
+/// Of what work may hide, no more than was waited for.
+double Recorder::link_excess(std::size_t stage, std::size_t link) const {
+  double excess = link_excess_[stage][link];
+  for (std::size_t cause = 0; cause < kCauses; ++cause)
+    if (beside_total_[cause] > 0)
+      excess += beside_excess_[cause][link] * std::min(1.0, critical_[stage][cause] / beside_total_[cause]);
+  return excess;
 }
 
 /// What more links above the leaves would save of the mean one's time, until links of another tier are the busiest.

@@ -76,6 +76,9 @@ private:
   std::vector<LinkUse> link_table() const;
 
   void add_link_excess(const BytesMoved& moved);
+  /// Seconds that this stage waits beyond the mean link of the tier. What travels between stages or pools counts no
+  /// more than the stage waits for these.
+  double link_excess(std::size_t stage, std::size_t link) const;
   void add_tier_excess(const BytesMoved& moved, double of_mean);
 
   struct Imbalance {
@@ -110,7 +113,9 @@ private:
   std::vector<double> other_excess_;               // [GPU] seconds beyond the mean rank, everything else
   std::vector<double> link_total_, link_gate_;     // [links] bytes; seconds for which it was the busiest
   std::vector<std::vector<double>> link_excess_;   // [stage][links] seconds beyond the mean link of its tier
-  std::vector<double> slow_excess_;                // [GPU] seconds that it would not take at the others' speed
+  std::array<std::vector<double>, kCauses> beside_excess_;  // [cause that waits][links] of collectives beside work
+  std::array<double, kCauses> beside_total_{};              // their sums
+  std::vector<double> slow_excess_;                         // [GPU] seconds that it would not take at the others' speed
   std::vector<Causes> slow_link_;  // [stage] seconds charged to a slow link, whose PhaseFinished is yet to come
   std::array<double, kTiers.size()> tier_gate_{}, tier_excess_{};  // seconds: that a link of it was the busiest; that
                                                                    // more links would save, were all equally busy

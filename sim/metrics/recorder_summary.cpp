@@ -86,10 +86,12 @@ void Recorder::fill_costs(Summary& summary) const {
     if (shape_.stage(static_cast<int>(l)) == static_cast<int>(stage))
       experts += sum(std::span{expert_excess_}.subspan(
           cell(shape_.layer_of_moe[l], 0), static_cast<std::size_t>(shape_.ranks_of(static_cast<int>(stage)))));
+  std::vector<double> links;
+  for (std::size_t l = 0; l < link_total_.size(); ++l) links.push_back(link_excess(stage, l));
   const auto first = static_cast<std::size_t>(shape_.first_of(static_cast<int>(stage)));
   const auto ranks = static_cast<std::size_t>(shape_.ranks_of(static_cast<int>(stage)));
   summary.imbalance_cost = {.experts = experts / time_,
-                            .links = sum(link_excess_[stage]) / time_,
+                            .links = sum(links) / time_,
                             .batches = sum(std::span{other_excess_}.subspan(first, ranks)) / time_,
                             .slow_gpus = sum(std::span{slow_excess_}.subspan(first, ranks)) / time_};
 }

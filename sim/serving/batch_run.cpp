@@ -29,25 +29,16 @@ public:
 
   /// Takes the batch on the caller's clock until the last rank of the next stage has all of it.
   void operator()(int batch, Turn turn, const Sink& sink, Clock& clock) {
-    const Seconds took = exchange(batch);
+    const CollectiveTime took = exchange(batch);
     if (turn.step >= 0)
-      sink(BytesMoved{clock.now() + took,
-                      Cause::pipeline,
-                      -1,
-                      took,
-                      link_bytes_,
-                      -1,
-                      {},
-                      from_stage_,
-                      Pace::beside,
-                      turn,
-                      from_stage_ + 1});
-    clock.advance(took);
+      sink(BytesMoved{clock.now() + took.time, Cause::pipeline, -1, took.time, link_bytes_, took.busiest,
+                      took.time - took.latency, from_stage_, Pace::beside, turn, from_stage_ + 1});
+    clock.advance(took.time);
   }
 
 private:
-  /// Fills link_bytes_.
-  Seconds exchange(int batch) {
+  /// Gathering counts as latency. Fills link_bytes_.
+  CollectiveTime exchange(int batch) {
     const Layout& layout = plan_.layout;
     const std::vector<double> message =
         activation_bytes(batch_of_step(scenario_, layout, batch), scenario_.model.hidden);
@@ -57,11 +48,13 @@ private:
       for (const LinkId link : plan_.topology.route(first_ + rank, first_ + layout.ranks + rank))
         link_bytes_[static_cast<std::size_t>(link)] += share;
     }
-    const Seconds sent = timer_(link_bytes_).time;
-    if (!gather_) return sent;
+    CollectiveTime took = timer_(link_bytes_);
+    if (!gather_) return took;
     gather_->run(message);
     for (std::size_t link = 0; link < link_bytes_.size(); ++link) link_bytes_[link] += gather_->link_bytes()[link];
-    return sent + gather_->longest();
+    took.time += gather_->longest();
+    took.latency += gather_->longest();
+    return took;
   }
 
   const Scenario& scenario_;

@@ -212,24 +212,22 @@ private:
     group_.meet(layer);
     group_.advance_clock();
     place_.leave(*clock_);
-    travel(Cause::dispatch, layer, dispatch_time_(loads_.dispatch_bytes).time, loads_.dispatch_bytes, group_,
-           expert_group_);
+    travel(Cause::dispatch, layer, dispatch_time_(loads_.dispatch_bytes), loads_.dispatch_bytes, group_, expert_group_);
     expert_place_->enter(*clock_, turn_);
     run_experts(layer);
     expert_group_.meet(layer);
     expert_group_.advance_clock();
     expert_place_->leave(*clock_);
-    travel(Cause::combine, layer, combine_time_(loads_.combine_bytes).time, loads_.combine_bytes, expert_group_,
-           group_);
+    travel(Cause::combine, layer, combine_time_(loads_.combine_bytes), loads_.combine_bytes, expert_group_, group_);
     place_.enter(*clock_, turn_);
   }
 
-  void travel(Cause cause, int layer, Seconds took, std::span<const double> link_bytes, const Lockstep& from,
-              const Lockstep& to) {
+  void travel(Cause cause, int layer, const CollectiveTime& took, std::span<const double> link_bytes,
+              const Lockstep& from, const Lockstep& to) {
     if (turn_.step >= 0)
-      sink_(BytesMoved{
-          clock_->now() + took, cause, layer, took, link_bytes, -1, {}, from.group(), Pace::beside, turn_, to.group()});
-    clock_->advance(took);
+      sink_(BytesMoved{clock_->now() + took.time, cause, layer, took.time, link_bytes, took.busiest,
+                       took.time - took.latency, from.group(), Pace::beside, turn_, to.group()});
+    clock_->advance(took.time);
   }
 
   /// Tokens out, experts, results back; shared experts run beside the way out when the scenario overlaps them.

@@ -1,5 +1,6 @@
 #include "sim/serving/two_batch_layers.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -112,19 +113,12 @@ void TwoBatchLayers::started(int half, Cause cause, Seconds begin, Seconds end) 
   if (cause == Cause::dispatch) {
     of.dispatched_layer = layer_;
     of.combine_bytes.swap(of.loads.combine_bytes);
+    of.returning = of.combine;
   }
-  group_.tell(BytesMoved{origin_ + end,
-                         cause,
-                         of.dispatched_layer,
-                         end - begin,
-                         cause == Cause::dispatch ? of.loads.dispatch_bytes : of.combine_bytes,
-                         -1,
-                         {},
-                         group_.group(),
-                         Pace::beside,
-                         group_.turn(),
-                         -1,
-                         half});
+  const CollectiveTime& took = cause == Cause::dispatch ? of.dispatch : of.returning;
+  group_.tell(BytesMoved{origin_ + end, cause, of.dispatched_layer, end - begin,
+                         cause == Cause::dispatch ? of.loads.dispatch_bytes : of.combine_bytes, took.busiest,
+                         took.time - took.latency, group_.group(), Pace::beside, group_.turn(), -1, half});
 }
 
 void TwoBatchLayers::layer(int step, int layer, int moe_layer) {

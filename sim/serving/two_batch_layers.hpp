@@ -44,6 +44,7 @@ private:
     CollectiveTime dispatch, combine;
     int dispatched_layer = -1;          ///< the second half may be a layer behind
     std::vector<double> combine_bytes;  ///< of that layer
+    CollectiveTime returning;           ///< its combine
   };
 
   void worked(int half, Cause cause, std::span<const Seconds> begin, std::span<const Seconds> end) override;

@@ -143,13 +143,30 @@ TEST_CASE("Flows hashed onto one uplink make it the top hotspot", "[hotspots]") 
   check_planted(kFabric, {}, top["id"], "collision", 0.5);
 }
 
-TEST_CASE("Uplinks that differ by the number of leaves on a spine are hashed onto, not slow", "[hotspots]") {
-  // 3 uplinks for 8 NICs: their cables have 8/9 of what those of a leaf with 4 uplinks would.
-  const auto summary = forked_summary(parse(kFabric, {{"cluster.nodes", "[{count: 3}, {count: 1, nic: 200 Gb/s}]"},
-                                                      {"cluster.fabric.nic", "400 Gb/s"}}));
+TEST_CASE("Uplinks that are built thinner than others are hashed onto and not faulty", "[hotspots]") {
+  // The leaf of slower NICs has slower uplinks.
+  const auto summary = forked_summary(parse(
+      kFabric, {{"cluster.nodes", "[{count: 3}, {count: 1, nic: 200 Gb/s}]"}, {"cluster.fabric.nic", "400 Gb/s"}}));
   INFO(summary["hotspots"].dump(1));
+  REQUIRE(!summary["hotspots"].empty());
   for (const auto& spot : summary["hotspots"])
     if (spot["id"].get<std::string>().find("spine") != std::string::npos) CHECK(spot["cause"] == "collision");
+}
+
+TEST_CASE("A slow link is named where work hides it or other pools wait for it", "[hotspots]") {
+  const std::string layout = GENERATE("layout: {attention: {dp: 8}}\noverlap: {two_batch: true}\n",
+                                      "layout: {attention: {dp: 4}, experts: {ep: 4, apart: true}, microbatches: 2}\n",
+                                      "layout: {attention: {tp: 1}, pp: 2, microbatches: 1}\n");
+  INFO(layout);
+  const auto summary =
+      forked_summary(parse(kEven + layout, {{"cluster.links", "[{name: n0g3 -> n0 nvswitch, factor: 0.01}]"},
+                                            {"workload.phase", "prefill"},
+                                            {"workload.tokens_per_gpu", "1024"}}));
+  INFO(summary["hotspots"].dump(1));
+  REQUIRE(!summary["hotspots"].empty());
+  CHECK(summary["hotspots"][0]["id"] == "n0g3 -> n0 nvswitch");
+  CHECK(summary["hotspots"][0]["cause"] == "slow_link");
+  CHECK(set_of(summary["hotspots"][0]) == std::vector<Override>{{"cluster.links", ""}});
 }
 
 TEST_CASE("Uneven data-parallel batches are named with their remedy", "[hotspots]") {
