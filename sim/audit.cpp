@@ -90,7 +90,7 @@ public:
         errors_{errors},
         run_{scenario, plan, stage},
         again_{scenario, plan, stage, Sampler::token, scenario.seed ^ kIndependent},
-        experts_{scenario, plan},
+        experts_{scenario, plan, stage * plan.layout.ranks + plan.layout.first_expert_gpu()},
         dispatch_{topology_, plan.dispatch},
         combine_{topology_, plan.combine},
         seconds_(static_cast<std::size_t>(plan.layout.expert_ranks())) {
