@@ -72,8 +72,8 @@ Seconds LinkCounters::at_capacity(const Series& series, std::span<const double> 
   return Seconds{most};
 }
 
-void LinkCounters::keep(int series, Seconds at_capacity, Seconds begin, Seconds end) {
-  const Use use{to_nanoseconds(begin), to_nanoseconds(end), series, at_capacity / (end - begin)};
+void LinkCounters::keep(int series, Seconds busy, Seconds begin, Seconds end) {
+  const Use use{to_nanoseconds(begin), to_nanoseconds(end), series, busy / (end - begin)};
   if (use.end <= use.begin || use.end <= from_ || use.begin >= to_) return;
   if (uses_.size() >= cap_)
     dropped_ += 2;  // a rise and a fall

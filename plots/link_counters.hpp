@@ -68,7 +68,7 @@ private:
   Series& series_of(int key, bool out, const TraceCounter& counter, int gpu);
   Seconds at_capacity(const Series& series, std::span<const double> link_bytes) const;
   std::vector<Change> changes_between(Nanoseconds begin, Nanoseconds end) const;
-  void keep(int series, Seconds at_capacity, Seconds begin, Seconds end);
+  void keep(int series, Seconds busy, Seconds begin, Seconds end);
 
   std::vector<double> capacity_;  ///< [links] bytes per second
   std::vector<TraceCounter> counters_;
