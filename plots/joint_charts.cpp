@@ -62,7 +62,7 @@ std::vector<ComparedColumn> compared_columns(const std::vector<ReportRun>& runs)
       {{"run", "", {}}, [](const ReportRun& run) { return text(run.label); }},
       {{"status", "", {}}, [](const ReportRun& run) { return text(run.status); }, false},
       {{"throughput", rate, Better::high}, result([](const Summary& of) { return rate_per_gpu(of); })},
-      {{"to first", "x", Better::high}, ratio_to(rate_of(&runs.front()))},
+      {{"to first", "x", Better::high}, ratio_to(rate_of(&first_run(runs)))},
       {{"to best", "x", Better::high}, ratio_to(rate_of(best_run(runs)))},
       {{"step", "ms", Better::low}, result([](const Summary& of) { return of.step.mean.value() * 1e3; })},
       {{"SLO", "", {}}, result([](const Summary& of) { return text(verdicts(of)); }), false},
@@ -121,8 +121,7 @@ Chart comparison(const std::vector<ReportRun>& runs) {
     table.columns.push_back(column.column);
     for (std::size_t r = 0; r < runs.size(); ++r) table.rows[r].push_back(column.of(runs[r]));
   }
-  return {"comparison", "Comparison", "One row a run, in the order they were given. Click a heading to sort.", same,
-          std::move(table)};
+  return {"comparison", "Comparison", "One row a run. Click a heading to sort.", same, std::move(table)};
 }
 
 void mark_front(std::vector<ParetoChart::Point>& points) {

@@ -4,6 +4,11 @@
 
 namespace moesim {
 
+const ReportRun& first_run(const std::vector<ReportRun>& runs) {
+  const auto marked = std::find_if(runs.begin(), runs.end(), [](const ReportRun& run) { return run.is_first; });
+  return marked == runs.end() ? runs.front() : *marked;
+}
+
 bool counts_output(const std::vector<ReportRun>& runs) {
   return std::any_of(runs.begin(), runs.end(),
                      [](const ReportRun& run) { return run.summary && run.summary->output_tokens_per_s; });

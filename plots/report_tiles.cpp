@@ -76,10 +76,10 @@ Json tiles_of_comparison(const std::vector<ReportRun>& runs) {
   if (best != nullptr) {
     tiles.push_back(tile("Best run", best->label, best->arithmetic));
     tiles.push_back(throughput(*best->summary));
-    if (runs.front().summary && best != &runs.front())
-      tiles.push_back(tile("Gain over the first",
-                           fmt::format("{:.2f} x", rate_per_gpu(*best->summary) / rate_per_gpu(*runs.front().summary)),
-                           "first: " + runs.front().label));
+    if (const ReportRun& first = first_run(runs); first.summary && best != &first)
+      tiles.push_back(tile("Best to first",
+                           fmt::format("{:.2f} x", rate_per_gpu(*best->summary) / rate_per_gpu(*first.summary)),
+                           "first: " + first.label));
     for (const auto& verdict : best->summary->slo) tiles.push_back(slo(verdict));
   }
   const auto met = std::count_if(runs.begin(), runs.end(), [](const ReportRun& run) {

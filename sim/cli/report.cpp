@@ -91,7 +91,10 @@ std::vector<ReportRun> compared_runs(const fs::path& folder, const fs::path& fro
     for (const Json& row : json.at("runs"))
       many_files = many_files || row.at("scenario") != json.at("runs").front().at("scenario");
     std::vector<ReportRun> runs;
-    for (const Json& row : json.at("runs")) runs.push_back(compared_run(row, many_files, folder, from));
+    for (const Json& row : json.at("runs")) {
+      runs.push_back(compared_run(row, many_files, folder, from));
+      runs.back().is_first = row.at("folder") == json.at("first");
+    }
     if (runs.empty()) throw InputError{file.string(), "no runs", "one at least"};
     return runs;
   } catch (const Json::exception& error) {

@@ -69,6 +69,20 @@ TEST_CASE("A comparison's report has its runs, those that are not done too", "[c
   CHECK(document["charts"][0]["rows"].size() == 3);
 }
 
+TEST_CASE("Sorting a comparison leaves ratios to the run that was asked for first", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("s.yaml", kSmall);
+  REQUIRE(in(scratch, {"compare", "s.yaml", "--vary", "layout.experts.ep=4,8", "--sort", "throughput", "--out", "c"})
+              .exit == 0);
+  const auto rows = nlohmann::json::parse(read(scratch.path() / "c/compare.json"))["runs"];
+  const auto table = document_in(scratch.path() / "c/report.html")["charts"][0];
+  REQUIRE(table["columns"][2]["name"] == "to first");
+  REQUIRE(rows[1]["folder"] == "01-s");  // sorting moved the first
+  for (std::size_t row : {0, 1})
+    CHECK(table["rows"][row][2].get<double>() ==
+          Approx(rows[row]["figures"]["ratio_to_first"].get<double>()).epsilon(1e-3));
+}
+
 TEST_CASE("Folders are compared, and runs of one name are told apart by folder", "[cli]") {
   const TemporaryFolder scratch;
   scratch.write("s.yaml", kSmall);
