@@ -25,7 +25,7 @@ std::vector<std::pair<std::string, std::string>> glossary() {
           {"audit",
            "A sample of the run's MoE layers, drawn again token by token and replayed as flows on the network: how "
            "far the fast methods of the run are off."},
-          {"usable memory", "The device's memory times cluster.memory_fraction."}};
+          {"usable memory", "The device's memory times memory_fraction."}};
 }
 
 }  // namespace moesim
