@@ -1,0 +1,102 @@
+#include "models/kernels/cuda/reference.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+namespace moesim::cuda::reference {
+namespace {
+
+double dot(std::span<const Bf16> a, std::span<const Bf16> b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(float_from(a[i])) * float_from(b[i]);
+  return sum;
+}
+
+std::vector<int> best(std::span<const double> scores, std::size_t k) {
+  std::vector<int> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+    return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
+  });
+  order.resize(k);
+  return order;
+}
+
+std::vector<Choice> normalised(const std::vector<int>& chosen, std::span<const double> weights) {
+  double sum = 0;
+  for (const int expert : chosen) sum += weights[static_cast<std::size_t>(expert)];
+  std::vector<Choice> choices;
+  for (const int expert : chosen) choices.push_back({expert, weights[static_cast<std::size_t>(expert)] / sum});
+  return choices;
+}
+
+double sigmoid(double x) {
+  return 1 / (1 + std::exp(-x));
+}
+
+}  // namespace
+
+std::vector<double> multiply(std::span<const Bf16> a, std::span<const Bf16> b, std::size_t k) {
+  std::vector<double> products;
+  products.reserve(a.size() / k * (b.size() / k));
+  for (std::size_t row = 0; row < a.size(); row += k)
+    for (std::size_t column = 0; column < b.size(); column += k)
+      products.push_back(dot(a.subspan(row, k), b.subspan(column, k)));
+  return products;
+}
+
+std::vector<double> swiglu(std::span<const double> products, std::size_t n) {
+  std::vector<double> gated;
+  gated.reserve(products.size() / 2);
+  for (std::size_t row = 0; row < products.size(); row += n)
+    for (std::size_t column = 0; column < n / 2; ++column) {
+      const std::size_t gate = row + column / 8 * 16 + column % 8;
+      gated.push_back(products[gate] * sigmoid(products[gate]) * products[gate + 8]);
+    }
+  return gated;
+}
+
+std::vector<Bf16> interleave(std::span<const Bf16> gate, std::span<const Bf16> up, std::size_t h) {
+  std::vector<Bf16> both;
+  both.reserve(gate.size() + up.size());
+  for (std::size_t at = 0; at < gate.size(); at += 8 * h)
+    for (const auto& half : {gate, up}) both.insert(both.end(), half.begin() + at, half.begin() + at + 8 * h);
+  return both;
+}
+
+std::vector<Choice> softmax_topk(std::span<const float> logits, std::size_t k) {
+  const std::vector<double> scores{logits.begin(), logits.end()};
+  const auto chosen = best(scores, k);
+  std::vector<double> weights;
+  for (const double score : scores)
+    weights.push_back(std::exp(score - scores[static_cast<std::size_t>(chosen.front())]));
+  return normalised(chosen, weights);
+}
+
+std::vector<Choice> sigmoid_topk(std::span<const float> logits, std::span<const float> bias, std::size_t k) {
+  std::vector<double> weights, scores;
+  for (std::size_t expert = 0; expert < logits.size(); ++expert) {
+    weights.push_back(sigmoid(logits[expert]));
+    scores.push_back(weights.back() + bias[expert]);
+  }
+  return normalised(best(scores, k), weights);
+}
+
+Errors relative_errors(std::span<const Bf16> got, std::span<const double> expected) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  if (got.size() != expected.size()) return {kInfinite, kInfinite};
+  double squares = 0, differences = 0, worst = 0;
+  for (const double value : expected) squares += value * value;
+  const double rms = std::sqrt(squares / static_cast<double>(std::max<std::size_t>(expected.size(), 1)));
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double difference = std::abs(static_cast<double>(float_from(got[i])) - expected[i]);
+    if (!std::isfinite(difference)) return {kInfinite, kInfinite};
+    if (difference == 0) continue;  // also where everything expected is zero
+    worst = std::max(worst, difference / (std::abs(expected[i]) + rms));
+    differences += difference * difference;
+  }
+  return {worst, differences == 0 ? 0 : std::sqrt(differences / squares)};
+}
+
+}  // namespace moesim::cuda::reference

@@ -1,0 +1,88 @@
+// The grouped GEMM, the kernel source itself, against fp64: every tile, both layouts, ragged and empty experts.
+
+#include <algorithm>
+
+#include "tests/catch_compat.hpp"
+#include "tests/kernels/cuda_emulation/ffn_testing.hpp"
+
+using namespace moesim;
+using namespace moesim::cuda;
+using namespace moesim::cuda::testing;
+
+namespace {
+
+/// Empty experts at both ends and in the middle; one row, a full tile, one row more and one less.
+std::vector<int> ragged(int tile_rows) {
+  return {0, 1, tile_rows, 0, tile_rows + 1, tile_rows - 1, 0};
+}
+
+void check(const GemmResult& result) {
+  CAPTURE(result.error);
+  CHECK(result.error <= kTolerance);
+  CHECK(result.rest_untouched);
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("The first GEMM of every tile is right on ragged and empty experts", "[kernels]", Tile16, Tile32,
+                   Tile64, Tile128, Tile32Shallow, Tile128Shallow) {
+  const std::uint64_t seed = fresh_seed();
+  CAPTURE(seed);
+  constexpr int kRows = TestType::kRows, kN = 2 * TestType::kColumns;
+  check(run_gemm<TestType, Epilogue::swiglu>({ragged(kRows)}, kN, 192, seed));
+  check(run_gemm<TestType, Epilogue::swiglu>({ragged(kRows), kRows + 3}, kN, 64, seed));
+}
+
+TEMPLATE_TEST_CASE("The second GEMM of every tile is right on ragged and empty experts", "[kernels]", Tile16, Tile32,
+                   Tile64, Tile128, Tile32Shallow, Tile128Shallow, Tile32By96, Tile64By96, Tile128By96, Tile128By192) {
+  const std::uint64_t seed = fresh_seed();
+  CAPTURE(seed);
+  constexpr int kRows = TestType::kRows, kN = 2 * TestType::kColumns;
+  check(run_gemm<TestType, Epilogue::row_scaled>({ragged(kRows)}, kN, 192, seed));
+  check(run_gemm<TestType, Epilogue::row_scaled>({ragged(kRows), kRows + 3}, kN, 64, seed));
+}
+
+TEST_CASE("Depths below and far above the length of the ring are right", "[kernels]") {
+  const std::uint64_t seed = fresh_seed();
+  const int depth = GENERATE(64, 448, 512, 1088, 2880);  // Tile16 has a ring of 8 stages of 64
+  CAPTURE(seed, depth);
+  check(run_gemm<Tile16, Epilogue::plain>({{5, 20, 1}}, 64, depth, seed));
+}
+
+TEST_CASE("Rows gathered through indices are right", "[kernels]") {
+  const std::uint64_t seed = fresh_seed();
+  CAPTURE(seed);
+  check(run_gemm<Tile16, Epilogue::swiglu>({ragged(16)}, 128, 128, seed, true));
+  check(run_gemm<Tile64, Epilogue::swiglu>({ragged(64), 80}, 128, 128, seed, true));
+}
+
+TEST_CASE("Histograms of any skew are right", "[kernels]") {
+  const std::uint64_t seed = fresh_seed();
+  CAPTURE(seed);
+  Random random{seed, Purpose::test, 9, 0};
+  std::vector<int> counts(12);
+  for (int& count : counts) count = static_cast<int>(random.gamma(0.4) * 30);  // many idle, few hot
+  check(run_gemm<Tile16, Epilogue::row_scaled>({counts}, 64, 128, seed));
+  check(run_gemm<Tile32, Epilogue::row_scaled>({counts}, 128, 128, seed));
+}
+
+TEST_CASE("A batch without rows writes nothing", "[kernels]") {
+  Buffer<Bf16> a{64}, b{64 * 64}, c{64};
+  BuiltMap map{{0, 0}, 16, 0};
+  const GroupedGemm gemm{a.data(), nullptr, b.data(), c.data(), nullptr, map.map(), 64, 64};
+  emulation::launch({2, Tile16::kThreads, Tile16::kSharedBytes}, [&] { grouped_gemm<Tile16, Epilogue::plain>(gemm); });
+  for (const Bf16 value : c.values()) CHECK(value.bits == 0xFFFF);
+}
+
+TEST_CASE("The tiles of gpt-oss divide its 2880 columns and those of the other models theirs", "[kernels]") {
+  for (const int n : {2880}) {
+    CHECK(n % Tile16::kColumns == 0);
+    CHECK(n % Tile32By96::kColumns == 0);
+    CHECK(n % Tile64By96::kColumns == 0);
+    CHECK(n % Tile128By96::kColumns == 0);
+    CHECK(n % Tile128By192::kColumns == 0);
+  }
+  // 2 i and h: Mixtral, Qwen3-235B, DeepSeek-V3, and the first GEMM of gpt-oss
+  for (const int n : {2 * 14336, 4096, 2 * 1536, 2 * 2048, 7168, 2 * 2880}) CHECK(n % Tile128::kColumns == 0);
+  for (const int k : {4096, 14336, 1536, 7168, 2048, 2880}) CHECK(k % kStageDepth == 0);
+}
