@@ -16,17 +16,6 @@ enum class Fault {
   zero_fill,     ///< reads rows past the expert's last
 };
 
-struct GroupedGemm {
-  const Bf16* a;
-  const int* a_row;  ///< [rows] row of a for each row of c; null: the same row
-  const Bf16* b;
-  Bf16* c;
-  const float* row_scale;  ///< [rows], for Epilogue::row_scaled
-  TileMap map;
-  int n;
-  int k;
-};
-
 constexpr int kStageDepth = 64;  ///< in k
 constexpr std::uint32_t kStageRowBytes = kStageDepth * 2;
 constexpr std::uint32_t kStageChunks = kStageRowBytes / 16;

@@ -22,18 +22,6 @@ MOESIM_KERNEL count_experts(const int* chosen, int slots, int experts, int* coun
   }
 }
 
-struct RowAssignment {
-  const int* chosen;     ///< [slots]
-  const float* weights;  ///< [slots]
-  int slots;
-  int k;                      ///< slots per token
-  const ExpertRows* experts;  ///< [experts]
-  int* cursors;               ///< [experts], zero before
-  int* row_of_slot;           ///< [slots], -1 for a slot dropped at the capacity
-  int* token_of_row;          ///< [rows]
-  float* weight_of_row;       ///< [rows]
-};
-
 /// Any grid.
 MOESIM_KERNEL assign_rows(RowAssignment rows) {
   for (int slot = block_index() * block_threads() + thread_index(); slot < rows.slots;

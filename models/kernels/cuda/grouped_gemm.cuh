@@ -10,13 +10,6 @@
 
 namespace moesim::cuda {
 
-/// What happens to a sum before it is written.
-enum class Epilogue {
-  plain,
-  swiglu,      ///< silu(gate) * up
-  row_scaled,  ///< times row_scale[row]: the combine weight
-};
-
 MOESIM_DEVICE float swiglu(float gate, float up) {
   return fast_divide(gate, 1.0f + fast_exp(-gate)) * up;
 }

@@ -1,24 +1,10 @@
 #pragma once
 // Router: the k best experts of every token and their combine weights. One warp per token.
 
+#include "models/kernels/cuda/operands.hpp"
 #include "models/kernels/cuda/primitives.cuh"
 
 namespace moesim::cuda {
-
-enum class Scoring {
-  softmax,  ///< weights = softmax over the chosen logits (Mixtral, Qwen3, gpt-oss)
-  sigmoid,  ///< chosen by sigmoid(logit) + bias, weights = sigmoid / their sum (DeepSeek-V3, without its group limit)
-};
-
-struct Router {
-  const float* logits;  ///< [tokens, experts]
-  const float* bias;    ///< [experts], for Scoring::sigmoid
-  int tokens;
-  int experts;
-  int k;           ///< at most 32
-  int* chosen;     ///< [tokens, k] best first; of equal scores the lower expert
-  float* weights;  ///< [tokens, k]
-};
 
 constexpr int kRouterThreads = 128;
 

@@ -5,29 +5,10 @@
 //   contiguous: experts one after the other, no gaps         (prefill; capacity 0)
 //   masked:     expert e owns rows e * capacity, ...         (decode; fixed addresses)
 
+#include "models/kernels/cuda/operands.hpp"
 #include "models/kernels/cuda/primitives.cuh"
 
 namespace moesim::cuda {
-
-/// The rows of one expert.
-struct alignas(16) ExpertRows {
-  int first_tile;
-  int tiles;
-  int row_begin;
-  int rows;
-};
-
-/// tiles_expert [at least sum of ceil(rows / tile_rows)], experts [experts], tiles [1]: how many tiles there are.
-struct TileMap {
-  ExpertRows* experts;
-  int* tile_expert;
-  int* tiles;
-};
-
-/// Most tiles that `rows` rows over `experts` experts can need: the size of tile_expert.
-constexpr int most_tiles(int rows, int experts, int tile_rows) {
-  return rows / tile_rows + experts;
-}
 
 constexpr int kTileMapThreads = 256;
 constexpr int kTileMapSharedBytes = 2 * 2 * kTileMapThreads * 4;

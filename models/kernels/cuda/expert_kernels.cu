@@ -1,0 +1,130 @@
+// Every kernel of the expert FFN, compiled: the one object that the programs of this folder link.
+
+#include <algorithm>
+
+#include "models/kernels/cuda/combine.cuh"
+#include "models/kernels/cuda/expert_ffn.cuh"
+#include "models/kernels/cuda/expert_kernels.hpp"
+#include "models/kernels/cuda/expert_rows.cuh"
+#include "models/kernels/cuda/gather_rows.cuh"
+#include "models/kernels/cuda/router_topk.cuh"
+
+namespace moesim::cuda {
+namespace {
+
+constexpr int kSlotThreads = 256;
+constexpr int kMostBlocks = 1024;  // of grid-stride kernels
+
+template <class Tile, Epilogue kEpilogue>
+GemmVariant variant(const char* name) {
+  return {name,
+          kEpilogue,
+          Tile::kRows,
+          Tile::kColumns,
+          Tile::kThreads,
+          Tile::kSharedBytes,
+          reinterpret_cast<const void*>(&grouped_gemm<Tile, kEpilogue>)};
+}
+
+int blocks_for(int items, int per_block) {
+  return std::clamp((items + per_block - 1) / per_block, 1, kMostBlocks);
+}
+
+template <int kPerLane>
+void route(const Router& router, Scoring scoring, cudaStream_t stream) {
+  const int tokens_per_block = kRouterThreads / kWarp;
+  const int blocks = (router.tokens + tokens_per_block - 1) / tokens_per_block;
+  if (scoring == Scoring::softmax)
+    router_topk<kPerLane, Scoring::softmax><<<blocks, kRouterThreads, 0, stream>>>(router);
+  else
+    router_topk<kPerLane, Scoring::sigmoid><<<blocks, kRouterThreads, 0, stream>>>(router);
+}
+
+}  // namespace
+
+std::span<const GemmVariant> gemm_variants() {
+  static const GemmVariant all[] = {
+      variant<Tile16, Epilogue::swiglu>("mma_16x64"),
+      variant<Tile32, Epilogue::swiglu>("mma_32x128"),
+      variant<Tile64, Epilogue::swiglu>("mma_64x128"),
+      variant<Tile128, Epilogue::swiglu>("mma_128x128"),
+      variant<Tile32Shallow, Epilogue::swiglu>("mma_32x128_shallow"),
+      variant<Tile128Shallow, Epilogue::swiglu>("mma_128x128_shallow"),
+      variant<Tile16, Epilogue::row_scaled>("mma_16x64"),
+      variant<Tile32, Epilogue::row_scaled>("mma_32x128"),
+      variant<Tile64, Epilogue::row_scaled>("mma_64x128"),
+      variant<Tile128, Epilogue::row_scaled>("mma_128x128"),
+      variant<Tile32Shallow, Epilogue::row_scaled>("mma_32x128_shallow"),
+      variant<Tile128Shallow, Epilogue::row_scaled>("mma_128x128_shallow"),
+      variant<Tile32By96, Epilogue::row_scaled>("mma_32x96"),
+      variant<Tile64By96, Epilogue::row_scaled>("mma_64x96"),
+      variant<Tile128By96, Epilogue::row_scaled>("mma_128x96"),
+      variant<Tile128By192, Epilogue::row_scaled>("mma_128x192"),
+  };
+  return all;
+}
+
+bool fits_device(const GemmVariant& variant, int n, const cudaDeviceProp& device) {
+  return n % variant.columns == 0 && static_cast<std::size_t>(variant.shared_bytes) <= device.sharedMemPerBlockOptin;
+}
+
+cudaError_t prepare(const GemmVariant& variant, const cudaDeviceProp& device, int& blocks) {
+  const cudaError_t allowed =
+      cudaFuncSetAttribute(variant.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, variant.shared_bytes);
+  if (allowed != cudaSuccess) return allowed;
+  int per_sm = 0;
+  const cudaError_t counted = cudaOccupancyMaxActiveBlocksPerMultiprocessor(
+      &per_sm, variant.kernel, variant.threads, static_cast<std::size_t>(variant.shared_bytes));
+  blocks = per_sm * device.multiProcessorCount;
+  return counted;
+}
+
+cudaError_t launch(const GemmVariant& variant, GroupedGemm gemm, int blocks, cudaStream_t stream) {
+  void* arguments[] = {&gemm};
+  return cudaLaunchKernel(variant.kernel, dim3(static_cast<unsigned>(blocks)),
+                          dim3(static_cast<unsigned>(variant.threads)), arguments,
+                          static_cast<std::size_t>(variant.shared_bytes), stream);
+}
+
+cudaError_t launch_tile_map(const int* counts, int experts, int tile_rows, int capacity, TileMap map,
+                            cudaStream_t stream) {
+  build_tile_map<<<1, kTileMapThreads, kTileMapSharedBytes, stream>>>(counts, experts, tile_rows, capacity, map);
+  return cudaGetLastError();
+}
+
+cudaError_t launch_router(Router router, Scoring scoring, cudaStream_t stream) {
+  if (router.experts > 8 * kWarp || router.k > kWarp || router.k > router.experts) return cudaErrorInvalidValue;
+  if (router.experts <= kWarp)
+    route<1>(router, scoring, stream);
+  else if (router.experts <= 4 * kWarp)
+    route<4>(router, scoring, stream);
+  else
+    route<8>(router, scoring, stream);
+  return cudaGetLastError();
+}
+
+cudaError_t launch_count_experts(const int* chosen, int slots, int experts, int* counts, cudaStream_t stream) {
+  const std::size_t histogram = static_cast<std::size_t>(experts) * sizeof(int);
+  count_experts<<<blocks_for(slots, 4 * kSlotThreads), kSlotThreads, histogram, stream>>>(chosen, slots, experts,
+                                                                                          counts);
+  return cudaGetLastError();
+}
+
+cudaError_t launch_assign_rows(RowAssignment rows, cudaStream_t stream) {
+  assign_rows<<<blocks_for(rows.slots, kSlotThreads), kSlotThreads, 0, stream>>>(rows);
+  return cudaGetLastError();
+}
+
+cudaError_t launch_gather(const Bf16* x, const int* token_of_row, TileMap map, int tile_rows, int width, Bf16* out,
+                          int blocks, cudaStream_t stream) {
+  gather_rows<<<blocks, kGatherThreads, 0, stream>>>(x, token_of_row, map, tile_rows, width, out);
+  return cudaGetLastError();
+}
+
+cudaError_t launch_combine(const Bf16* y, const int* row_of_slot, int tokens, int choices, int width, Bf16* out,
+                           cudaStream_t stream) {
+  combine<<<blocks_for(tokens, 1), kCombineThreads, 0, stream>>>(y, row_of_slot, tokens, choices, width, out);
+  return cudaGetLastError();
+}
+
+}  // namespace moesim::cuda

@@ -1,0 +1,74 @@
+#pragma once
+// What the kernels work on, as the host and the device both see it. Pointers are to global memory.
+
+#include "models/kernels/cuda/bf16.hpp"
+
+namespace moesim::cuda {
+
+/// The rows of one expert.
+struct alignas(16) ExpertRows {
+  int first_tile;
+  int tiles;
+  int row_begin;
+  int rows;
+};
+
+/// experts [experts], tile_expert [most_tiles]: the expert of each tile, tiles [1]: how many tiles there are.
+struct TileMap {
+  ExpertRows* experts;
+  int* tile_expert;
+  int* tiles;
+};
+
+/// Most tiles that `rows` rows over `experts` experts can need: the size of tile_expert.
+constexpr int most_tiles(int rows, int experts, int tile_rows) {
+  return rows / tile_rows + experts;
+}
+
+/// What happens to a sum before it is written.
+enum class Epilogue {
+  plain,
+  swiglu,      ///< silu(gate) * up
+  row_scaled,  ///< times row_scale[row]: the combine weight
+};
+
+struct GroupedGemm {
+  const Bf16* a;
+  const int* a_row;  ///< [rows] row of a for each row of c; null: the same row
+  const Bf16* b;
+  Bf16* c;
+  const float* row_scale;  ///< [rows], for Epilogue::row_scaled
+  TileMap map;
+  int n;
+  int k;
+};
+
+enum class Scoring {
+  softmax,  ///< weights = softmax over the chosen logits (Mixtral, Qwen3, gpt-oss)
+  sigmoid,  ///< chosen by sigmoid(logit) + bias, weights = sigmoid / their sum (DeepSeek-V3, without its group limit)
+};
+
+struct Router {
+  const float* logits;  ///< [tokens, experts]
+  const float* bias;    ///< [experts], for Scoring::sigmoid
+  int tokens;
+  int experts;
+  int k;           ///< at most 32
+  int* chosen;     ///< [tokens, k] best first; of equal scores the lower expert
+  float* weights;  ///< [tokens, k]
+};
+
+/// Gives every slot, one (token, choice), a row of its expert.
+struct RowAssignment {
+  const int* chosen;     ///< [slots]
+  const float* weights;  ///< [slots]
+  int slots;
+  int k;                      ///< slots per token
+  const ExpertRows* experts;  ///< [experts]
+  int* cursors;               ///< [experts], zero before
+  int* row_of_slot;           ///< [slots], -1 for a slot dropped at the capacity
+  int* token_of_row;          ///< [rows]
+  float* weight_of_row;       ///< [rows]
+};
+
+}  // namespace moesim::cuda
