@@ -78,9 +78,9 @@ const std::vector<Library>& libraries() {
   return all;
 }
 
-/// POSIX, for processes, pipes, atomic files and fibers. In .cpp files only.
+/// POSIX, for processes, pipes, atomic files, fibers and libraries found at run time. In .cpp files only.
 bool is_posix(std::string_view header) {
-  static const Names all{"fcntl.h", "poll.h", "signal.h", "ucontext.h", "unistd.h", "termios.h"};
+  static const Names all{"dlfcn.h", "fcntl.h", "poll.h", "signal.h", "ucontext.h", "unistd.h", "termios.h"};
   return header.starts_with("sys/") || all.contains(header);
 }
 
