@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <cuda_runtime.h>
@@ -29,10 +30,11 @@ public:
     check(cudaMemcpy(data_, values.data(), size_ * sizeof(T), cudaMemcpyHostToDevice), "copy to the device");
   }
   ~DeviceArray() { cudaFree(data_); }
-  DeviceArray(const DeviceArray&) = delete;
-  DeviceArray& operator=(const DeviceArray&) = delete;
+  DeviceArray(DeviceArray&& other) noexcept : data_{std::exchange(other.data_, nullptr)}, size_{other.size_} {}
+  DeviceArray& operator=(DeviceArray&&) = delete;
 
   T* data() { return data_; }
+  const T* data() const { return data_; }
   std::size_t size() const { return size_; }
   /// Waits for the device.
   std::vector<T> values() const {

@@ -1,19 +1,22 @@
 // Verifies the grouped GEMMs on this device, then times them at the shapes of four models: a first look at a new GPU.
 //
-//   cmake --preset cuda && cmake --build build/cuda --target time_experts &&
-//   build/cuda/models/kernels/cuda/time_experts
+//   cmake --preset cuda && cmake --build build/cuda --target time_experts
+//   build/cuda/models/kernels/cuda/time_experts > times.jsonl
 //
-// One JSON object per line. `of_copy_rate` is the rate at which the weights were read, over this device's copy rate
-// measured in the same run: decode is as good as it is near 1. Weights rotate through more than five times the L2
-// cache, so that they come from memory as they do between the layers of a model. Exits 77 when there is no device, 1
-// when a kernel is wrong.
+// One JSON object per line. `of_copy_rate` is the rate at which the weights were read over this device's copy rate in
+// the same run: decode is as good as it is near 1. Weights rotate through more than five times the L2 cache, so that
+// they come from memory as they do between the layers of a model. cuBLAS, where it can be loaded, computes the same
+// products without SwiGLU and combine weights, in a loop and grouped. Exits 77 without a device, 1 when a kernel is
+// wrong.
 
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <ctime>
+#include <functional>
 
-#include "models/kernels/cuda/device_memory.cuh"
+#include "models/kernels/cuda/cublas_library.hpp"
+#include "models/kernels/cuda/reference.hpp"
+#include "models/kernels/cuda/timing.cuh"
 #include "models/kernels/cuda/verify_gemm.hpp"
 
 namespace {
@@ -21,7 +24,7 @@ namespace {
 using namespace moesim::cuda;
 
 constexpr double kTolerance = 4e-3;
-constexpr int kExperts = 8, kLaunches = 20, kWarmUp = 3, kSamples = 31;
+constexpr int kExperts = 8;
 
 struct Shape {
   const char* model;
@@ -32,48 +35,21 @@ constexpr Shape kShapes[] = {{"mixtral-8x7b", 4096, 14336},
                              {"deepseek-v3", 7168, 2048},
                              {"gpt-oss-120b", 2880, 2880}};
 
-/// Finite values of both signs between 2^-9 and 2^-1.
+/// Finite values of both signs, 2^-15 to 2^-7 in size.
 __global__ void fill(std::uint32_t* pairs, std::size_t size, std::uint32_t seed) {
-  for (std::size_t at = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; at < size;
-       at += std::size_t{gridDim.x} * blockDim.x) {
+  const std::size_t stride = std::size_t{gridDim.x} * blockDim.x;
+  for (std::size_t at = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; at < size; at += stride) {
     std::uint32_t z = (static_cast<std::uint32_t>(at) ^ seed) * 0x9E3779B9u;
     z = (z ^ (z >> 16)) * 0x85EBCA6Bu;
-    pairs[at] = (z & 0x83FF83FFu) | 0x3B003B00u;
+    pairs[at] = (z & 0x83FF83FFu) | 0x38003800u;
   }
 }
 
-struct Times {
-  double median, p10, p90;  // microseconds
-};
-
-/// Times `work(i)` for i = 0 .. kLaunches - 1 as one graph, per launch.
-template <class Work>
-Times time_graph(const Work& work) {
-  cudaStream_t stream;
-  cudaGraph_t graph;
-  cudaGraphExec_t executable;
-  cudaEvent_t start, stop;
-  check(cudaStreamCreate(&stream), "stream");
-  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "capture");
-  for (int i = 0; i < kLaunches; ++i) work(i, stream);
-  check(cudaStreamEndCapture(stream, &graph), "capture");
-  check(cudaGraphInstantiate(&executable, graph, 0), "graph");
-  check(cudaEventCreate(&start), "event");
-  check(cudaEventCreate(&stop), "event");
-  std::vector<double> samples;
-  for (int run = 0; run < kWarmUp + kSamples; ++run) {
-    check(cudaEventRecord(start, stream), "event");
-    check(cudaGraphLaunch(executable, stream), "graph");
-    check(cudaEventRecord(stop, stream), "event");
-    check(cudaEventSynchronize(stop), "kernels");
-    float milliseconds = 0;
-    check(cudaEventElapsedTime(&milliseconds, start, stop), "event");
-    if (run >= kWarmUp) samples.push_back(1e3 * milliseconds / kLaunches);
-  }
-  cudaEventDestroy(start), cudaEventDestroy(stop), cudaGraphExecDestroy(executable), cudaGraphDestroy(graph);
-  cudaStreamDestroy(stream);
-  std::sort(samples.begin(), samples.end());
-  return {samples[kSamples / 2], samples[kSamples / 10], samples[kSamples - 1 - kSamples / 10]};
+DeviceArray<Bf16> filled(std::size_t size, std::uint32_t seed) {
+  DeviceArray<Bf16> values{size};
+  fill<<<1024, 256>>>(reinterpret_cast<std::uint32_t*>(values.data()), size / 2, seed);
+  check(cudaDeviceSynchronize(), "inputs");
+  return values;
 }
 
 /// Bytes read and written per microsecond by the device's own copy.
@@ -86,37 +62,99 @@ double copy_rate() {
   return 2.0 * kBytes / times.median;
 }
 
-/// Prints the time of one variant for `rows` rows in each of kExperts experts.
-void time_variant(const GemmVariant& variant, const cudaDeviceProp& device, const Shape& shape, int rows,
-                  double copied) {
-  const bool first = variant.epilogue == Epilogue::swiglu;
-  const int n = first ? 2 * shape.i : shape.h, k = first ? shape.h : shape.i;
-  if (!fits_device(variant, n, device)) return;
-  int blocks = 0;
-  check(prepare(variant, device, blocks), variant.name);
-  const std::size_t weights = std::size_t{kExperts} * static_cast<std::size_t>(n) * static_cast<std::size_t>(k);
-  const std::size_t copies = 5 * static_cast<std::size_t>(device.l2CacheSize) / (2 * weights) + 2;
-  const auto all_rows = static_cast<std::size_t>(kExperts * rows);
-  DeviceArray<Bf16> b{copies * weights}, a{all_rows * static_cast<std::size_t>(k)},
-      c{all_rows * static_cast<std::size_t>(n)};
-  DeviceArray<float> scales{std::vector<float>(all_rows, 0.5f)};
-  fill<<<1024, 256>>>(reinterpret_cast<std::uint32_t*>(b.data()), b.size() / 2, 1);
-  fill<<<1024, 256>>>(reinterpret_cast<std::uint32_t*>(a.data()), a.size() / 2, 2);
-  DeviceTileMap map{std::vector<int>(kExperts, rows), variant.rows, 0};
-  check(cudaDeviceSynchronize(), "inputs");
-  const Times times = time_graph([&](int i, cudaStream_t stream) {
-    const Bf16* rotated = b.data() + static_cast<std::size_t>(i) % copies * weights;
-    check(launch(variant, {a.data(), nullptr, rotated, c.data(), scales.data(), map.map(), n, k}, blocks, stream),
-          variant.name);
-  });
-  std::printf(
-      "{\"model\": \"%s\", \"gemm\": %d, \"variant\": \"%s\", \"experts\": %d, \"rows_per_expert\": %d, \"median_us\": "
-      "%.2f, "
-      "\"p10_us\": %.2f, \"p90_us\": %.2f, \"tflops\": %.1f, \"of_copy_rate\": %.3f}\n",
-      shape.model, first ? 1 : 2, variant.name, kExperts, rows, times.median, times.p10, times.p90,
-      2e-6 * static_cast<double>(weights) * rows / times.median,
-      2.0 * static_cast<double>(weights) / times.median / copied);
-}
+/// One GEMM of one model with `rows` rows in each expert, and what to time it with.
+class Problem {
+public:
+  Problem(const cudaDeviceProp& device, const Shape& shape, Epilogue epilogue, int rows, double copied)
+      : device_{device},
+        shape_{shape},
+        epilogue_{epilogue},
+        n_{first() ? 2 * shape.i : shape.h},
+        k_{first() ? shape.h : shape.i},
+        rows_{rows},
+        copied_{copied},
+        weights_{std::size_t{kExperts} * static_cast<std::size_t>(n_) * static_cast<std::size_t>(k_)},
+        copies_{5 * static_cast<std::size_t>(device.l2CacheSize) / (2 * weights_) + 2},
+        b_{filled(copies_ * weights_, 1)},
+        a_{filled(all_rows() * static_cast<std::size_t>(k_), 2)},
+        c_{all_rows() * static_cast<std::size_t>(n_)},
+        scales_{std::vector<float>(all_rows(), 0.5f)} {}
+
+  void time_own() {
+    for (const GemmVariant& variant : gemm_variants()) {
+      if (variant.epilogue != epilogue_ || !fits_device(variant, n_, device_)) continue;
+      int blocks = 0;
+      check(prepare(variant, device_, blocks), variant.name);
+      DeviceTileMap map{std::vector<int>(kExperts, rows_), variant.rows, 0};
+      check(cudaDeviceSynchronize(), "tile map");
+      print(variant.name, time_graph([&](int i, cudaStream_t stream) {
+              check(launch(variant, {a_.data(), nullptr, b(i), c_.data(), scales_.data(), map.map(), n_, k_}, blocks,
+                           stream),
+                    variant.name);
+            }));
+    }
+  }
+
+  /// After time_own, whose result it is compared with.
+  void time_cublas(CublasLibrary& cublas) {
+    const std::vector<Bf16> own = c_.values();
+    const auto work = [&](int i) {
+      return ExpertProducts{a_.data(), b(i), c_.data(), std::vector<int>(kExperts, rows_), n_, k_};
+    };
+    time_library("cublas_loop", own, [&](int i) { return cublas.multiply_in_loop(work(i), nullptr); });
+    if (!cublas.has_grouped()) return;
+    std::vector<CublasLibrary::Grouped> plans;
+    for (int i = 0; i < kLaunches; ++i) plans.emplace_back(work(i));
+    time_library("cublas_grouped", own,
+                 [&](int i) { return cublas.multiply(plans[static_cast<std::size_t>(i)], nullptr); });
+  }
+
+private:
+  bool first() const { return epilogue_ == Epilogue::swiglu; }
+  std::size_t all_rows() const { return static_cast<std::size_t>(kExperts * rows_); }
+  const Bf16* b(int launch) const { return b_.data() + static_cast<std::size_t>(launch) % copies_ * weights_; }
+
+  void time_library(const char* name, const std::vector<Bf16>& own, const std::function<int(int)>& multiply) {
+    int status = 0;
+    const Times times = time_stream(nullptr, [&](cudaStream_t) {
+      for (int i = 0; i < kLaunches && status == 0; ++i) status = multiply(i);
+    });
+    if (status != 0) {
+      std::fprintf(stderr, "time_experts: %s refuses with status %d\n", name, status);
+      return;
+    }
+    print(name, times);
+    if (!first() && !agrees(own)) std::fprintf(stderr, "time_experts: %s computes something else\n", name);
+  }
+
+  /// Whether the start of c_ is what the second GEMM wrote, but for its combine weight of one half.
+  bool agrees(const std::vector<Bf16>& own) const {
+    const std::size_t compared = std::min(own.size(), std::size_t{1} << 20);
+    const std::vector<Bf16> theirs = c_.values();
+    std::vector<double> expected(compared);
+    for (std::size_t i = 0; i < compared; ++i) expected[i] = 2.0 * float_from(own[i]);
+    return reference::relative_errors(std::span{theirs}.first(compared), expected).worst <= 2 * kTolerance;
+  }
+
+  void print(const char* name, const Times& times) const {
+    const auto weights = static_cast<double>(weights_);
+    std::printf("{\"model\": \"%s\", \"gemm\": %d, \"kernel\": \"%s\", \"experts\": %d, \"rows_per_expert\": %d, ",
+                shape_.model, first() ? 1 : 2, name, kExperts, rows_);
+    std::printf("\"median_us\": %.2f, \"p10_us\": %.2f, \"p90_us\": %.2f, \"tflops\": %.1f, \"of_copy_rate\": %.3f}\n",
+                times.median, times.p10, times.p90, 2e-6 * weights * rows_ / times.median,
+                2 * weights / times.median / copied_);
+  }
+
+  const cudaDeviceProp& device_;
+  const Shape& shape_;
+  Epilogue epilogue_;
+  int n_, k_, rows_;
+  double copied_;
+  std::size_t weights_, copies_;
+  DeviceArray<Bf16> b_;
+  DeviceArray<Bf16> a_, c_;
+  DeviceArray<float> scales_;
+};
 
 bool verify_all(const cudaDeviceProp& device, std::uint64_t seed) {
   bool right = true;
@@ -143,11 +181,16 @@ int run() {
     return 1;
   }
   const double copied = copy_rate();
-  std::printf("{\"gpu\": \"%s\", \"sms\": %d, \"copy_gb_per_s\": %.1f}\n", device.name, device.multiProcessorCount,
-              copied * 1e-3);
+  const auto cublas = CublasLibrary::load();
+  std::printf("{\"gpu\": \"%s\", \"sms\": %d, \"copy_gb_per_s\": %.1f, \"cublas\": %s}\n", device.name,
+              device.multiProcessorCount, copied * 1e-3, cublas ? "true" : "false");
   for (const int rows : {1, 8, 16, 64, 256, 1024, 2048})
     for (const Shape& shape : kShapes)
-      for (const GemmVariant& variant : gemm_variants()) time_variant(variant, device, shape, rows, copied);
+      for (const Epilogue epilogue : {Epilogue::swiglu, Epilogue::row_scaled}) {
+        Problem problem{device, shape, epilogue, rows, copied};
+        problem.time_own();
+        if (cublas) problem.time_cublas(*cublas);
+      }
   return 0;
 }
 
