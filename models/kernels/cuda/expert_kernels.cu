@@ -94,6 +94,7 @@ cudaError_t launch_tile_map(const int* counts, int experts, int tile_rows, int c
 
 cudaError_t launch_router(Router router, Scoring scoring, cudaStream_t stream) {
   if (router.experts > 8 * kWarp || router.k > kWarp || router.k > router.experts) return cudaErrorInvalidValue;
+  if (router.groups_kept > 0 && router.experts % kWarp != 0) return cudaErrorInvalidValue;
   if (router.experts <= kWarp)
     route<1>(router, scoring, stream);
   else if (router.experts <= 4 * kWarp)

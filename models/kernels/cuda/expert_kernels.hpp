@@ -35,7 +35,7 @@ cudaError_t launch(const GemmVariant& variant, GroupedGemm gemm, int blocks, cud
 /// counts [experts] -> map; capacity 0 is the contiguous layout, else expert e owns rows from e * capacity.
 cudaError_t launch_tile_map(const int* counts, int experts, int tile_rows, int capacity, TileMap map, cudaStream_t);
 
-/// At most 256 experts and 32 choices; cudaErrorInvalidValue beyond.
+/// At most 256 experts and 32 choices, groups of 32 whole experts; cudaErrorInvalidValue beyond.
 cudaError_t launch_router(Router router, Scoring scoring, cudaStream_t stream);
 
 /// counts [experts] must be zero.

@@ -45,7 +45,7 @@ struct GroupedGemm {
 
 enum class Scoring {
   softmax,  ///< weights = softmax over the chosen logits (Mixtral, Qwen3, gpt-oss)
-  sigmoid,  ///< chosen by sigmoid(logit) + bias, weights = sigmoid / their sum (DeepSeek-V3, without its group limit)
+  sigmoid,  ///< chosen by sigmoid(logit) + bias, weights = sigmoid / their sum (DeepSeek-V3)
 };
 
 struct Router {
@@ -53,9 +53,10 @@ struct Router {
   const float* bias;    ///< [experts], for Scoring::sigmoid
   int tokens;
   int experts;
-  int k;           ///< at most 32
-  int* chosen;     ///< [tokens, k] best first; of equal scores the lower expert
-  float* weights;  ///< [tokens, k]
+  int k;            ///< at most 32
+  int groups_kept;  ///< of the groups of 32 experts, how many may be chosen from (DeepSeek-V3: 4 of 8); 0: all
+  int* chosen;      ///< [tokens, k] best first; of equal scores the lower expert
+  float* weights;   ///< [tokens, k]
 };
 
 /// Gives every slot, one (token, choice), a row of its expert.

@@ -31,6 +31,21 @@ std::vector<Choice> normalised(const std::vector<int>& chosen, std::span<const d
   return choices;
 }
 
+/// Scores outside the best `kept` groups of 32 become minus infinity.
+void keep_groups(std::vector<double>& scores, std::size_t kept) {
+  std::vector<double> sums;
+  for (std::size_t begin = 0; begin < scores.size(); begin += 32) {
+    std::vector<double> group(scores.begin() + static_cast<long>(begin),
+                              scores.begin() + static_cast<long>(begin + 32));
+    std::sort(group.rbegin(), group.rend());
+    sums.push_back(group[0] + group[1]);
+  }
+  const auto chosen = best(sums, kept);
+  for (std::size_t expert = 0; expert < scores.size(); ++expert)
+    if (std::find(chosen.begin(), chosen.end(), static_cast<int>(expert / 32)) == chosen.end())
+      scores[expert] = -std::numeric_limits<double>::infinity();
+}
+
 double sigmoid(double x) {
   return 1 / (1 + std::exp(-x));
 }
@@ -74,12 +89,14 @@ std::vector<Choice> softmax_topk(std::span<const float> logits, std::size_t k) {
   return normalised(chosen, weights);
 }
 
-std::vector<Choice> sigmoid_topk(std::span<const float> logits, std::span<const float> bias, std::size_t k) {
+std::vector<Choice> sigmoid_topk(std::span<const float> logits, std::span<const float> bias, std::size_t k,
+                                 std::size_t groups_kept) {
   std::vector<double> weights, scores;
   for (std::size_t expert = 0; expert < logits.size(); ++expert) {
     weights.push_back(sigmoid(logits[expert]));
     scores.push_back(weights.back() + bias[expert]);
   }
+  if (groups_kept > 0) keep_groups(scores, groups_kept);
   return normalised(best(scores, k), weights);
 }
 

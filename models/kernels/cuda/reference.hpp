@@ -27,8 +27,11 @@ struct Choice {
 
 /// The k largest scores, best first, of equal ones the lower expert; weights = softmax over them.
 std::vector<Choice> softmax_topk(std::span<const float> logits, std::size_t k);
-/// The k largest of sigmoid(logit) + bias; weights = sigmoid over their sum.
-std::vector<Choice> sigmoid_topk(std::span<const float> logits, std::span<const float> bias, std::size_t k);
+/// The k largest of sigmoid(logit) + bias; weights = sigmoid over their sum. With `groups_kept` only from that many
+/// groups of 32 experts, those whose two best scores sum highest. Source: DeepSeek-V3 technical report, section 2.1.2,
+/// and its published inference code for the two best.
+std::vector<Choice> sigmoid_topk(std::span<const float> logits, std::span<const float> bias, std::size_t k,
+                                 std::size_t groups_kept = 0);
 
 struct Errors {
   double worst;  ///< largest of |got - expected| / (|expected| + rms of all expected): what one operation is judged by

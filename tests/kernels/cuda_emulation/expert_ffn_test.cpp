@@ -65,7 +65,7 @@ std::vector<Bf16> run(const Layer& layer, int capacity, bool gathers) {
   Buffer<int> chosen{kSlots}, counts{kExperts}, cursors{kExperts}, row_of_slot{kSlots}, token_of_row{rows};
   counts.fill(0);
   cursors.fill(0);
-  const Router router{logits.data(), nullptr, kTokens, kExperts, kChoices, chosen.data(), weights.data()};
+  const Router router{logits.data(), nullptr, kTokens, kExperts, kChoices, 0, chosen.data(), weights.data()};
   emulation::launch({(kTokens + 3) / 4, kRouterThreads}, [&] { router_topk<1, Scoring::softmax>(router); });
   emulation::launch({2, 64, kExperts * 4}, [&] { count_experts(chosen.data(), kSlots, kExperts, counts.data()); });
   BuiltMap map{counts.values(), Tile::kRows, capacity};

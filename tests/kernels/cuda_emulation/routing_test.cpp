@@ -37,7 +37,7 @@ double sigmoid_score(std::span<const float> logits, std::span<const float> bias,
 
 /// Runs the router on random logits and compares choices and weights with the reference.
 template <int kPerLane, Scoring kScoring>
-void check_router(int tokens, int experts, int k) {
+void check_router(int tokens, int experts, int k, int groups_kept = 0) {
   const std::uint64_t seed = fresh_seed();
   CAPTURE(seed, experts, k);
   const auto wide = static_cast<std::size_t>(experts), count = static_cast<std::size_t>(k);
@@ -45,12 +45,13 @@ void check_router(int tokens, int experts, int k) {
   const auto bias = random_floats(wide, 0.1, seed, 2);
   Buffer<float> logits_in{logits}, bias_in{bias}, weights{static_cast<std::size_t>(tokens) * count};
   Buffer<int> chosen{static_cast<std::size_t>(tokens) * count};
-  const Router router{logits_in.data(), bias_in.data(), tokens, experts, k, chosen.data(), weights.data()};
+  const Router router{logits_in.data(), bias_in.data(), tokens, experts, k, groups_kept, chosen.data(), weights.data()};
   emulation::launch({(tokens + 3) / 4, kRouterThreads}, [&] { router_topk<kPerLane, kScoring>(router); });
   for (std::size_t token = 0; token < static_cast<std::size_t>(tokens); ++token) {
     const auto row = std::span{logits}.subspan(token * wide, wide);
-    const auto expected =
-        kScoring == Scoring::softmax ? reference::softmax_topk(row, count) : reference::sigmoid_topk(row, bias, count);
+    const auto expected = kScoring == Scoring::softmax
+                              ? reference::softmax_topk(row, count)
+                              : reference::sigmoid_topk(row, bias, count, static_cast<std::size_t>(groups_kept));
     for (std::size_t j = 0; j < count; ++j) {
       const int expert = chosen.data()[token * count + j];
       if (kScoring == Scoring::sigmoid && expert != expected[j].expert) {  // fp32 may swap what fp64 tells apart
@@ -66,16 +67,17 @@ void check_router(int tokens, int experts, int k) {
 }  // namespace
 
 TEST_CASE("The router chooses and weighs as the reference does", "[kernels]") {
-  check_router<1, Scoring::softmax>(9, 8, 2);     // Mixtral
-  check_router<4, Scoring::softmax>(9, 128, 8);   // Qwen3-235B
-  check_router<4, Scoring::softmax>(3, 100, 32);  // experts that leave lanes without one, the largest k
-  check_router<8, Scoring::sigmoid>(9, 256, 8);   // DeepSeek-V3
+  check_router<1, Scoring::softmax>(9, 8, 2);       // Mixtral
+  check_router<4, Scoring::softmax>(9, 128, 8);     // Qwen3-235B
+  check_router<4, Scoring::softmax>(3, 100, 32);    // experts that leave lanes without one, the largest k
+  check_router<8, Scoring::sigmoid>(9, 256, 8);     // DeepSeek-V3 without
+  check_router<8, Scoring::sigmoid>(9, 256, 8, 4);  // and with its limit of groups
 }
 
 TEST_CASE("Of equal scores the router takes the lower expert", "[kernels]") {
   Buffer<float> logits{std::vector<float>(64, 0.5f)}, weights{3};
   Buffer<int> chosen{3};
-  const Router router{logits.data(), nullptr, 1, 64, 3, chosen.data(), weights.data()};
+  const Router router{logits.data(), nullptr, 1, 64, 3, 0, chosen.data(), weights.data()};
   emulation::launch({1, kRouterThreads}, [&] { router_topk<2, Scoring::softmax>(router); });
   CHECK(chosen.values() == std::vector<int>{0, 1, 2});
 }
