@@ -19,7 +19,7 @@ foreach(folder models sim)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/moesim
           FILES_MATCHING PATTERN "*.hpp"
           PATTERN "simgrid_compat.hpp" EXCLUDE
-          PATTERN "cli" EXCLUDE PATTERN "cmake" EXCLUDE PATTERN "cuda" EXCLUDE
+          PATTERN "cli" EXCLUDE PATTERN "cmake" EXCLUDE PATTERN "cuda" EXCLUDE PATTERN "cpu" EXCLUDE
           PATTERN "zoo" EXCLUDE PATTERN "catalogue" EXCLUDE)
 endforeach()
 

@@ -64,6 +64,8 @@ const std::vector<Library>& libraries() {
       {"boost/", {"models/hardware"}, true},  // Boost.Graph
       {"pugixml", {"models/hardware"}, true},
       {"cuda", {"models/kernels"}, true},
+      {"oneapi/dnnl/", {"models/kernels"}, false},
+      {"omp.h", {"models/kernels"}, false},
       {"simgrid/", {"sim/engine"}, true},
       {"xbt/", {"sim/engine"}, true},
       {"yaml-cpp/", {"sim/scenario"}, true},

@@ -1,0 +1,149 @@
+#include "models/kernels/cpu/cpu_backend.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <optional>
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include "models/kernels/cpu/cpu_facts.hpp"
+#include "models/kernels/cpu/expert_ffn.hpp"
+#include "models/kernels/cpu/weight_pool.hpp"
+
+namespace moesim {
+namespace {
+
+/// Caches that go by between two readings of a weight.
+constexpr double kCachesBetween = 5;
+constexpr Bytes kUnknownCache{64e6};
+
+Seconds median(std::vector<Seconds> times) {
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+template <class Work>
+Seconds time_of(const Work& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return Seconds{std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
+}
+
+/// Every thread copies its part.
+void copy_all(const std::vector<char>& from, std::vector<char>& to) {
+#pragma omp parallel
+  {
+    const auto threads = static_cast<std::size_t>(omp_get_num_threads());
+    const auto thread = static_cast<std::size_t>(omp_get_thread_num());
+    const std::size_t first = from.size() * thread / threads, last = from.size() * (thread + 1) / threads;
+    std::memcpy(to.data() + first, from.data() + first, last - first);
+  }
+}
+
+class CpuBackend final : public ExpertBackend {
+public:
+  CpuBackend() : cache_{last_level_cache()} {
+    for (const KernelFormat format : {KernelFormat::f32, KernelFormat::bf16})
+      if (ExpertFfn::runs(format)) formats_.push_back(format);
+  }
+
+  ProfileDevice device() const override {
+    return {DeviceKind::cpu, processor_name(), omp_get_max_threads(), machine_memory(), cache_, {}, {}};
+  }
+
+  std::vector<LibraryVersion> libraries() const override { return {{"onednn", ExpertFfn::onednn_version()}}; }
+
+  std::vector<std::string> notes() const override {
+    std::vector<std::string> notes = cpu_notes();
+    notes.push_back(fmt::format("{} OpenMP threads", omp_get_max_threads()));
+    if (cache_ == Bytes{})
+      notes.push_back(fmt::format("last-level cache unknown, taken as {:g} B", kUnknownCache.value()));
+    if (formats_.size() < 2) notes.emplace_back("bf16 does not run here: oneDNN multiplies it with AVX-512 alone");
+    return notes;
+  }
+
+  std::vector<KernelFormat> formats() const override { return formats_; }
+  std::string kernel(KernelFormat /*format*/) const override { return "onednn_matmul"; }
+
+  BytesPerSecond measure_copy() override {
+    constexpr int kCalls = 7;
+    const std::vector<char> from(static_cast<std::size_t>(4 * cache().value()), 1);
+    std::vector<char> to(from.size(), 2);  // written once: its pages are there
+    std::vector<Seconds> times;
+    for (int call = 0; call < kCalls; ++call) times.push_back(time_of([&] { copy_all(from, to); }));
+    return Bytes{2.0 * static_cast<double>(from.size())} / median(times);
+  }
+
+  FlopsPerSecond measure_gemm(KernelFormat format) override {
+    constexpr int kCalls = 3, kFirst = 512, kLargest = 8192;
+    constexpr Seconds kLongEnough{0.03};
+    for (int size = kFirst;; size *= 2) {
+      const Seconds took = median(time_square_product(size, format, kCalls));
+      if (took >= kLongEnough || size >= kLargest) return Flops{2.0 * size * size * size} / took;
+    }
+  }
+
+  Bytes memory_needed(const KernelShape& shape, std::int64_t rows, std::int32_t most) const override {
+    constexpr double kElement = 4;  // activations in f32, their source too
+    return WeightPool::size(expert_weights(shape), ring()) +
+           Bytes{kElement * (3.0 * static_cast<double>(rows) * shape.hidden + 3.0 * most * shape.intermediate)};
+  }
+
+  void prepare(const KernelShape& shape) override {
+    if (shape_ && shape == *shape_) return;
+    const bool same_weights = shape_ && shape.hidden == shape_->hidden && shape.intermediate == shape_->intermediate &&
+                              shape.format == shape_->format;
+    shape_.reset();
+    if (!same_weights) {
+      ffn_.emplace(shape.hidden, shape.intermediate, shape.format);
+      pool_.resize(ffn_->stored_size(), ring());
+    }
+    shape_ = shape;
+  }
+
+  std::vector<Seconds> run(std::span<const std::int32_t> rows_per_expert, int calls, Caches caches) override {
+    load(rows_per_expert);
+    std::vector<const std::byte*> slots(rows_per_expert.size());
+    std::vector<Seconds> times;
+    for (int call = 0; call < calls; ++call) {
+      if (caches == Caches::warm) pool_.rewind();
+      for (std::size_t expert = 0; expert < slots.size(); ++expert)
+        slots[expert] = rows_per_expert[expert] > 0 ? pool_.next() : nullptr;
+      times.push_back(time_of([&] { ffn_->run(slots); }));
+    }
+    return times;
+  }
+
+private:
+  Bytes cache() const { return cache_ == Bytes{} ? kUnknownCache : cache_; }
+  Bytes ring() const { return (kCachesBetween + 1) * cache(); }
+
+  void load(std::span<const std::int32_t> rows_per_expert) {
+    std::size_t rows = 0;
+    for (const std::int32_t count : rows_per_expert) rows += static_cast<std::size_t>(count);
+    std::vector<float> x(rows * static_cast<std::size_t>(shape_->hidden));
+    std::uint32_t state = 1;
+    for (float& value : x) {
+      state = 1664525u * state + 1013904223u;  // any numbers will do, but no zeros
+      value = 0.01f + static_cast<float>(state >> 8) * 0x1p-25f;
+    }
+    ffn_->load(rows_per_expert, x, std::vector<float>(rows, 0.5f));
+  }
+
+  Bytes cache_;
+  std::vector<KernelFormat> formats_;
+  std::optional<KernelShape> shape_;
+  std::optional<ExpertFfn> ffn_;
+  WeightPool pool_;
+};
+
+}  // namespace
+
+std::unique_ptr<ExpertBackend> make_cpu_backend() {
+  return std::make_unique<CpuBackend>();
+}
+
+}  // namespace moesim
