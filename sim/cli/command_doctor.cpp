@@ -105,6 +105,9 @@ std::vector<Part> optional_parts() {
            (cuda ? "models/kernels/cuda was built: it measures a device, and kernel times stay roofline; "
                  : "built only with cmake -DMOESIM_CUDA=ON: kernel times are roofline; ") +
                presence("nvcc")},
+          {"cpu_calibration", MOESIM_CPU_KERNELS != 0,
+           MOESIM_CPU_KERNELS != 0 ? "calibrate --backend cpu runs through oneDNN"
+                                   : "oneDNN was not found; apt-get install libdnnl-dev, and build again"},
           {"gnuplot", false, "this version has no command that draws with it; " + presence("gnuplot")},
           {"ccache", ccache,
            ccache ? "the build used " MOESIM_COMPILER_LAUNCHER : "the build found none; " + presence("ccache")}};

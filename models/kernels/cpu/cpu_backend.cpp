@@ -32,14 +32,15 @@ Seconds time_of(const Work& work) {
   return Seconds{std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
 }
 
-/// Every thread copies its part.
-void copy_all(const std::vector<char>& from, std::vector<char>& to) {
+/// The first half over the second; every thread copies its part.
+void copy_half(std::span<std::byte> memory) {
+  const std::size_t half = memory.size() / 2;
 #pragma omp parallel
   {
     const auto threads = static_cast<std::size_t>(omp_get_num_threads());
     const auto thread = static_cast<std::size_t>(omp_get_thread_num());
-    const std::size_t first = from.size() * thread / threads, last = from.size() * (thread + 1) / threads;
-    std::memcpy(to.data() + first, from.data() + first, last - first);
+    const std::size_t first = half * thread / threads, last = half * (thread + 1) / threads;
+    std::memcpy(memory.data() + half + first, memory.data() + first, last - first);
   }
 }
 
@@ -70,11 +71,11 @@ public:
 
   BytesPerSecond measure_copy() override {
     constexpr int kCalls = 7;
-    const std::vector<char> from(static_cast<std::size_t>(4 * cache().value()), 1);
-    std::vector<char> to(from.size(), 2);  // written once: its pages are there
+    pool_.resize(Bytes{4096}, ring());  // memory that the weights take later
+    shape_.reset();
     std::vector<Seconds> times;
-    for (int call = 0; call < kCalls; ++call) times.push_back(time_of([&] { copy_all(from, to); }));
-    return Bytes{2.0 * static_cast<double>(from.size())} / median(times);
+    for (int call = 0; call < kCalls; ++call) times.push_back(time_of([&] { copy_half(pool_.memory()); }));
+    return Bytes{static_cast<double>(pool_.memory().size())} / median(times);
   }
 
   FlopsPerSecond measure_gemm(KernelFormat format) override {
@@ -94,8 +95,8 @@ public:
 
   void prepare(const KernelShape& shape) override {
     if (shape_ && shape == *shape_) return;
-    const bool same_weights = shape_ && shape.hidden == shape_->hidden && shape.intermediate == shape_->intermediate &&
-                              shape.format == shape_->format;
+    const bool same_weights = ffn_ && shape_ && shape.hidden == shape_->hidden &&
+                              shape.intermediate == shape_->intermediate && shape.format == shape_->format;
     shape_.reset();
     if (!same_weights) {
       ffn_.emplace(shape.hidden, shape.intermediate, shape.format);

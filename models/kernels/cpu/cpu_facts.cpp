@@ -58,9 +58,17 @@ std::vector<std::string> cpu_notes() {
   return notes;
 }
 
+/// From sysfs, "32768K": what one core sees. sysconf adds up what all sockets and virtual machines of the host have.
 Bytes last_level_cache() {
-  const long third = ::sysconf(_SC_LEVEL3_CACHE_SIZE), second = ::sysconf(_SC_LEVEL2_CACHE_SIZE);
-  return Bytes{static_cast<double>(std::max({third, second, 0L}))};
+  constexpr double kKiB = 1024, kMiB = kKiB * 1024;
+  Bytes largest;
+  for (const int level : {0, 1, 2, 3, 4}) {
+    std::istringstream size{first_line(fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/size", level).c_str())};
+    double amount = 0;
+    char unit = ' ';
+    if (size >> amount >> unit) largest = std::max(largest, Bytes{amount * (unit == 'M' ? kMiB : kKiB)});
+  }
+  return largest;
 }
 
 }  // namespace moesim

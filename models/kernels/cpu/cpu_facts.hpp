@@ -13,7 +13,7 @@ Bytes machine_memory();                ///< all of it
 Bytes free_memory();                   ///< what a program may still take
 std::vector<std::string> cpu_notes();  ///< clock, governor, other load
 
-/// Of one socket; zero when the system does not say.
+/// What one core sees; zero when the system does not say.
 Bytes last_level_cache();
 
 }  // namespace moesim

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 
 #include "models/units/quantity.hpp"
 
@@ -21,6 +22,8 @@ public:
   void rewind() { next_ = 0; }
 
   std::size_t slots() const { return slots_; }
+  /// All slots.
+  std::span<std::byte> memory() const { return {memory_.get(), slot_ * slots_}; }
   /// What resize would hold.
   static Bytes size(Bytes expert, Bytes at_least);
 

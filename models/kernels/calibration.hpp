@@ -1,0 +1,66 @@
+#pragma once
+// Which points to measure, and measuring them on any backend until they or the time are spent.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "models/kernels/expert_backend.hpp"
+
+namespace moesim {
+
+/// A model's expert layer, from which ranks of several sizes are made.
+struct ExpertLayer {
+  int hidden = 0;
+  int intermediate = 0;
+  int experts = 0;
+};
+
+struct CalibrationRequest {
+  std::vector<ExpertLayer> layers;
+  Seconds budget;
+  bool quick = false;  ///< the first stage of the plan alone, and fewer repetitions
+  std::uint64_t seed = 1;
+};
+
+struct PlannedPoint {
+  KernelShape shape;
+  TokenHistogram histogram;
+  int stage = 0;  ///< earlier stages are worth more
+  bool held_out = false;
+
+  bool operator==(const PlannedPoint&) const = default;
+};
+
+/// rows of `total` tokens under a law; the same for the same seed. zipf takes the exponent.
+/// Requires experts >= 1, total >= 1, and a multiple of experts for uniform. Not for recorded.
+TokenHistogram draw_histogram(HistogramKind kind, double exponent, int experts, std::int64_t total, std::uint64_t seed);
+
+/// Stage by stage, in an order shuffled with the seed inside a stage.
+///
+/// A layer's ranks hold 1, 2, 4, 8 ... of its experts, as far as 1 GiB of weights; the largest of these up to 8 leads
+/// and comes first, the others last. Uniform histograms of 1 to 1,024 rows (powers of two) carry the prediction; rows
+/// between them, and every other kind of histogram, are held out.
+std::vector<PlannedPoint> calibration_plan(const CalibrationRequest& request, const std::vector<KernelFormat>& formats);
+
+struct CalibrationProgress {
+  std::size_t done = 0, planned = 0;
+  Seconds elapsed;
+  Seconds expected;  ///< of the whole run, never above the budget
+};
+
+struct CalibrationWatch {
+  std::function<bool()> stop;  ///< asked between calls of a kernel: true ends the run
+  std::function<void(const Profile&, const CalibrationProgress&)> progress;  ///< after every point
+};
+
+/// Measures ceilings, then the plan's points, into `profile`, which is valid after its first point whenever this
+/// returns. Sets everything but the date and the program's version.
+/// Per point: one call to warm up, then as many as a share of the budget takes, 3 to 30, weights cold; then some warm.
+/// When p90 - p10 is above 10 % of the median it is measured once more. Up to three anchor points are repeated.
+/// Points too dear for an eighth of the budget, or for the machine's free memory, are left out with a note.
+/// Throws InputError (--budget-seconds) when the budget does not take one point.
+void calibrate(ExpertBackend& backend, const CalibrationRequest& request, const CalibrationWatch& watch,
+               Profile& profile);
+
+}  // namespace moesim
