@@ -20,28 +20,43 @@
 #include "sim/cli/atomic_file.hpp"
 #include "sim/cli/backend.hpp"
 #include "sim/cli/command.hpp"
+#include "sim/cli/compare_workers.hpp"
 #include "sim/cli/usage.hpp"
 
 namespace moesim {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kRequirementMissing = 77, kSignalled = 128;
+constexpr int kRequirementMissing = 77;
 constexpr double kLeastBudget = 0.001, kMostBudget = 604800;  // s: a week
 
-volatile std::sig_atomic_t caught = 0;
-
-/// The first signal asks for an end; the second one ends.
-void watch_signals() {
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction before {
-    }, watch{};
-    ::sigaction(number, nullptr, &before);
-    watch.sa_handler = [](int signal) { caught = signal; };
-    watch.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-    if (before.sa_handler != SIG_IGN) ::sigaction(number, &watch, nullptr);  // as nohup wants it
+/// Holds the signals that end a process back, and looks for them between kernels. None may be delivered inside one:
+/// code that oneDNN generates keeps values where the frame of a signal handler goes (seen with 2.6.3 on AVX2: a corrupt
+/// heap). Threads that start later hold them back too. What the caller ignores (as nohup does) stays ignored.
+class SignalWatch {
+public:
+  SignalWatch() {
+    sigemptyset(&ending_);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+      struct sigaction action {};
+      ::sigaction(number, nullptr, &action);
+      if (action.sa_handler != SIG_IGN) sigaddset(&ending_, number);
+    }
+    ::sigprocmask(SIG_BLOCK, &ending_, nullptr);
   }
-}
+
+  bool stop() {
+    const timespec at_once{};
+    if (caught_ == 0) caught_ = std::max(0, ::sigtimedwait(&ending_, nullptr, &at_once));
+    return caught_ != 0;
+  }
+  int caught() const { return caught_; }
+  void let_in() const { ::sigprocmask(SIG_UNBLOCK, &ending_, nullptr); }
+
+private:
+  sigset_t ending_{};
+  int caught_ = 0;
+};
 
 struct CalibrateOptions {
   std::string backend = "auto", out;
@@ -155,32 +170,28 @@ void print_for_people(const CalibrateOptions& options, const Profile& profile, S
   fmt::print("  profile    {}\n", options.out);
 }
 
-/// As the shell expects of an interrupted program: what was measured stays, then the signal takes its course.
-[[noreturn]] void end_by_signal(const CalibrateOptions& options, const Profile& profile) {
+[[noreturn]] void end_interrupted(const CalibrateOptions& options, const Profile& profile, const SignalWatch& signals) {
   fmt::print(stderr, "moesim: interrupted: {} of {} points are in {}\n", profile.points.size(), profile.planned,
              options.out);
-  const int number = caught;
-  std::signal(number, SIG_DFL);
-  std::raise(number);
-  ::_exit(kSignalled + number);
+  signals.let_in();
+  end_by_signal(signals.caught());
 }
 
-void measure(const CalibrateOptions& options, ExpertBackend& backend, Globals& globals) {
+void measure(const CalibrateOptions& options, ExpertBackend& backend, SignalWatch& signals, Globals& globals) {
   const CalibrationRequest request = request_of(options);
   Profile profile;
   profile.provenance.measured_at = now_in_utc();
   profile.provenance.program_version = MOESIM_VERSION;
   Keeper keeper{options.out, !globals.quiet && ::isatty(STDERR_FILENO) != 0};
-  watch_signals();
   try {
-    calibrate(backend, request, {[] { return caught != 0; }, std::ref(keeper)}, profile);
+    calibrate(backend, request, {[&] { return signals.stop(); }, std::ref(keeper)}, profile);
   } catch (const std::bad_alloc&) {
     keeper.end(profile);
     throw RunError{
         fmt::format("out of memory after {} points; what was measured is in {}", profile.points.size(), options.out)};
   }
   keeper.end(profile);
-  if (caught != 0) end_by_signal(options, profile);
+  if (signals.caught() != 0) end_interrupted(options, profile, signals);
   if (globals.json) {
     fmt::print("{}\n", as_json(options, profile, keeper.elapsed).dump(2));
   } else {
@@ -192,9 +203,10 @@ void run(const CalibrateOptions& options, Globals& globals) {
   check_outputs({{"--out", options.out}}, options.force);
   request_of(options);  // wrong names before anything is made
   try {
+    SignalWatch signals;  // before the backend starts threads
     const auto backend = make_backend(options.backend);
     check_writable(options.out);
-    measure(options, *backend, globals);
+    measure(options, *backend, signals, globals);
   } catch (const BackendMissing& missing) {
     fmt::print(stderr, "moesim: calibrate: {}\n", missing.what());
     globals.exit_code = kRequirementMissing;

@@ -1,0 +1,164 @@
+// `moesim replay`: histograms of a simulated run on this machine's processors.
+
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+#include "sim/cli/replay_run.hpp"
+#include "sim/cli/replay_sample.hpp"
+#include "tests/catch_compat.hpp"
+#include "tests/cli/json_schema.hpp"
+#include "tests/cli/run_command.hpp"
+#include "tests/kernels/profile_testing.hpp"
+#include "tests/temporary_folder.hpp"
+
+using namespace moesim;
+using namespace moesim::testing;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr auto kTinyModel = R"({"model_type": "mixtral", "architectures": ["MixtralForCausalLM"], "hidden_size": 256,
+"intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+"vocab_size": 1000, "max_position_embeddings": 4096, "num_local_experts": 8, "num_experts_per_tok": 2,
+"tie_word_embeddings": false})";
+
+constexpr auto kScenario =
+    "model: ./tiny.json\ncluster: {gpu: h100-sxm, gpus_per_node: 2}\nworkload: {phase: decode, tokens_per_gpu: 16, "
+    "context: 1024, steps: 4}\nrouting: {kind: zipf, exponent: 1.0}\n";
+
+/// Uniform points of 4 experts at 1 and 1,024 rows, 1 us and 1 ms an expert.
+std::string tiny_profile(int hidden) {
+  Profile profile = small_profile();
+  profile.points = {profile_point({1, 1, 1, 1}, Seconds{4e-6}), profile_point({1024, 1024, 1024, 1024}, Seconds{4e-3})};
+  for (ProfilePoint& point : profile.points) point.shape = {hidden, 128, 4, KernelFormat::f32};
+  return profile_text(profile);
+}
+
+CommandResult replay(const TemporaryFolder& scratch, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "replay");
+  return run_command(arguments, {.folder = scratch.path().string(), .environment = {{"OMP_NUM_THREADS", "1"}}});
+}
+
+/// Experts that take 2 us a row.
+class SlowBackend final : public ExpertBackend {
+public:
+  ProfileDevice device() const override { return {}; }
+  std::vector<LibraryVersion> libraries() const override { return {}; }
+  std::vector<std::string> notes() const override { return {}; }
+  std::vector<KernelFormat> formats() const override { return {KernelFormat::f32}; }
+  std::string kernel(KernelFormat) const override { return "toy"; }
+  BytesPerSecond measure_copy() override { return {}; }
+  FlopsPerSecond measure_gemm(KernelFormat) override { return {}; }
+  Bytes memory_needed(const KernelShape&, std::int64_t, std::int32_t) const override { return {}; }
+  void prepare(const KernelShape&) override {}
+  std::vector<Seconds> run(std::span<const std::int32_t> rows, int calls, Caches) override {
+    Seconds time;
+    for (const std::int32_t count : rows) time += Seconds{2e-6 * count};
+    return std::vector<Seconds>(static_cast<std::size_t>(calls), time);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("Histograms are classed by their mean and their peak", "[cli]") {
+  using Rows = std::vector<std::int32_t>;
+  CHECK(class_of(Rows{1, 0, 0, 0}) == "under 1 row, skewed");
+  CHECK(class_of(Rows{3}) == "1 to 4 rows, even");
+  CHECK(class_of(Rows{16, 16, 16, 16}) == "16 to 64 rows, even");
+  CHECK(class_of(Rows{32, 16, 8, 8}) == "16 to 64 rows, uneven");  // 32 / 16 = 2
+  CHECK(class_of(Rows{3, 3, 3, 6}) == "1 to 4 rows, uneven");      // 6 / 3.75 = 1.6
+  CHECK(class_of(Rows{500, 12, 0, 0}) == "64 to 256 rows, skewed");
+}
+
+TEST_CASE("A sample keeps a few of every class, in turns, and each with the same chance", "[cli]") {
+  constexpr int kSeen = 400, kKept = 4, kTries = 200;
+  int first_half = 0;
+  for (int seed = 0; seed < kTries; ++seed) {
+    ReplaySample sample{static_cast<std::uint64_t>(seed), kKept};
+    for (int i = 0; i < kSeen; ++i) sample.add({i, 0, 0, {16, 16}});
+    sample.add({0, 0, 0, {1, 0}});
+    CHECK(sample.seen() == kSeen + 1);
+    CHECK(sample.seen("16 to 64 rows, even") == kSeen);
+    const auto order = sample.by_priority();
+    REQUIRE(order.size() == kKept + 1);
+    CHECK(order[0].rows.front() == 16);
+    CHECK(order[1].rows.front() == 1);
+    for (const RankHistogram& one : order)
+      if (one.rows.front() == 16) first_half += one.step < kSeen / 2 ? 1 : 0;
+  }
+  // 800 kept, half of them of the first half; 5 standard deviations are 71
+  CHECK(std::abs(first_half - kTries * kKept / 2) < 71);
+}
+
+TEST_CASE("Replay errors are predicted over measured", "[cli]") {
+  Profile profile;
+  profile.points = {profile_point({1}, Seconds{1e-6}), profile_point({1000}, Seconds{1e-3})};  // 1 us a row
+  const KernelShape shape = profile.points[0].shape;
+  const std::vector<RankHistogram> histograms{{0, 0, 0, {20, 20}}, {0, 0, 1, {40, 0}}, {1, 0, 0, {2, 2}}};
+  ReplaySample sample{1};
+  for (const RankHistogram& one : histograms) sample.add(one);
+  SlowBackend backend;
+  const auto replayed = replay(backend, {shape.hidden, shape.intermediate, 2, shape.format},
+                               ProfileInterpolation{profile}, histograms, Seconds{10}, [](std::size_t) {});
+  REQUIRE(replayed.size() == 3);
+  CHECK(replayed[0].predicted.value() == Approx(40e-6));
+  CHECK(replayed[0].measured.value() == Approx(80e-6));
+  const auto errors = replay_errors(replayed, sample);
+  REQUIRE(errors.size() == 4);
+  CHECK(errors[0].name == "all");
+  CHECK(errors[0].seen == 3);
+  CHECK(errors[0].median == Approx(0.5));
+  CHECK(errors[0].bias == Approx(-0.5));
+  CHECK(errors[0].predicted.value() == Approx((40e-6 + 40e-6 + 4e-6) / 3));
+}
+
+TEST_CASE("A scenario is replayed on the processors", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("tiny.json", kTinyModel);
+  scratch.write("s.yaml", kScenario);
+  scratch.write("p.json", tiny_profile(256));
+  const CommandResult result = replay(scratch, {"s.yaml", "--profile", "p.json", "--budget-seconds", "1", "--json"});
+  if (result.exit == 77) {
+    WARN("skipped: " << result.err);
+    return;
+  }
+  INFO(result.err);
+  REQUIRE(result.exit == 0);
+  const auto json = nlohmann::json::parse(result.out);
+  CHECK(schema_violations(json, "replay") == "");
+  // 4 steps x 2 layers x 2 ranks of 4 experts; none is without rows at 32 tokens
+  CHECK(json["classes"][0]["seen"] == 16);
+  CHECK(json["experts"]["slots"] == 4);
+  CHECK(json["experts"]["format"] == "f32");
+  for (const auto& one : json["histograms"]) {
+    CHECK(one["rows"].size() == 4);
+    CHECK(one["measured_s"] > 0);
+  }
+  CHECK(json["notes"].size() == 2);  // bf16 in the scenario, and the toy's profile
+  const CommandResult text = replay(scratch, {"s.yaml", "--profile", "p.json", "--budget-seconds", "0.5"});
+  CHECK_THAT(text.out, Contains("of 16 expert histograms replayed: 4 slots of 256 x 128 in f32") &&
+                           Contains("replayed in f32") && Contains("the profile is of toy \"CPU\" with 2 processors"));
+}
+
+TEST_CASE("What replay cannot use is one line", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("tiny.json", kTinyModel);
+  scratch.write("s.yaml", kScenario);
+  scratch.write("p.json", tiny_profile(256));
+  CHECK(replay(scratch, {"s.yaml", "--profile", "p.json", "--backend", "cuda"}).exit == 77);
+  CHECK(replay(scratch, {"s.yaml", "--profile", "none.json"}).exit == 2);
+  CHECK_THAT(replay(scratch, {"s.yaml", "--profile", "tiny.json"}).err,
+             Contains("expected a kernel profile of moesim calibrate"));
+  scratch.write("dense.yaml",
+                "model: llama-3.1-8b\ncluster: {gpu: h100-sxm}\nlayout: {attention: {tp: 8}}\n"
+                "workload: {phase: decode, tokens_per_gpu: 16, context: 1024, steps: 2}\n");
+  CHECK(replay(scratch, {"dense.yaml", "--profile", "p.json"}).err ==
+        "moesim: dense.yaml: got a model without experts, expected a model with experts\n");
+  scratch.write("other.json", tiny_profile(512));
+  const CommandResult other = replay(scratch, {"s.yaml", "--profile", "other.json"});
+  if (other.exit == 77) return;
+  CHECK(other.err ==
+        "moesim: other.json: got no uniform histogram of experts 256 x 128 in f32, expected a profile that has them: "
+        "calibrate with the model of s.yaml\n");
+}
