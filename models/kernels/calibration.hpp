@@ -19,14 +19,14 @@ struct ExpertLayer {
 struct CalibrationRequest {
   std::vector<ExpertLayer> layers;
   Seconds budget;
-  bool quick = false;  ///< the first stage of the plan alone, and fewer repetitions
+  bool quick = false;  ///< the first two stages of the plan alone, and fewer repetitions
   std::uint64_t seed = 1;
 };
 
 struct PlannedPoint {
   KernelShape shape;
   TokenHistogram histogram;
-  int stage = 0;  ///< earlier stages are worth more
+  int stage = 0;  ///< earlier stages are worth more: a coarse curve of each layer, what judges it, then the rest
   bool held_out = false;
 
   bool operator==(const PlannedPoint&) const = default;

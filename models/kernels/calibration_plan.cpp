@@ -61,15 +61,15 @@ public:
     for (const int size : sizes) lead = size <= kLead ? size : lead;
     const int skewed = std::max(lead, std::min(kLeastSkewed, layer_.experts));
     for (const int rows : {1, 8, 64, 256}) add_uniform(lead, rows, 0);
-    add_skewed(HistogramKind::multinomial, 0, skewed, 4, 0);
-    add_skewed(HistogramKind::zipf, 1.0, skewed, 16, 0);
-    for (const int rows : {2, 4, 16, 32, 128, 512}) add_uniform(lead, rows, 1);
-    for (const int rows : {6, 24, 96}) add_uniform(lead, rows, 1, true);
+    add_skewed(HistogramKind::multinomial, 0, skewed, 4, 1);
+    add_skewed(HistogramKind::zipf, 1.0, skewed, 16, 1);
+    for (const int rows : {2, 4, 16, 32, 128, 512}) add_uniform(lead, rows, 2);
+    for (const int rows : {6, 24, 96}) add_uniform(lead, rows, 2, true);
     for (const int mean : {4, 64})
-      for (const double exponent : {0.6, 1.0}) add_skewed(HistogramKind::zipf, exponent, skewed, mean, 1);
-    add_skewed(HistogramKind::half_empty, 0, skewed, 16, 1);
-    add_skewed(HistogramKind::one_hot, 0, skewed, 8, 1);
-    add_uniform(lead, 1024, 2);
+      for (const double exponent : {0.6, 1.0}) add_skewed(HistogramKind::zipf, exponent, skewed, mean, 2);
+    add_skewed(HistogramKind::half_empty, 0, skewed, 16, 2);
+    add_skewed(HistogramKind::one_hot, 0, skewed, 8, 2);
+    add_uniform(lead, 1024, 3);
     for (const int size : sizes)
       if (size != lead) add_other_size(size);
   }
@@ -85,9 +85,9 @@ private:
   }
 
   void add_other_size(int size) {
-    for (const int rows : {1, 4, 16, 64}) add_uniform(size, rows, 2);
-    add_skewed(HistogramKind::zipf, 0.6, size, 8, 2);
-    add_skewed(HistogramKind::zipf, 1.0, size, 32, 2);
+    for (const int rows : {1, 4, 16, 64}) add_uniform(size, rows, 3);
+    add_skewed(HistogramKind::zipf, 0.6, size, 8, 3);
+    add_skewed(HistogramKind::zipf, 1.0, size, 32, 3);
   }
 
   void add(TokenHistogram histogram, int stage, bool held_out) {
@@ -134,7 +134,8 @@ std::vector<PlannedPoint> calibration_plan(const CalibrationRequest& request,
   std::vector<PlannedPoint> points;
   for (const ExpertLayer& layer : request.layers)
     for (const KernelFormat format : formats) LayerPlan{layer, format, request.seed, points}.add_all();
-  if (request.quick) std::erase_if(points, [](const PlannedPoint& point) { return point.stage > 0; });
+  constexpr int kQuick = 1;
+  if (request.quick) std::erase_if(points, [](const PlannedPoint& point) { return point.stage > kQuick; });
   Random random{request.seed, Purpose::expert_loads, kOrder, 0};
   shuffle(points, random);
   std::stable_sort(points.begin(), points.end(),

@@ -26,7 +26,7 @@ double quantile(std::vector<double> values, double share) {
   return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
-ProfileInterpolation::ProfileInterpolation(const Profile& profile) {
+ProfileInterpolation::ProfileInterpolation(const Profile& profile) : device_{profile.device} {
   for (const ProfilePoint& point : profile.points) {
     if (point.held_out || point.histogram.kind != HistogramKind::uniform) continue;
     const KernelShape& shape = point.shape;
@@ -65,10 +65,18 @@ void ProfileInterpolation::make_monotone(Curve& curve) {
     for (int i = 0; i < static_cast<int>(pool.knots); ++i) curve[knot++].per_expert = pool.mean;
 }
 
-Seconds ProfileInterpolation::at(const Curve& curve, double rows) {
+Seconds ProfileInterpolation::roofline(const KernelShape& shape, double rows) const {
+  const Flops work = rows * expert_flops(shape, 1);
+  for (const FormatRate& rate : device_.gemm)
+    if (rate.format == shape.format) return std::max(expert_weights(shape) / device_.copy, work / rate.rate);
+  return Seconds{work.value()};  // without ceilings only the ratio counts: in proportion to the rows
+}
+
+Seconds ProfileInterpolation::at(const Curve& curve, const KernelShape& shape, double rows) const {
   if (rows <= 0) return {};
   if (rows <= curve.front().rows) return curve.front().per_expert;
-  if (rows >= curve.back().rows) return curve.back().per_expert * (rows / curve.back().rows);
+  if (rows >= curve.back().rows)
+    return curve.back().per_expert * (roofline(shape, rows) / roofline(shape, curve.back().rows));
   const auto above = std::find_if(curve.begin(), curve.end(), [&](const Knot& knot) { return knot.rows > rows; });
   const Knot& low = *(above - 1);
   const double share = (rows - low.rows) / (above->rows - low.rows);
@@ -97,7 +105,7 @@ std::optional<Seconds> ProfileInterpolation::time(const KernelShape& shape,
   const Curve* curve = curve_for(shape);
   if (curve == nullptr) return std::nullopt;
   Seconds sum;
-  for (const std::int32_t rows : rows_per_expert) sum += at(*curve, rows);
+  for (const std::int32_t rows : rows_per_expert) sum += at(*curve, shape, rows);
   return sum;
 }
 
@@ -108,7 +116,7 @@ std::optional<Seconds> ProfileInterpolation::time_of_mean(const KernelShape& sha
   double total = 0;
   for (const std::int32_t rows : rows_per_expert) total += rows;
   const auto experts = static_cast<double>(rows_per_expert.size());
-  return experts * at(*curve, total / experts);
+  return experts * at(*curve, shape, total / experts);
 }
 
 std::vector<HoldOutError> hold_out_errors(const Profile& profile) {

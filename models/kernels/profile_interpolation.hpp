@@ -15,8 +15,9 @@ namespace moesim {
 ///
 /// g is read off the uniform histograms that were not held out, time / experts at rows per expert, of the expert count
 /// nearest to what is asked for. Between measured rows it is linear (logarithmic blends are too slow at the knees),
-/// below the fewest it is constant (the weights are read), above the most it grows with the rows. Medians that fall
-/// with more rows are pooled (isotonic regression). Where kernels were measured that do the same, the fastest counts.
+/// below the fewest it is constant (the weights are read), above the most it grows as the roofline of the measured
+/// ceilings does. Medians that fall with more rows are pooled (isotonic regression). Where several kernels were measured
+/// the fastest counts.
 class ProfileInterpolation {
 public:
   explicit ProfileInterpolation(const Profile& profile);
@@ -37,10 +38,14 @@ private:
   using Widths = std::tuple<int, int, KernelFormat>;  ///< hidden, intermediate, format
 
   static void make_monotone(Curve& curve);
-  static Seconds at(const Curve& curve, double rows);
+  /// One expert.
+  Seconds at(const Curve& curve, const KernelShape& shape, double rows) const;
+  /// Reading the weights or multiplying, at the measured ceilings.
+  Seconds roofline(const KernelShape& shape, double rows) const;
   const Curve* curve_for(const KernelShape& shape) const;
 
   std::map<Widths, std::map<int, Curve>> curves_;  ///< then by experts
+  ProfileDevice device_;
 };
 
 /// Errors of predicting the held-out points from the others: of all of them first, then of each kind of histogram that

@@ -228,7 +228,7 @@ void add_calibrate_command(CLI::App& app, Globals& globals) {
       ->check(number(kLeastBudget, kMostBudget))
       ->capture_default_str();
   command->add_option("--seed", options->seed, "Of histograms and order")->check(whole_number(0, INT64_MAX));
-  command->add_flag("--quick", options->quick, "The first stage of points alone, fewer repetitions");
+  command->add_flag("--quick", options->quick, "Only the points that matter most, fewer repetitions");
   command->add_option("--out", options->out, "The profile to write")->required();
   command->add_flag("--force", options->force, "Replace a profile that is there");
   add_common_options(*command, globals, "  moesim calibrate --out out/this-machine.json",

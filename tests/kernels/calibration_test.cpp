@@ -193,6 +193,20 @@ TEST_CASE("Between measured rows the time is linear, and beyond them as their en
   CHECK_FALSE(model.time({64, 32, 2, KernelFormat::bf16}, std::vector<std::int32_t>{1, 1}));
 }
 
+TEST_CASE("Beyond the measured rows a curve follows the measured ceilings", "[kernels]") {
+  Profile profile;
+  profile.points = {profile_point({1}, 1.0_ms)};
+  // 64 x 32 in f32: 24,576 B at 1 GB/s are 24.576 us, a row of 12,288 FLOP at 1 GFLOP/s 12.288 us
+  profile.device.copy = 1.0_GBps;
+  profile.device.gemm = {{KernelFormat::f32, FlopsPerSecond{1e9}}};
+  const ProfileInterpolation model{profile};
+  const auto ms = [&](std::int32_t rows) {
+    return 1e3 * model.time(profile.points[0].shape, std::vector<std::int32_t>{rows})->value();
+  };
+  CHECK(ms(2) == Approx(1.0));  // still bound by reading
+  CHECK(ms(8) == Approx(4.0));  // 98.304 / 24.576
+}
+
 TEST_CASE("An outlier does not make more rows faster", "[kernels]") {
   Profile profile;
   // per expert 1, 5, 3, 4 ms: 5 and 3 pool to 4
