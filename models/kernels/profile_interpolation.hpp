@@ -16,8 +16,8 @@ namespace moesim {
 /// g is read off the uniform histograms that were not held out, time / experts at rows per expert, of the expert count
 /// nearest to what is asked for. Between measured rows it is linear (logarithmic blends are too slow at the knees),
 /// below the fewest it is constant (the weights are read), above the most it grows as the roofline of the measured
-/// ceilings does. Medians that fall with more rows are pooled (isotonic regression). Where several kernels were measured
-/// the fastest counts.
+/// ceilings does. Medians that fall with more rows are pooled (isotonic regression). Where several kernels were
+/// measured the fastest counts.
 class ProfileInterpolation {
 public:
   explicit ProfileInterpolation(const Profile& profile);

@@ -53,6 +53,13 @@ void note_other_device(const Profile& profile, const ExpertBackend& backend, std
                               profile.device.processors, here.name, here.processors));
 }
 
+/// A profile that was taken while others used the machine predicts a machine that others use.
+void note_drift(const Profile& profile, std::vector<std::string>& notes) {
+  if (profile.drift && profile.drift->worst > kDriftLimit)
+    notes.push_back(
+        fmt::format("the device drifted by {:.0f} % while the profile was measured", 100 * profile.drift->worst));
+}
+
 KernelShape shape_of(const Scenario& scenario, KernelFormat format, const RankHistogram& histogram) {
   return {scenario.model.hidden, scenario.model.moe->expert_hidden / scenario.layout.expert_tp,
           static_cast<int>(histogram.rows.size()), format};
@@ -75,6 +82,7 @@ Replay replay_run(const ReplayOptions& options, const Globals& globals) {
   Replay result;
   const KernelFormat format = format_of(scenario, *backend, result.notes);
   note_other_device(profile, *backend, result.notes);
+  note_drift(profile, result.notes);
   ReplaySample sample{scenario.seed};
   simulate(scenario, 0, sample.listener());
   const std::vector<RankHistogram> histograms = sample.by_priority();

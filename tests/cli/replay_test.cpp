@@ -30,6 +30,7 @@ constexpr auto kScenario =
 /// Uniform points of 4 experts at 1 and 1,024 rows, 1 us and 1 ms an expert.
 std::string tiny_profile(int hidden) {
   Profile profile = small_profile();
+  profile.drift = Drift{3, 0.25};
   profile.points = {profile_point({1, 1, 1, 1}, Seconds{4e-6}), profile_point({1024, 1024, 1024, 1024}, Seconds{4e-3})};
   for (ProfilePoint& point : profile.points) point.shape = {hidden, 128, 4, KernelFormat::f32};
   return profile_text(profile);
@@ -135,10 +136,12 @@ TEST_CASE("A scenario is replayed on the processors", "[cli]") {
     CHECK(one["rows"].size() == 4);
     CHECK(one["measured_s"] > 0);
   }
-  CHECK(json["notes"].size() == 2);  // bf16 in the scenario, and the toy's profile
+  CHECK(json["notes"].size() == 3);  // bf16 in the scenario, the toy's profile, its drift
   const CommandResult text = replay(scratch, {"s.yaml", "--profile", "p.json", "--budget-seconds", "0.5"});
   CHECK_THAT(text.out, Contains("of 16 expert histograms replayed: 4 slots of 256 x 128 in f32") &&
-                           Contains("replayed in f32") && Contains("the profile is of toy \"CPU\" with 2 processors"));
+                           Contains("replayed in f32") &&
+                           Contains("the device drifted by 25 % while the profile was measured") &&
+                           Contains("the profile is of toy \"CPU\" with 2 processors"));
 }
 
 TEST_CASE("What replay cannot use is one line", "[cli]") {
