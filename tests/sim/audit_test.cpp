@@ -97,7 +97,7 @@ TEST_CASE("The layers of every pipeline stage are audited in their own nodes", "
   REQUIRE(audit->sampling);
   CHECK(std::abs(audit->sampling->mean) <= 0.02);
   REQUIRE(audit->sharing);
-  CHECK(std::abs(audit->sharing->mean) <= 1e-3);  // eight GPUs on one NVSwitch: F0 is exact
+  CHECK(std::abs(audit->sharing->mean) <= 1e-3);   // eight GPUs on one NVSwitch: F0 is exact
   CHECK(std::abs(audit->sharing->worst) <= 0.01);  // a microsecond of a short one: ends that near are merged
 }
 
