@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <iterator>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -57,9 +59,23 @@ std::string begin(const Chart& chart, PictureFormat format, const std::string& o
   return text + "set border 3 lc rgb '#737b88'\nset tics nomirror\nset key outside right top noenhanced\n";
 }
 
-/// Okabe and Ito's eight in the order of the page (attention blue, dispatch orange, experts green, combine vermillion,
-/// dense yellow, other grey), then black and a pale grey.
-const char* series_colour(std::size_t series) {
+/// Causes have the colours of the page (report/theme.js).
+constexpr std::array<std::pair<std::string_view, const char*>, 11> kCauseColours{{{"attention", "#0072B2"},
+                                                                                  {"tp collective", "#56B4E9"},
+                                                                                  {"dispatch", "#E69F00"},
+                                                                                  {"offload", "#CC79A7"},
+                                                                                  {"experts", "#009E73"},
+                                                                                  {"combine", "#D55E00"},
+                                                                                  {"dense", "#F0E442"},
+                                                                                  {"pipeline", "#8C6D4F"},
+                                                                                  {"host", "#6B7280"},
+                                                                                  {"other", "#A9B0BB"},
+                                                                                  {"wait", "#D5D9DF"}}};
+
+/// Of other series Okabe and Ito's eight by their place, then black and a pale grey.
+const char* series_colour(std::size_t series, std::string_view name) {
+  for (const auto& [cause, colour] : kCauseColours)
+    if (cause == name) return colour;
   constexpr std::array<std::size_t, 8> kOrder{4, 0, 2, 5, 3, 7, 1, 6};
   if (series >= kOrder.size()) return series % 2 == 0 ? "#111111" : "#C8CDD5";
   return kOkabeIto.at(kOrder.at(series)).fill;
@@ -87,7 +103,8 @@ std::string body(const StackedChart& chart) {
   for (std::size_t s = 0; s < chart.series.size(); ++s) {
     text += bars.block(s, ends);
     plot += fmt::format("{}$s{} using 1:3:1:2:($3-0.4):($3+0.4) with boxxyerror fs solid noborder lc rgb '{}' title {}",
-                        plot.empty() ? "plot " : ", ", s, series_colour(s), quoted(chart.series[s].name));
+                        plot.empty() ? "plot " : ", ", s, series_colour(s, chart.series[s].name),
+                        quoted(chart.series[s].name));
   }
   if (chart.limit) {
     text += fmt::format("$limit << EOD\n{0:.6g} -0.5\n{0:.6g} {1}.5\nEOD\n", chart.limit->value,

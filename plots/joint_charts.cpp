@@ -66,7 +66,7 @@ std::vector<ComparedColumn> compared_columns(const std::vector<ReportRun>& runs)
       {{"to best", "x", Better::high}, ratio_to(rate_of(best_run(runs)))},
       {{"step", "ms", Better::low}, result([](const Summary& of) { return of.step.mean.value() * 1e3; })},
       {{"SLO", "", {}}, result([](const Summary& of) { return text(verdicts(of)); }), false},
-      {{"memory", "GiB", Better::low},
+      {{"memory", "GiB", {}},
        [](const ReportRun& run) { return run.memory ? Cell{run.memory->value() / kGiB} : Cell{}; }},
       {{"GPU load", "max/mean", Better::low}, result([](const Summary& of) { return of.gpu_imbalance.mean; })},
       {{"bound by", "", {}}, result([](const Summary& of) { return text(bound_by(of)); })},

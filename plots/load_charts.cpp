@@ -136,12 +136,12 @@ std::optional<Chart> gpu_load_chart(const Summary& summary) {
     }
   }
   const double layers = static_cast<double>(loads.layers.size());
-  return Chart{
-      "gpu_load", "Load of GPUs by their experts",
-      fmt::format("Expert rows of each GPU over the run. Max/mean, mean over layers: {:.2f} as placed; {:.2f} if the "
-                  "same loads fell on experts in their order, without replicas.",
-                  placed_sum / layers, ordered_sum / layers),
-      step_note(step, "experts.csv"), std::move(map)};
+  return Chart{"gpu_load", "Load of GPUs by their experts",
+               fmt::format("Expert rows of each GPU, summed over the run (single steps are less even: GPU load in the "
+                           "summary). Max/mean, mean over layers: {:.2f} as placed; {:.2f} if the "
+                           "same loads fell on experts in their order, without replicas.",
+                           placed_sum / layers, ordered_sum / layers),
+               step_note(step, "experts.csv"), std::move(map)};
 }
 
 }  // namespace moesim

@@ -115,9 +115,10 @@ std::string subtitle_of(const std::vector<ReportRun>& runs) {
 
 }  // namespace
 
-ReportDocument report_document(const std::vector<ReportRun>& runs) {
+ReportDocument report_document(const std::vector<ReportRun>& runs, const std::string& again) {
   Json charts = Json::array(), list = Json::array();
-  for (const Chart& chart : joint_charts(runs)) charts.push_back(chart_json(chart, command_for(chart, ".")));
+  for (const Chart& chart : joint_charts(runs))
+    charts.push_back(chart_json(chart, again.empty() ? command_for(chart, ".") : again));
   std::size_t left = kMostBytes - std::min(kMostBytes, text_of(charts).size());
   for (const ReportRun& run : runs) {
     Json json = run_json(run);

@@ -56,8 +56,8 @@ Json tiles_of_run(const ReportRun& run) {
   tiles.push_back(memory(of.memory));
   const ImbalanceCost& cost = of.imbalance_cost;
   tiles.push_back(tile("Uneven load costs", fmt::format("{:.1f} %", 100 * cost.total()),
-                       fmt::format("of the step: experts {:.1f}, links {:.1f}, batches {:.1f} %", 100 * cost.experts,
-                                   100 * cost.links, 100 * cost.batches)));
+                       fmt::format("of the step: experts {:.1f}, links {:.1f}, batches {:.1f}, slow GPUs {:.1f} %",
+                                   100 * cost.experts, 100 * cost.links, 100 * cost.batches, 100 * cost.slow_gpus)));
   if (of.usd_per_million_output_tokens)
     tiles.push_back(tile("Cost", fmt::format("{:.3g} USD", *of.usd_per_million_output_tokens),
                          fmt::format("per million output tokens, at {:.4g} USD an hour", *of.usd_per_hour)));

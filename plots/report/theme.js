@@ -58,14 +58,20 @@ function inks(printing) {
   return !printing && prefers_dark.matches ? dark_inks : light_inks;
 }
 
+/// What a table says of a series; its names have no blanks.
+function own(table, name) {
+  const key = name.replaceAll(" ", "_");
+  return Object.hasOwn(table, key) ? table[key] : null;
+}
+
 /// A colour for each series: the known names keep theirs in every report.
 function colours_of(names) {
   let spare = 0;
-  return names.map((name) => series_colours[name] || spare_colours[spare++ % spare_colours.length]);
+  return names.map((name) => own(series_colours, name) || spare_colours[spare++ % spare_colours.length]);
 }
 
 function series_text(name) {
-  return Object.hasOwn(series_words, name) ? series_words[name] : name;
+  return own(series_words, name) || name;
 }
 
 /// The colour of a share from 0 to 1 of the heat scale.

@@ -1,5 +1,8 @@
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -68,14 +71,26 @@ bool has_gnuplot() {
   return std::system("command -v gnuplot > /dev/null 2>&1") == 0;  // NOLINT(cert-env33-c): a fixed text
 }
 
+/// gnuplot does not say when the disk is full: the end of the picture does.
+bool is_whole(const fs::path& file, PictureFormat format) {
+  std::ifstream in{file, std::ios::binary};
+  const std::string text{std::istreambuf_iterator<char>{in}, {}};
+  const std::string_view end = format == PictureFormat::svg ? "</svg>" : "IEND";
+  constexpr std::size_t kTail = 32;
+  return text.find(end, text.size() - std::min(text.size(), kTail)) != std::string::npos;
+}
+
 /// A picture is whole or not there: gnuplot draws beside it.
 void draw(const Picture& picture, const fs::path& folder) {
   const fs::path part = folder / (".part-" + picture.name());
   const int code = run_gnuplot(*gnuplot_script(picture.chart, picture.format, part.string()));
   std::error_code failure;
-  if (code == 0) fs::rename(part, folder / picture.name(), failure);
-  if (code == 0 && !failure) return;
-  const std::string why = code == 0 ? failure.message() : fmt::format("gnuplot ended with {}", code);
+  const bool whole = code == 0 && is_whole(part, picture.format);
+  if (whole) fs::rename(part, folder / picture.name(), failure);
+  if (whole && !failure) return;
+  const std::string why = code != 0 ? fmt::format("gnuplot ended with {}", code)
+                          : whole   ? failure.message()
+                                    : "the picture is not whole (is the disk full?)";
   fs::remove(part, failure);
   throw RunError{fmt::format("cannot draw {}: {}", (folder / picture.name()).string(), why)};
 }

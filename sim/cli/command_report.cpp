@@ -36,7 +36,8 @@ void report(const ReportOptions& options, const Globals& globals) {
   const std::vector<fs::path> folders{options.folders.begin(), options.folders.end()};
   write_report(folders, file);
   if (globals.json)
-    fmt::print("{}\n", nlohmann::ordered_json{{"report", file.string()}, {"bytes", fs::file_size(file)}}.dump(2));
+    fmt::print("{}\n", nlohmann::ordered_json{{"report", file.string()}, {"bytes", fs::file_size(file)}}.dump(
+                           2, ' ', false, nlohmann::json::error_handler_t::replace));
   else
     fmt::print("report {}\n", file.string());
 }

@@ -20,8 +20,10 @@ namespace {
 using Json = nlohmann::json;
 
 std::string read_text(const fs::path& file) {
+  std::error_code failure;
   std::ifstream in{file, std::ios::binary};
-  if (!in) throw InputError{file.string(), "no such file", "a whole result folder; run it again"};
+  if (!in || !fs::is_regular_file(file, failure))
+    throw InputError{file.string(), "no such file", "a whole result folder; run it again"};
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
@@ -112,6 +114,17 @@ void name_apart(std::vector<ReportRun>& runs) {
     if (count[run.label] > 1 && !run.folder.empty()) run.label += fmt::format(" ({})", run.folder);
 }
 
+/// As compare does: tokens of a prompt and of an answer are different units.
+void check_one_phase(const std::vector<ReportRun>& runs) {
+  const ReportRun* of[2] = {};
+  for (const ReportRun& run : runs)
+    if (run.summary && of[run.summary->output_tokens_per_s ? 1 : 0] == nullptr)
+      of[run.summary->output_tokens_per_s ? 1 : 0] = &run;
+  if (of[0] != nullptr && of[1] != nullptr)
+    throw InputError{"report", fmt::format("prefill ({}) beside decode ({})", of[0]->folder, of[1]->folder),
+                     "results of one workload.phase: tokens of a prompt and of an answer are different units"};
+}
+
 }  // namespace
 
 std::vector<ReportRun> read_results(const std::vector<fs::path>& folders, const fs::path& from) {
@@ -128,12 +141,17 @@ std::vector<ReportRun> read_results(const std::vector<fs::path>& folders, const 
                        "a result folder of moesim run or compare"};
     }
   }
+  check_one_phase(runs);
   name_apart(runs);
   return runs;
 }
 
 void write_report(const std::vector<fs::path>& folders, const fs::path& file) {
-  const ReportDocument document = report_document(read_results(folders, file.parent_path()));
+  std::string again;  // what writes a report of several folders once more
+  for (const fs::path& folder : folders) again += " " + folder.lexically_proximate(file.parent_path()).string();
+  again = fmt::format("moesim report{} --out {}", again, file.filename().string());
+  const ReportDocument document =
+      report_document(read_results(folders, file.parent_path()), folders.size() > 1 ? again : "");
   write_file_atomically(file, report_html(document.json, document.title));
 }
 

@@ -116,6 +116,10 @@ std::string remedy_lines(const Summary& summary) {
                         spot.set.empty() ? "" : ":", as_options(spot.set));
     if (!spot.gain_note.empty()) text += fmt::format("               -> {}\n", spot.gain_note);
   }
+  const bool any_tried =
+      std::any_of(spots.begin(), spots.end(), [](const Hotspot& of) { return !of.gain_note.empty(); });
+  if (!text.empty() && !any_tried)
+    text += "             not tried: they may cost more than they save; --remedies N reruns with them\n";
   return text;
 }
 

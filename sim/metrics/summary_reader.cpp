@@ -2,22 +2,20 @@
 
 #include <fstream>
 #include <iterator>
-#include <map>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "models/units/csv_reader.hpp"
 #include "models/units/error.hpp"
 #include "sim/metrics/summary_json.hpp"
+#include "sim/metrics/tables_reader.hpp"
 
 namespace moesim {
 namespace fs = std::filesystem;
 namespace {
 
 using Json = nlohmann::json;
-constexpr int kManyRows = 2'000'000'000;
 
 /// A value of summary.json that knows its place, for errors.
 class Value {
@@ -69,15 +67,24 @@ private:
   std::string place_;
 };
 
+/// A pipe would never end.
+void require_file(const fs::path& file) {
+  std::error_code failure;
+  if (fs::is_regular_file(file, failure)) return;
+  throw InputError{file.string(), fs::exists(file, failure) ? "what is no regular file" : "no such file",
+                   "a whole result folder of moesim run"};
+}
+
 Json parse(const fs::path& file) {
   std::ifstream in{file, std::ios::binary};
-  if (!in) throw InputError{file.string(), "no such file", "a result folder of moesim run"};
   const std::string text{std::istreambuf_iterator<char>{in}, {}};
   try {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {
     throw InputError{file.string(), fmt::format("damaged JSON at byte {} of {}", error.byte, text.size()),
                      "a summary as moesim run writes it"};
+  } catch (const Json::exception&) {
+    throw InputError{file.string(), "a number beyond all bounds", "a summary as moesim run writes it"};
   }
 }
 
@@ -215,65 +222,19 @@ void read_json(const Value& json, const std::string& version, Summary& summary) 
   read_provenance(json, summary);
 }
 
-void read_steps(const std::string& file, Summary& summary) {
-  CsvReader csv{file};
-  const int step = csv.require("step"), start = csv.require("start_ms"), took = csv.require("took_ms"),
-            tokens = csv.require("tokens");
-  while (csv.next())
-    summary.steps.push_back({csv.index(step, 0, kManyRows, "a step"), Seconds{csv.amount(start, "milliseconds") * 1e-3},
-                             Seconds{csv.amount(took, "milliseconds") * 1e-3},
-                             static_cast<std::int64_t>(csv.amount(tokens, "tokens"))});
-}
-
-void read_gpus(const std::string& file, Summary& summary) {
-  CsvReader csv{file};
-  const int name = csv.require("gpu"), tokens = csv.require("tokens"), wait = csv.require("wait_ms"),
-            gating = csv.require("gating_share");
-  std::array<int, kCauses> causes{};
-  for (int cause = 0; cause < kCauses; ++cause)
-    causes[static_cast<std::size_t>(cause)] = csv.require(fmt::format("{}_ms", name_of(static_cast<Cause>(cause))));
-  while (csv.next()) {
-    GpuUse use;
-    use.name = std::string{csv.field(name)};
-    use.tokens = static_cast<std::int64_t>(csv.amount(tokens, "tokens"));
-    for (std::size_t cause = 0; cause < causes.size(); ++cause)
-      use.busy[cause] = Seconds{csv.amount(causes[cause], "milliseconds") * 1e-3};
-    use.wait = Seconds{csv.amount(wait, "milliseconds") * 1e-3};
-    use.gating_share = csv.amount(gating, "a share");
-    summary.gpu_table.push_back(std::move(use));
-  }
-}
-
-void read_experts(const std::string& file, Summary& summary) {
-  std::map<std::string, int, std::less<>> gpus;
-  for (const GpuUse& use : summary.gpu_table) gpus.emplace(use.name, static_cast<int>(gpus.size()));
-  CsvReader csv{file};
-  const int layer = csv.require("layer"), expert = csv.require("expert"), slot = csv.require("slot"),
-            gpu = csv.require("gpu"), tokens = csv.require("tokens");
-  while (csv.next()) {
-    const auto found = gpus.find(csv.field(gpu));
-    if (found == gpus.end() && csv.field(gpu) != "all")
-      throw InputError{csv.place(gpu), fmt::format("'{}'", csv.field(gpu)), "a GPU of gpus.csv, or all"};
-    summary.experts.push_back({csv.index(layer, 0, kManyRows, "a layer"), csv.index(expert, 0, kManyRows, "an expert"),
-                               csv.index(slot, 0, kManyRows, "a slot"), found == gpus.end() ? -1 : found->second,
-                               static_cast<std::int64_t>(csv.amount(tokens, "tokens"))});
-  }
-}
-
-void read_links(const std::string& file, Summary& summary) {
-  CsvReader csv{file};
-  const int link = csv.require("link"), tier = csv.require("tier"), bytes = csv.require("bytes"),
-            busy = csv.require("busy_share"), peak = csv.require("peak_share");
-  while (csv.next())
-    summary.links.push_back({std::string{csv.field(link)}, std::string{csv.field(tier)},
-                             Bytes{csv.amount(bytes, "bytes")}, csv.amount(busy, "a share"),
-                             csv.amount(peak, "a share")});
-}
-
 }  // namespace
+
+/// Tables of another run beside the summary.
+void check_rows(const fs::path& file, std::size_t found, std::size_t expected, const char* what) {
+  if (found != expected)
+    throw InputError{file.string(), fmt::format("{} rows", found),
+                     fmt::format("{}, the {} of summary.json beside it", expected, what)};
+}
 
 Summary read_summary(const fs::path& folder, const std::string& version) {
   const fs::path file = folder / "summary.json";
+  for (const char* name : {"summary.json", "steps.csv", "gpus.csv", "experts.csv", "links.csv"})
+    require_file(folder / name);
   const Json json = parse(file);
   Summary summary;
   read_json(Value{json, file.string() + ":"}, version, summary);
@@ -281,6 +242,10 @@ Summary read_summary(const fs::path& folder, const std::string& version) {
   read_gpus((folder / "gpus.csv").string(), summary);
   read_experts((folder / "experts.csv").string(), summary);
   read_links((folder / "links.csv").string(), summary);
+  const Value whole{json, file.string() + ":"};
+  check_rows(folder / "gpus.csv", summary.gpu_table.size(), static_cast<std::size_t>(summary.gpus), "GPUs");
+  check_rows(folder / "steps.csv", summary.steps.size(), static_cast<std::size_t>(whole["step"]["count"].whole()),
+             "steps");
   return summary;
 }
 

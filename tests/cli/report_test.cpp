@@ -94,8 +94,22 @@ TEST_CASE("Folders are compared, and runs of one name are told apart by folder",
   const auto document = document_in(scratch.path() / "both.html");
   CHECK(document["runs"][0]["label"] == "s (a)");
   CHECK(document["runs"][1]["label"] == "s (b)");
+  CHECK(document["charts"][0]["command"] == "moesim report a b --out both.html");
   CHECK(in(scratch, {"report", "a", "b", "--out", "both.html"}).exit == 2);  // there already
   CHECK(in(scratch, {"report", "a", "b", "--out", "both.html", "--force"}).exit == 0);
+}
+
+TEST_CASE("Prefill and decode are not reported beside each other", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("s.yaml", kSmall);
+  REQUIRE(in(scratch, {"run", "s.yaml", "--out", "d"}).exit == 0);
+  REQUIRE(in(scratch, {"run", "s.yaml", "--set", "workload.phase=prefill", "--out", "p"}).exit == 0);
+  const CommandResult result = in(scratch, {"report", "d", "p", "--out", "both.html"});
+  CHECK(result.exit == 2);
+  CHECK(result.err ==
+        "moesim: report: got prefill (p) beside decode (d), expected results of one workload.phase: tokens "
+        "of a prompt and of an answer are different units\n");
+  CHECK(!fs::exists(scratch.path() / "both.html"));
 }
 
 TEST_CASE("A folder that holds no whole results is refused", "[cli]") {

@@ -115,7 +115,7 @@ TEST_CASE("A result folder reads back to the same files", "[metrics]") {
 
 TEST_CASE("A result folder that is not whole is refused by its file and place", "[metrics]") {
   const TemporaryFolder folder;
-  CHECK(refusal(folder) == "summary.json: got no such file, expected a result folder of moesim run");
+  CHECK(refusal(folder) == "summary.json: got no such file, expected a whole result folder of moesim run");
   write_all(folder, full_summary());
   REQUIRE(refusal(folder) == "");
 
@@ -150,6 +150,20 @@ TEST_CASE("A result folder that is not whole is refused by its file and place", 
   SECTION("a GPU nobody knows") {
     replace_in(folder, "experts.csv", "n0g1", "n9g9");
     CHECK(refusal(folder) == "experts.csv:3:7: got 'n9g9', expected a GPU of gpus.csv, or all");
+  }
+  SECTION("tables of another run") {
+    folder.write("steps.csv", "step,start_ms,took_ms,tokens\n0,0,1,5\n");
+    CHECK(refusal(folder) == "steps.csv: got 1 rows, expected 2, the steps of summary.json beside it");
+  }
+  SECTION("a folder for a file") {
+    std::filesystem::remove(folder.path("links.csv"));
+    std::filesystem::create_directory(folder.path("links.csv"));
+    CHECK(refusal(folder) == "links.csv: got what is no regular file, expected a whole result folder of moesim run");
+  }
+  SECTION("a number beyond a double") {
+    replace_in(folder, "summary.json", "\"per_gpu_max_bytes\": 1024.0", "\"per_gpu_max_bytes\": 1e999");
+    CHECK(refusal(folder) ==
+          "summary.json: got a number beyond all bounds, expected a summary as moesim run writes it");
   }
   SECTION("a line is cut off") {
     replace_in(folder, "gpus.csv", ",0.750000\n", "\n");
