@@ -231,6 +231,8 @@ std::string quoted_text(std::string_view text) {
       result += c;
     } else if (c == '\n' || c == '\r' || c == '\t') {
       result += c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t";
+    } else if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') {
+      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));  // no file may hold it as it is
     } else {
       result += c;
     }

@@ -120,3 +120,14 @@ TEST_CASE("A path is relative to the scenario's folder, and absolute once resolv
   CHECK(scenario.routing.file == expected);
   CHECK(resolved_yaml(scenario).find("  file: \"" + expected + "\"  # input") != std::string::npos);
 }
+
+TEST_CASE("A question with control characters resolves to a file that loads back to it", "[scenario]") {
+  const Scenario first = parse_scenario(
+      "question: \"bell \\a, escape \\e, delete \\x7f and \\\"quotes\\\"\"\nmodel: mixtral-8x7b\n"
+      "cluster: {gpu: h100-sxm}\nworkload: {phase: decode, tokens_per_gpu: 4, context: 64, steps: 1}\n",
+      "s.yaml", ".");
+  CHECK(first.question == "bell \a, escape \x1b, delete \x7f and \"quotes\"");
+  const Scenario again = parse_scenario(resolved_yaml(first), "resolved.yaml", ".");
+  CHECK(again.question == first.question);
+  CHECK(scenario_hash(again) == scenario_hash(first));
+}
