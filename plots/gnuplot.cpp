@@ -177,16 +177,19 @@ std::string body(const ParetoChart& chart) {
 
 }  // namespace
 
+bool can_draw(const Chart& chart) {
+  const auto* bars = std::get_if<StackedChart>(&chart.body);
+  if (bars != nullptr) return !bars->categories.empty() && !bars->series.empty();
+  return std::holds_alternative<HeatmapChart>(chart.body) || std::holds_alternative<ParetoChart>(chart.body);
+}
+
 std::optional<std::string> gnuplot_script(const Chart& chart, PictureFormat format, const std::string& output) {
-  if (const auto* bars = std::get_if<StackedChart>(&chart.body)) {
-    if (bars->categories.empty() || bars->series.empty()) return std::nullopt;
+  if (!can_draw(chart)) return std::nullopt;
+  if (const auto* bars = std::get_if<StackedChart>(&chart.body))
     return begin(chart, format, output, 150 + kBarPixels * static_cast<double>(bars->categories.size())) + body(*bars);
-  }
   if (const auto* map = std::get_if<HeatmapChart>(&chart.body))
     return begin(chart, format, output, 640.0 * static_cast<double>(map->views.size())) + body(*map, chart.title);
-  if (const auto* pareto = std::get_if<ParetoChart>(&chart.body))
-    return begin(chart, format, output, 640) + body(*pareto);
-  return std::nullopt;
+  return begin(chart, format, output, 640) + body(std::get<ParetoChart>(chart.body));
 }
 
 }  // namespace moesim

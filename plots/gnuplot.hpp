@@ -10,7 +10,10 @@ namespace moesim {
 
 enum class PictureFormat { svg, png };
 
-/// A gnuplot (5.4 or newer) script that draws the chart into `output`. Nothing for tables and drawings.
+/// Not tables and drawings, nor bars without any.
+bool can_draw(const Chart& chart);
+
+/// A gnuplot (5.4 or newer) script that draws the chart into `output`. Nothing for what it cannot draw.
 /// Labels are shown as they are: no markup, no commands.
 std::optional<std::string> gnuplot_script(const Chart& chart, PictureFormat format, const std::string& output);
 

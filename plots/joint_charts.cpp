@@ -13,7 +13,6 @@ namespace {
 
 using Cell = TableChart::Cell;
 using Better = TableChart::Better;
-constexpr double kGiB = 1073741824.0;
 
 Cell text(const std::string& value) {
   return value.empty() ? Cell{} : Cell{value};
@@ -66,8 +65,7 @@ std::vector<ComparedColumn> compared_columns(const std::vector<ReportRun>& runs)
       {{"to best", "x", Better::high}, ratio_to(rate_of(best_run(runs)))},
       {{"step", "ms", Better::low}, result([](const Summary& of) { return of.step.mean.value() * 1e3; })},
       {{"SLO", "", {}}, result([](const Summary& of) { return text(verdicts(of)); }), false},
-      {{"memory", "GiB", {}},
-       [](const ReportRun& run) { return run.memory ? Cell{run.memory->value() / kGiB} : Cell{}; }},
+      {{"memory", "GiB", {}}, [](const ReportRun& run) { return run.memory ? Cell{gibibytes(*run.memory)} : Cell{}; }},
       {{"GPU load", "max/mean", Better::low}, result([](const Summary& of) { return of.gpu_imbalance.mean; })},
       {{"bound by", "", {}}, result([](const Summary& of) { return text(bound_by(of)); })},
       {{"uneven load costs", "% of step", Better::low},
@@ -186,7 +184,7 @@ std::optional<ChartLimit> common_capacity(const std::vector<ReportRun>& runs) {
     limit = run.memory_limit;
   }
   if (!limit) return std::nullopt;
-  return ChartLimit{"usable", limit->value() / kGiB};
+  return ChartLimit{"usable", gibibytes(*limit)};
 }
 
 Bytes bytes_of(const MemoryFit& fit, std::string_view group) {
@@ -207,9 +205,9 @@ Chart memory(const std::vector<ReportRun>& runs) {
     if (!run.memory) continue;
     bars.categories.push_back(run.label);
     for (std::size_t g = 0; g < kGroups.size(); ++g)
-      bars.series[g].values.push_back(
-          run.summary ? ChartValue{bytes_of(run.summary->memory, kGroups.at(g)).value() / kGiB} : ChartValue{});
-    misfits.values.push_back(run.summary ? ChartValue{} : ChartValue{run.memory->value() / kGiB});
+      bars.series[g].values.push_back(run.summary ? ChartValue{gibibytes(bytes_of(run.summary->memory, kGroups.at(g)))}
+                                                  : ChartValue{});
+    misfits.values.push_back(run.summary ? ChartValue{} : ChartValue{gibibytes(*run.memory)});
     any_misfit = any_misfit || !run.summary;
   }
   if (any_misfit) bars.series.push_back(std::move(misfits));

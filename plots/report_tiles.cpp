@@ -12,8 +12,6 @@
 namespace moesim {
 namespace {
 
-constexpr double kGiB = 1073741824.0;
-
 enum class Verdict { good, bad, neutral };
 
 Json tile(const std::string& label, const std::string& value, const std::string& detail,
@@ -41,8 +39,8 @@ Json slo(const Summary::SloVerdict& verdict) {
 }
 
 Json memory(const MemoryFit& fit) {
-  return tile("Memory per GPU", fmt::format("{:.1f} GiB", fit.needed.value() / kGiB),
-              fmt::format("of {:.1f} GiB usable: {}", fit.capacity.value() / kGiB, fit.fits ? "fits" : "does not fit"),
+  return tile("Memory per GPU", fmt::format("{:.1f} GiB", gibibytes(fit.needed)),
+              fmt::format("of {:.1f} GiB usable: {}", gibibytes(fit.capacity), fit.fits ? "fits" : "does not fit"),
               fit.fits ? Verdict::good : Verdict::bad);
 }
 

@@ -12,7 +12,6 @@ namespace moesim {
 namespace {
 
 constexpr std::size_t kMostLinks = 20;
-constexpr double kGiB = 1073741824.0;
 
 TableChart::Cell text_cell(const std::string& text) {
   return text.empty() ? TableChart::Cell{} : TableChart::Cell{text};
@@ -111,10 +110,10 @@ Chart memory_lines(const Summary& summary) {
   TableChart table;
   table.columns = {{"line", "", {}}, {"group", "", {}}, {"size", "GiB", {}}, {"arithmetic", "", {}}};
   for (const MemoryLine& line : summary.memory.lines)
-    table.rows.push_back({line.name, line.group, line.bytes.value() / kGiB, line.formula});
+    table.rows.push_back({line.name, line.group, gibibytes(line.bytes), line.formula});
   return {"memory_lines", "Memory of the fullest GPU, line by line",
-          fmt::format("{:.1f} GiB needed of {:.1f} GiB usable", summary.memory.needed.value() / kGiB,
-                      summary.memory.capacity.value() / kGiB),
+          fmt::format("{:.1f} GiB needed of {:.1f} GiB usable", gibibytes(summary.memory.needed),
+                      gibibytes(summary.memory.capacity)),
           "", std::move(table)};
 }
 

@@ -3,12 +3,19 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 
 #include <stdlib.h>  // mkdtemp
 
 namespace moesim::testing {
+
+/// A whole file; empty when it cannot be read.
+inline std::string read(const std::filesystem::path& file) {
+  std::ifstream in{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
 
 /// Made empty, removed with all it holds.
 class TemporaryFolder {

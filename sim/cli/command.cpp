@@ -1,6 +1,7 @@
 #include "sim/cli/command.hpp"
 
 #include <CLI/CLI.hpp>
+#include <fmt/core.h>
 
 namespace moesim {
 
@@ -9,6 +10,11 @@ void add_common_options(CLI::App& command, Globals& globals, const std::string& 
   command.add_flag("--json", globals.json, "Print one JSON document on stdout");
   command.add_flag("--quiet", globals.quiet, "No progress on stderr");
   command.footer("Examples:\n" + first_example + "\n" + second_example);
+}
+
+void miss_requirement(const std::string& command, const std::string& what, Globals& globals) {
+  fmt::print(stderr, "moesim: {}: {}\n", command, what);
+  globals.exit_code = kRequirementMissing;
 }
 
 void add_commands(CLI::App& app, Globals& globals) {

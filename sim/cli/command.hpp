@@ -15,6 +15,10 @@ struct Globals {
   int exit_code = 0;   ///< set by a command that ends in a verdict
 };
 
+/// A requirement of a command is missing: the exit code, and how it is said.
+inline constexpr int kRequirementMissing = 77;
+void miss_requirement(const std::string& command, const std::string& what, Globals& globals);
+
 /// --json, --quiet and the two examples of a command's help ("  moesim model mixtral-8x7b").
 void add_common_options(CLI::App& command, Globals& globals, const std::string& first_example,
                         const std::string& second_example);

@@ -1,6 +1,5 @@
 // Measures expert kernels on the device of this machine and writes their profile.
 
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
@@ -21,13 +20,13 @@
 #include "sim/cli/backend.hpp"
 #include "sim/cli/command.hpp"
 #include "sim/cli/compare_workers.hpp"
+#include "sim/cli/results.hpp"
 #include "sim/cli/usage.hpp"
 
 namespace moesim {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kRequirementMissing = 77;
 constexpr double kLeastBudget = 0.001, kMostBudget = 604800;  // s: a week
 
 /// Holds the signals that end a process back, and looks for them between kernels. None may be delivered inside one:
@@ -98,14 +97,6 @@ void check_writable(const fs::path& file) {
     }
   }
   throw InputError{"--out", fmt::format("'{}': {}", file.string(), failure.message()), "a file that can be written"};
-}
-
-std::string now_in_utc() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                     parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 /// Writes the profile now and then, so that not even a power cut loses all, and shows how far it is.
@@ -208,8 +199,7 @@ void run(const CalibrateOptions& options, Globals& globals) {
     check_writable(options.out);
     measure(options, *backend, signals, globals);
   } catch (const BackendMissing& missing) {
-    fmt::print(stderr, "moesim: calibrate: {}\n", missing.what());
-    globals.exit_code = kRequirementMissing;
+    miss_requirement("calibrate", missing.what(), globals);
   }
 }
 

@@ -25,8 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-constexpr int kRequirementMissing = 77;  // design: exit 77
-
 struct DataFolder {
   std::string name;
   std::optional<fs::path> folder;  ///< none: the reason is among the problems

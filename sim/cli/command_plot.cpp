@@ -23,8 +23,6 @@ namespace moesim {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kRequirementMissing = 77, kNoSuchCommand = 127;
-
 struct PlotOptions {
   std::string folder, out;
   std::vector<std::string> charts;
@@ -42,7 +40,7 @@ std::vector<Chart> drawable_charts(const fs::path& folder) {
   std::vector<Chart> charts = joint_charts(runs);
   if (runs.size() == 1)
     for (Chart& chart : run_charts(*runs.front().summary, "")) charts.push_back(std::move(chart));
-  std::erase_if(charts, [](const Chart& chart) { return !gnuplot_script(chart, PictureFormat::svg, ""); });
+  std::erase_if(charts, [](const Chart& chart) { return !can_draw(chart); });
   return charts;
 }
 
@@ -98,12 +96,9 @@ void draw(const Picture& picture, const fs::path& folder) {
 void plot(const PlotOptions& options, Globals& globals) {
   std::vector<Chart> charts = drawable_charts(options.folder);
   keep_named(options.charts, charts);
-  if (!has_gnuplot()) {
-    fmt::print(stderr,
-               "moesim: plot: gnuplot is not installed; apt-get install gnuplot-nox (report.html needs none)\n");
-    globals.exit_code = kRequirementMissing;
-    return;
-  }
+  if (!has_gnuplot())
+    return miss_requirement("plot", "gnuplot is not installed; apt-get install gnuplot-nox (report.html needs none)",
+                            globals);
   const fs::path out = options.out.empty() ? fs::path{options.folder} / "plots" : fs::path{options.out};
   std::error_code failure;
   fs::create_directories(out, failure);

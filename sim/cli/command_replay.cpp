@@ -19,7 +19,6 @@
 namespace moesim {
 namespace {
 
-constexpr int kRequirementMissing = 77;
 constexpr double kLeastBudget = 0.001, kMostBudget = 86400;  // s: a day
 
 struct ReplayOptions {
@@ -153,8 +152,7 @@ void run(const ReplayOptions& options, Globals& globals) {
     else
       print_for_people(replay);
   } catch (const BackendMissing& missing) {
-    fmt::print(stderr, "moesim: replay: {}\n", missing.what());
-    globals.exit_code = kRequirementMissing;
+    miss_requirement("replay", missing.what(), globals);
   }
 }
 

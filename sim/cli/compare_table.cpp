@@ -42,9 +42,8 @@ Cell ratio(const std::optional<double>& value) {
 }
 
 Cell memory(const ComparedRun& run) {
-  constexpr double kGiB = 1073741824.0;
   if (!run.memory) return {kNothing, {}};
-  return {fmt::format("{:.1f} of {:.1f} GiB {}", run.memory->value() / kGiB, run.memory_limit->value() / kGiB,
+  return {fmt::format("{:.1f} of {:.1f} GiB {}", gibibytes(*run.memory), gibibytes(*run.memory_limit),
                       run.status == RunStatus::infeasible ? "no" : "ok"),
           run.memory->value()};
 }

@@ -50,14 +50,16 @@ std::string link_drawing(const Scenario& scenario, const Summary& summary) {
 }
 
 std::string run_json(Seconds wall) {
-  const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
-  const nlohmann::ordered_json json{
-      {"finished_utc", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now.time_since_epoch().count()))},
-      {"wall_s", wall.value()}};
+  const nlohmann::ordered_json json{{"finished_utc", now_in_utc()}, {"wall_s", wall.value()}};
   return json.dump(2) + "\n";
 }
 
 }  // namespace
+
+std::string now_in_utc() {
+  const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now.time_since_epoch().count()));
+}
 
 fs::path choose_result_folder(const fs::path& named, const std::string& scenario, bool force) {
   if (named.empty()) return claim_numbered_folder(scenario);

@@ -9,6 +9,9 @@
 
 namespace moesim {
 
+/// "2026-01-31T12:00:00Z", now.
+std::string now_in_utc();
+
 /// Where results go: `named`, or the next free out/NNNN-scenario below the current folder when empty.
 /// Throws InputError when the named folder exists and is not empty, unless `force`; or is a file.
 std::filesystem::path choose_result_folder(const std::filesystem::path& named, const std::string& scenario, bool force);

@@ -29,10 +29,9 @@ std::string throughput_line(const Summary& summary) {
 }
 
 std::string memory_line(const MemoryFit& fit, bool colour) {
-  constexpr double kGiB = 1073741824.0;
   return fmt::format("memory {:.1f} of {:.1f} GiB usable   {}     KV cache of at most {} tokens per attention rank",
-                     fit.needed.value() / kGiB, fit.capacity.value() / kGiB,
-                     verdict(fit.fits, colour, "ok", "does not fit"), with_commas(fit.kv_tokens_capacity));
+                     gibibytes(fit.needed), gibibytes(fit.capacity), verdict(fit.fits, colour, "ok", "does not fit"),
+                     with_commas(fit.kv_tokens_capacity));
 }
 
 std::string critical_path_line(const Summary& summary) {

@@ -8,12 +8,6 @@
 namespace moesim {
 namespace {
 
-double sum_at(std::span<const double> values, const std::vector<int>& where) {
-  double sum = 0;
-  for (const int i : where) sum += values[static_cast<std::size_t>(i)];
-  return sum;
-}
-
 double largest_at(std::span<const double> values, const std::vector<int>& where) {
   double largest = 0;
   for (const int i : where) largest = std::max(largest, values[static_cast<std::size_t>(i)]);
@@ -26,6 +20,12 @@ bool is_computed(Cause cause) {
 }
 
 }  // namespace
+
+double Recorder::sum_at(std::span<const double> values, const std::vector<int>& where) {
+  double sum = 0;
+  for (const int i : where) sum += values[static_cast<std::size_t>(i)];
+  return sum;
+}
 
 std::string RunShape::name_of_stage(int stage) const {
   if (has_pools()) return stage == 0 ? "attention pool" : "expert pool";

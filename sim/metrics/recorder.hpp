@@ -88,6 +88,7 @@ private:
     MeanMax mean_max() const;
   };
 
+  static double sum_at(std::span<const double> values, const std::vector<int>& where);
   std::size_t cell(int layer, int rank) const;
   /// The stage that waits least: the others wait for it.
   std::size_t slowest_stage() const;

@@ -16,12 +16,6 @@ Seconds percentile(const std::vector<double>& sorted, double p) {
   return Seconds{sorted[std::clamp<std::size_t>(rank, 1, sorted.size()) - 1]};
 }
 
-double sum_at(std::span<const double> values, const std::vector<int>& where) {
-  double sum = 0;
-  for (const int i : where) sum += values[static_cast<std::size_t>(i)];
-  return sum;
-}
-
 }  // namespace
 
 std::vector<GpuUse> Recorder::gpu_table() const {

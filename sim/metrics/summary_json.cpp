@@ -177,6 +177,11 @@ std::string words_of(Cause cause) {
   return words;
 }
 
+double gibibytes(Bytes bytes) {
+  constexpr double kGiB = 1073741824.0;
+  return bytes.value() / kGiB;
+}
+
 std::string rate_words(double tokens_per_s) {
   return tokens_per_s < 100 ? fmt::format("{:.3g}", tokens_per_s) : with_commas(std::llround(tokens_per_s));
 }

@@ -15,6 +15,7 @@ std::string memory_json(const MemoryFit& fit);
 
 std::string_view name_of(Cause cause);
 std::string words_of(Cause cause);            ///< "tp collective"
+double gibibytes(Bytes bytes);                ///< for charts and tables of memory
 std::string rate_words(double tokens_per_s);  ///< few tokens a second with three digits, many as whole ones: "4,146"
 std::string_view name_of(Hotspot::Kind kind);
 std::string_view name_of(Hotspot::Cause cause);

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include <nlohmann/json.hpp>
 
@@ -27,12 +26,6 @@ constexpr auto kTinyModel = R"({"model_type": "mixtral", "architectures": ["Mixt
 CommandResult calibrate(const TemporaryFolder& scratch, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "calibrate");
   return run_command(arguments, {.folder = scratch.path().string(), .environment = {{"OMP_NUM_THREADS", "1"}}});
-}
-
-std::string read(const fs::path& file) {
-  std::ostringstream text;
-  text << std::ifstream{file}.rdbuf();
-  return text.str();
 }
 
 /// Whether this moesim was built with oneDNN; says so when not.

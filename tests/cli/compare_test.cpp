@@ -4,7 +4,6 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <thread>
 
 #include <nlohmann/json.hpp>
@@ -28,12 +27,6 @@ const std::string kScenarios = std::string{MOESIM_TEST_SOURCE_DIR} + "/scenarios
 constexpr auto kSmall =
     "model: mixtral-8x7b\ncluster: {gpu: h100-sxm}\nworkload: {phase: decode, tokens_per_gpu: 16, "
     "context: 1024, steps: 2}\n";
-
-std::string read(const fs::path& file) {
-  std::ostringstream text;
-  text << std::ifstream{file}.rdbuf();
-  return text.str();
-}
 
 CommandResult compare(const TemporaryFolder& scratch, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "compare");

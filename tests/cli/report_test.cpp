@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include <nlohmann/json.hpp>
 
@@ -20,12 +19,6 @@ namespace {
 constexpr auto kSmall =
     "model: mixtral-8x7b\ncluster: {gpu: h100-sxm}\nworkload: {phase: decode, tokens_per_gpu: 16, "
     "context: 1024, steps: 2}\nrouting: {kind: zipf, exponent: 0.6}\n";
-
-std::string read(const fs::path& file) {
-  std::ostringstream text;
-  text << std::ifstream{file}.rdbuf();
-  return text.str();
-}
 
 CommandResult in(const TemporaryFolder& scratch, const std::vector<std::string>& arguments) {
   return run_command(arguments, {.folder = scratch.path().string()});

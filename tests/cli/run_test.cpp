@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -20,12 +19,6 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::string kScenarios = std::string{MOESIM_TEST_SOURCE_DIR} + "/scenarios/";
-
-std::string read(const fs::path& file) {
-  std::ostringstream text;
-  text << std::ifstream{file}.rdbuf();
-  return text.str();
-}
 
 constexpr auto kSmall =
     "model: mixtral-8x7b\ncluster: {gpu: h100-sxm}\nworkload: {phase: decode, tokens_per_gpu: 16, "

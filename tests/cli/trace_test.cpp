@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include <nlohmann/json.hpp>
 
@@ -20,12 +19,6 @@ namespace {
 constexpr auto kSmall =
     "model: mixtral-8x7b\ncluster: {gpu: h100-sxm}\nlayout: {attention: {dp: 8}, experts: {ep: 8}}\n"
     "workload: {phase: decode, tokens_per_gpu: 16, context: 1024, steps: 5}\n";
-
-std::string read(const fs::path& file) {
-  std::ostringstream text;
-  text << std::ifstream{file}.rdbuf();
-  return text.str();
-}
 
 /// A folder with a scenario, in which `moesim run` starts.
 struct Scratch {
