@@ -106,7 +106,7 @@ std::vector<Part> optional_parts() {
           {"cpu_calibration", MOESIM_CPU_KERNELS != 0,
            MOESIM_CPU_KERNELS != 0 ? "calibrate --backend cpu runs through oneDNN"
                                    : "oneDNN was not found; apt-get install libdnnl-dev, and build again"},
-          {"gnuplot", false, "this version has no command that draws with it; " + presence("gnuplot")},
+          {"gnuplot", in_path("gnuplot").has_value(), "moesim plot draws with it; " + presence("gnuplot")},
           {"ccache", ccache,
            ccache ? "the build used " MOESIM_COMPILER_LAUNCHER : "the build found none; " + presence("ccache")}};
 }

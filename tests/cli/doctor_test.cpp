@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <fstream>
 
 #include <nlohmann/json.hpp>
 
@@ -44,6 +45,22 @@ TEST_CASE("doctor tells people the version of SimGrid and why a part is off", "[
   CHECK(result.exit == 0);
   CHECK_THAT(result.out, Contains(moesim::simgrid_version()));
   CHECK_THAT(result.out, Contains("cuda_calibration") && Contains("off") && Contains("no problem found"));
+}
+
+TEST_CASE("doctor says that gnuplot draws where it is in PATH, and that it is missing where not", "[cli]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path().string();
+  const auto gnuplot_of = [&] {
+    return nlohmann::json::parse(
+        run_command({"doctor", "--json"}, {.environment = {{"PATH", path}}}).out)["optional"][2];
+  };
+  CHECK(gnuplot_of()["name"] == "gnuplot");
+  CHECK(gnuplot_of()["on"] == false);
+  const auto program = folder.path() / "gnuplot";
+  std::ofstream{program} << "#!/bin/sh\n";
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  CHECK(gnuplot_of()["on"] == true);
+  CHECK(gnuplot_of()["why"] == "moesim plot draws with it; gnuplot is " + program.string());
 }
 
 TEST_CASE("doctor exits 77 and names a data folder that is empty", "[cli]") {
