@@ -57,7 +57,7 @@ void ConfigReader::know(std::vector<std::string_view> read, const std::vector<st
 void ConfigReader::know_section(const std::string& section, const std::vector<std::string_view>& keys) {
   for (const auto& [key, unused] : value(section)->items()) {
     if (is_comment(key) || contains(keys, key)) continue;
-    throw InputError{where(section + "." + key), "an unknown key", fmt::format("a key of {}", section),
+    throw InputError{where(fmt::format("{}.{}", section, key)), "an unknown key", fmt::format("a key of {}", section),
                      nearest(key, {keys.begin(), keys.end()})};
   }
 }
@@ -149,7 +149,7 @@ double ConfigReader::positive_number_or(std::string_view key, double fallback, s
 
 std::string ConfigReader::word(std::string_view key, const std::vector<std::string>& choices) {
   const Json* at = value(key);
-  const std::string text = at != nullptr && at->is_string() ? at->get<std::string>() : std::string{};
+  std::string text = at != nullptr && at->is_string() ? at->get<std::string>() : std::string{};
   if (std::find(choices.begin(), choices.end(), text) == choices.end())
     refuse(key, fmt::format("one of {}", fmt::join(choices, ", ")), nearest(text, choices));
   return text;

@@ -17,7 +17,8 @@ struct Pieces {
 /// d q_l + q_l + q_l h (d_n + d_r)  |  d h (d_n + d_r);  + d (r + d_r) + r + r h (d_n + d_v) + h d_v d
 template <class N>
 N mla_parameters(N d, const AttentionSpec& a, int tp) {
-  const N h = a.heads / tp, q_l = a.q_lora, r = a.kv_lora, qk = N(a.nope) + a.rope;
+  const int whole_heads = a.heads / tp;
+  const N h = whole_heads, q_l = a.q_lora, r = a.kv_lora, qk = N(a.nope) + a.rope;
   const N query = a.q_lora > 0 ? d * q_l + q_l + q_l * h * qk : d * h * qk;
   return query + d * (r + a.rope) + r + r * h * (N(a.nope) + a.v_dim) + h * a.v_dim * d;
 }
@@ -31,7 +32,8 @@ N qk_norm_parameters(N q, N kv, const AttentionSpec& a) {
 /// d h d_h + 2 d h_kv d_h + h d_h d;  biases h d_h + 2 h_kv d_h, and d;  q and k norm;  h sinks
 template <class N>
 N gqa_parameters(N d, const AttentionSpec& a, int tp) {
-  const N heads = a.heads / tp, q = heads * a.head_dim, kv = N(std::max(1, a.kv_heads / tp)) * a.head_dim;
+  const int whole_heads = a.heads / tp, kv_heads = std::max(1, a.kv_heads / tp);
+  const N heads = whole_heads, q = heads * a.head_dim, kv = N(kv_heads) * a.head_dim;
   return d * q + 2 * d * kv + q * d + (a.bias ? q + 2 * kv : 0) + (a.output_bias ? d : 0) +
          qk_norm_parameters(q, kv, a) + (a.sinks ? heads : 0);
 }
@@ -47,7 +49,8 @@ N attention_of(const Architecture& model, int tp) {
 template <class N>
 N expert_biases(const Architecture& model, int tp) {
   if (!model.moe || !model.moe->bias) return 0;
-  return (model.gated ? 2 : 1) * N(model.moe->expert_hidden / tp) + model.hidden;
+  const int columns = model.moe->expert_hidden / tp;
+  return (model.gated ? 2 : 1) * N(columns) + model.hidden;
 }
 
 template <class N>

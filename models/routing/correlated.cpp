@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -67,9 +68,8 @@ DomainLaw law_of(const RouterShape& shape, const ExpertPopularity& popularity, s
 
 class CorrelatedSampler final : public TokenSampler {
 public:
-  CorrelatedSampler(const RouterShape& shape, const Mixture& mixture, const Correlation& correlation,
-                    std::uint64_t seed)
-      : shape_{shape}, correlation_{correlation}, seed_{seed} {
+  CorrelatedSampler(const RouterShape& shape, const Mixture& mixture, Correlation correlation, std::uint64_t seed)
+      : shape_{shape}, correlation_{std::move(correlation)}, seed_{seed} {
     double sum = 0;
     for (std::size_t d = 0; d < mixture.domains.size(); ++d) {
       below_.push_back(sum += mixture.weights[d]);

@@ -30,8 +30,8 @@ std::int32_t rare_binomial(double tokens, double chance, double z) {
 }  // namespace
 
 const NormalTable& NormalTable::get() {
-  static const NormalTable table;
-  return table;
+  static const NormalTable kTable;
+  return kTable;
 }
 
 NormalTable::NormalTable() {
@@ -43,8 +43,8 @@ double NormalTable::tail(std::uint32_t word) {
 }
 
 const SmallBinomial& SmallBinomial::get() {
-  static const SmallBinomial table;
-  return table;
+  static const SmallBinomial kTable;
+  return kTable;
 }
 
 SmallBinomial::SmallBinomial() {

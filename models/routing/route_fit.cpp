@@ -36,7 +36,8 @@ void fit_load_file(RouteFit& fit, const RouteFitOptions& options) {
                              std::nullopt});
     fit.layers.push_back(std::move(layer));
   }
-  fit.notes.push_back("intervals draw every assignment anew; a file of loads does not tell which tokens went together");
+  fit.notes.emplace_back(
+      "intervals draw every assignment anew; a file of loads does not tell which tokens went together");
 }
 
 void fit_pair_file(RouteFit& fit, const RouteFitOptions& options) {
@@ -93,9 +94,10 @@ void fit_token_file(RouteFit& fit, const RouteFitOptions& options) {
   }
   compare_generated(fit, trace, options);
   if (trace.requests() < 8)
-    fit.notes.push_back(
+    fit.notes.emplace_back(
         "fewer than 8 requests: intervals draw blocks of 32 tokens anew, which hides how requests differ");
-  fit.notes.push_back("not generated: overlap that decays over several tokens, and what one layer tells of the next");
+  fit.notes.emplace_back(
+      "not generated: overlap that decays over several tokens, and what one layer tells of the next");
 }
 
 double mean_kl(const RouteFit& fit, int family) {

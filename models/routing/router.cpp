@@ -53,7 +53,7 @@ void Router::drop_groups() {
   }
   order_.resize(group_.size());
   put_best_first(order_, static_cast<std::size_t>(shape_.kept), group_);
-  for (std::size_t i = static_cast<std::size_t>(shape_.kept); i < order_.size(); ++i) {
+  for (auto i = static_cast<std::size_t>(shape_.kept); i < order_.size(); ++i) {
     const auto first = selection_.begin() + static_cast<std::ptrdiff_t>(order_[i]) * static_cast<std::ptrdiff_t>(size);
     std::fill(first, first + static_cast<std::ptrdiff_t>(size), kOut);
   }

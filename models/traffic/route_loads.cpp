@@ -51,11 +51,11 @@ RouteLoads::RouteLoads(const Topology& topology, int ranks)
 std::size_t RouteLoads::line_of(int line, std::uint32_t pair) const {
   const int src = static_cast<int>(pair) / ranks_, dst = static_cast<int>(pair) % ranks_;
   switch (line) {
-    case kToNode:
+    case to_node:
       return first_of_[line] + at(src * nodes_ + dst / width_);
-    case kToRail:
+    case to_rail:
       return first_of_[line] + at(src * width_ + dst % width_);
-    case kFromNode:
+    case from_node:
       return first_of_[line] + at(src / width_ * ranks_ + dst);
     default:
       return first_of_[line] + at(src % width_ * ranks_ + dst);
@@ -65,8 +65,8 @@ std::size_t RouteLoads::line_of(int line, std::uint32_t pair) const {
 /// How many pairs the line of this pair has; a rank's bytes to itself are none.
 int RouteLoads::pairs_in(int line, std::uint32_t pair) const {
   const int src = static_cast<int>(pair) / ranks_, dst = static_cast<int>(pair) % ranks_;
-  const int spread = line == kToNode || line == kToRail ? dst : src, fixed = spread == dst ? src : dst;
-  const bool by_node = line == kToNode || line == kFromNode;
+  const int spread = line == to_node || line == to_rail ? dst : src, fixed = spread == dst ? src : dst;
+  const bool by_node = line == to_node || line == from_node;
   const int node = spread / width_, rail = spread % width_;
   const int members = by_node ? std::min(width_, ranks_ - node * width_) : (ranks_ - 1 - rail) / width_ + 1;
   const bool has_itself = by_node ? fixed / width_ == node : fixed % width_ == rail;
@@ -106,7 +106,7 @@ void RouteLoads::lay_out(std::span<const std::uint32_t> pairs, std::vector<int>&
 }
 
 void RouteLoads::sum_to_nodes(int src, const double* row) const {
-  double* sums = sums_.data() + first_of_[kToNode] + at(src * nodes_);
+  double* sums = sums_.data() + first_of_[to_node] + at(src * nodes_);
   for (int node = 0; node < nodes_; ++node) {
     const int begin = node * width_, end = std::min(begin + width_, ranks_);
     double sum = 0;
@@ -120,7 +120,7 @@ void RouteLoads::sum_to_nodes(int src, const double* row) const {
 }
 
 void RouteLoads::sum_to_rails(int src, const double* row) const {
-  double* sums = sums_.data() + first_of_[kToRail] + at(src * width_);
+  double* sums = sums_.data() + first_of_[to_rail] + at(src * width_);
   std::fill(sums, sums + width_, 0.0);
   for (int begin = 0; begin < ranks_; begin += width_)
     for (int rail = 0; rail < std::min(width_, ranks_ - begin); ++rail)
@@ -134,14 +134,14 @@ void RouteLoads::sum_from(double* sums, int src, const double* row) const {
 }
 
 void RouteLoads::sum_lines(const double* bytes) const {
-  for (const Line line : {kFromNode, kFromRail})
+  for (const Line line : {from_node, from_rail})
     if (needed_[line]) std::fill(sums_.data() + first_of_[line], sums_.data() + first_of_[line + 1], 0.0);
   for (int src = 0; src < ranks_; ++src) {
     const double* row = bytes + at(src) * at(ranks_);
-    if (needed_[kToNode]) sum_to_nodes(src, row);
-    if (needed_[kToRail]) sum_to_rails(src, row);
-    if (needed_[kFromNode]) sum_from(sums_.data() + first_of_[kFromNode] + at(src / width_ * ranks_), src, row);
-    if (needed_[kFromRail]) sum_from(sums_.data() + first_of_[kFromRail] + at(src % width_ * ranks_), src, row);
+    if (needed_[to_node]) sum_to_nodes(src, row);
+    if (needed_[to_rail]) sum_to_rails(src, row);
+    if (needed_[from_node]) sum_from(sums_.data() + first_of_[from_node] + at(src / width_ * ranks_), src, row);
+    if (needed_[from_rail]) sum_from(sums_.data() + first_of_[from_rail] + at(src % width_ * ranks_), src, row);
   }
 }
 

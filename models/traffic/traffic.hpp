@@ -32,7 +32,7 @@ Bytes payload(int hidden, NumberFormat format);
 struct TrafficMatrix {
   int ranks = 0;
   std::vector<double> bytes;
-  explicit TrafficMatrix(int ranks_) : ranks{ranks_}, bytes(static_cast<std::size_t>(ranks_) * ranks_, 0.0) {}
+  explicit TrafficMatrix(int count) : ranks{count}, bytes(static_cast<std::size_t>(count) * count, 0.0) {}
   double& at(int src, int dst) { return bytes[static_cast<std::size_t>(src) * ranks + dst]; }
   double at(int src, int dst) const { return bytes[static_cast<std::size_t>(src) * ranks + dst]; }
 };
@@ -96,7 +96,8 @@ public:
 private:
   /// Sums over lines of the matrix: (source, node or rail of the destination), (node or rail of the source,
   /// destination).
-  enum Line { kToNode, kToRail, kFromNode, kFromRail, kLines };
+  enum Line { to_node, to_rail, from_node, from_rail };
+  static constexpr int kLines = from_rail + 1;
 
   std::size_t line_of(int line, std::uint32_t pair) const;
   int pairs_in(int line, std::uint32_t pair) const;
