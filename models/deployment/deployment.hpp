@@ -42,12 +42,12 @@ struct MemoryInputs {
   double memory_fraction = 0.9;
   RankBatch batch;  ///< on one attention-DP rank, of one microbatch
   AllToAll all_to_all = AllToAll::automatic;
-  /// When the formats of experts differ. Empty: all in precision.experts, which is the widest otherwise.
-  std::optional<StoredExperts> experts{};
+  /// [stages] when the formats of experts differ. Empty: all in precision.experts, which is the widest otherwise.
+  std::vector<StoredExperts> experts{};
   /// Slots of a MoE layer that stay on the GPU while the others are fetched when tokens want them. -1: all.
   int resident_slots = -1;
   Bytes extra_weights{};  ///< of operations beside the model (models/llm/extra_ops.hpp), whole on every rank
-  int gpus_per_node = 0;  ///< of the cluster, for remedies; 0: as in the GPU's catalogue entry
+  int gpus_per_node = 0;  ///< of the cluster; 0: as in the GPU's catalogue entry
 };
 
 /// Every line of one rank's memory, in the order weights, other, buffers, activations, KV. MTP modules are not held.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "models/llm/parameters.hpp"
 
@@ -19,6 +20,15 @@ std::vector<std::size_t> by_load(std::span<const int> expert_of, std::span<const
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return load(a) > load(b); });
   return order;
+}
+
+Bytes largest_expert(const Architecture& model, const ExpertFormats& formats, int tp, MoeLayers layers) {
+  std::set<NumberFormat> used;
+  for (int l = layers.first; l < layers.end; ++l)
+    for (int e = 0; e < formats.experts(); ++e) used.insert(formats.of(l, e));
+  Bytes largest;
+  for (const NumberFormat format : used) largest = std::max(largest, expert_bytes(model, format, tp));
+  return largest;
 }
 
 }  // namespace
@@ -39,14 +49,12 @@ std::vector<bool> hottest_slots(const Placement& placement, const ExpertPopulari
 }
 
 StoredExperts stored_experts(const Architecture& model, const ExpertFormats& formats, const Placement& placement,
-                             const std::vector<bool>& resident, int tp) {
+                             const std::vector<bool>& resident, int tp, MoeLayers layers) {
   StoredExperts fullest;
-  for (const NumberFormat format : formats.used())
-    fullest.largest = std::max(fullest.largest, expert_bytes(model, format, tp));
   const auto slots = static_cast<std::size_t>(placement.slots());
   for (int rank = 0; rank < placement.ranks; ++rank) {
     Bytes on_gpu, elsewhere;
-    for (int l = 0; l < placement.layers; ++l) {
+    for (int l = layers.first; l < layers.end; ++l) {
       std::vector<int> stay, leave;
       for (int s = rank * placement.slots_per_rank; s < (rank + 1) * placement.slots_per_rank; ++s) {
         const auto slot = static_cast<std::size_t>(s);
@@ -59,6 +67,7 @@ StoredExperts stored_experts(const Architecture& model, const ExpertFormats& for
     fullest.on_gpu = std::max(fullest.on_gpu, on_gpu);
     fullest.elsewhere = std::max(fullest.elsewhere, elsewhere);
   }
+  fullest.largest = largest_expert(model, formats, tp, layers);
   return fullest;
 }
 

@@ -13,14 +13,19 @@ namespace moesim {
 /// mean load (replicas share their expert's, and of equal ones the first stay). [layers * slots]
 std::vector<bool> hottest_slots(const Placement& placement, const ExpertPopularity& popularity, int per_rank);
 
-/// Bytes of the fullest rank, over all its MoE layers. The fullest rank of one need not be that of the other.
+/// Bytes of the fullest rank, over its MoE layers. The fullest rank of one need not be that of the other.
 struct StoredExperts {
   Bytes on_gpu, elsewhere;
   Bytes largest;  ///< one expert of one layer
 };
 
-/// resident [layers * slots], empty: all. `tp` splits the width of an expert.
+/// MoE layers that a rank holds: all, or those of a pipeline stage.
+struct MoeLayers {
+  int first, end;
+};
+
+/// resident [all layers * slots], empty: all. `tp` splits the width of an expert.
 StoredExperts stored_experts(const Architecture& model, const ExpertFormats& formats, const Placement& placement,
-                             const std::vector<bool>& resident, int tp);
+                             const std::vector<bool>& resident, int tp, MoeLayers layers);
 
 }  // namespace moesim

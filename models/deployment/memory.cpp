@@ -39,7 +39,7 @@ void append(std::vector<MemoryLine>& lines, std::vector<MemoryLine> more) {
 }
 
 Bytes offloaded_bytes(const MemoryInputs& in) {
-  if (in.experts) return in.experts->elsewhere;
+  if (!in.experts.empty()) return in.experts.front().elsewhere;
   const double elsewhere = in.model.moe_layers() * (slots_of_rank(in) - resident_slots_of_rank(in));
   return elsewhere * expert_bytes(in.model, in.precision.experts, in.layout.spec.expert_tp);
 }
@@ -68,6 +68,11 @@ void judge(const MemoryInputs& in, MemoryFit& fit) {
   fit.breaking_line = fit.fits ? "" : largest_line(fit.lines).name;
 }
 
+std::vector<StoredExperts> experts_of_stage(const MemoryInputs& whole, int stage) {
+  if (whole.experts.empty()) return {};
+  return {whole.experts.at(static_cast<std::size_t>(stage))};
+}
+
 MemoryFit fit_stage(const MemoryInputs& whole, int stage) {
   const Architecture model = model_of_stage(whole.model, whole.layout, stage);
   const MemoryInputs in{.model = model,
@@ -78,9 +83,10 @@ MemoryFit fit_stage(const MemoryInputs& whole, int stage) {
                         .memory_fraction = whole.memory_fraction,
                         .batch = whole.batch,
                         .all_to_all = whole.all_to_all,
-                        .experts = whole.experts,
+                        .experts = experts_of_stage(whole, stage),
                         .resident_slots = whole.resident_slots,
-                        .extra_weights = stage + 1 == whole.layout.spec.pp ? whole.extra_weights : Bytes{}};
+                        .extra_weights = stage + 1 == whole.layout.spec.pp ? whole.extra_weights : Bytes{},
+                        .gpus_per_node = whole.gpus_per_node};
   MemoryFit fit;
   fit.stage = stage;
   append(fit.lines, weight_lines_of_stage(in, stage));

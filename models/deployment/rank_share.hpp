@@ -10,7 +10,7 @@ constexpr std::int64_t rounded_up(std::int64_t count, std::int64_t parts) {
   return (count + parts - 1) / parts;
 }
 
-/// Weights of one rank of a stage. in.model : of the stage (model_of_stage).
+/// Weights of one rank of a stage. in.model : of the stage (model_of_stage); in.experts : its own alone.
 std::vector<MemoryLine> weight_lines_of_stage(const MemoryInputs& in, int stage);
 
 /// Replicated when tp exceeds the KV heads.

@@ -122,7 +122,8 @@ RankBatch with_batch(const RankBatch& batch, double size, bool chunk) {
 MemoryFit fit_of(const MemoryInputs& in, const Variant& v) {
   const bool same_experts = v.precision.experts == in.precision.experts && v.slots_per_rank == slots_of_rank(in) &&
                             v.layout.spec.expert_ep == in.layout.spec.expert_ep &&
-                            v.layout.spec.expert_tp == in.layout.spec.expert_tp;
+                            v.layout.spec.expert_tp == in.layout.spec.expert_tp &&
+                            v.layout.spec.stage_layers == in.layout.spec.stage_layers;
   return fit_memory({.model = in.model,
                      .precision = v.precision,
                      .layout = v.layout,
@@ -131,9 +132,10 @@ MemoryFit fit_of(const MemoryInputs& in, const Variant& v) {
                      .memory_fraction = v.memory_fraction,
                      .batch = v.batch,
                      .all_to_all = in.all_to_all,
-                     .experts = same_experts ? in.experts : std::nullopt,
+                     .experts = same_experts ? in.experts : std::vector<StoredExperts>{},
                      .resident_slots = in.resident_slots,
-                     .extra_weights = in.extra_weights});
+                     .extra_weights = in.extra_weights,
+                     .gpus_per_node = in.gpus_per_node});
 }
 
 std::vector<Variant> larger_share(const Misfit& misfit, const Variant& v) {

@@ -50,7 +50,7 @@ void add_routed_experts(const MemoryInputs& in, WeightLines& lines) {
   const Count parameters = Count{in.model.moe_layers()} * slots * expert;
   const auto counted =
       fmt::format("{} layers x {} slots x {} (tp {})", in.model.moe_layers(), slots, with_commas(expert), etp);
-  if (in.experts) return lines.add_mixed("expert weights", counted, parameters, in.experts->on_gpu);
+  if (!in.experts.empty()) return lines.add_mixed("expert weights", counted, parameters, in.experts.front().on_gpu);
   lines.add("expert weights", counted, parameters, in.precision.experts,
             static_cast<double>(in.model.moe_layers()) * slots * expert_bytes(in.model, in.precision.experts, etp));
 }

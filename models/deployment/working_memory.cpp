@@ -80,10 +80,11 @@ MemoryLine dispatch_line(const MemoryInputs& in) {
   const double tokens = dispatched_tokens(in);
   const Bytes out = payload(in.model.hidden, in.precision.dispatch),
               back = payload(in.model.hidden, in.precision.combine);
+  const int peers = std::max(in.layout.ranks, in.layout.expert_ranks());  // pools may differ
   if (all_to_all_of(in) == AllToAll::one_sided)
-    return {"dispatch buffers", "buffers", tokens * in.layout.ranks * (out + back),
+    return {"dispatch buffers", "buffers", tokens * peers * (out + back),
             fmt::format("one-sided: {} ranks x {:.0f} tokens x ({:.0f} B out + {:.0f} B back) for others to write to",
-                        in.layout.ranks, tokens, out.value(), back.value())};
+                        peers, tokens, out.value(), back.value())};
   if (all_to_all_of(in) == AllToAll::pairwise || all_to_all_of(in) == AllToAll::hierarchical) {
     const int stages = all_to_all_of(in) == AllToAll::hierarchical ? 2 : 1;  // rows on the rail, as many again
     const int copies = in.model.moe->top_k;
@@ -91,7 +92,8 @@ MemoryLine dispatch_line(const MemoryInputs& in) {
             fmt::format("{} x {:.0f} tokens x {} copies x {:.0f} B, sorted by receiver", stages, tokens, copies,
                         std::max(out, back).value())};
   }
-  const bool nodes = in.layout.ranks > in.gpu.gpus_per_node;
+  const int node = in.gpus_per_node > 0 ? in.gpus_per_node : in.gpu.gpus_per_node;
+  const bool nodes = in.layout.dispatching_gpus() > node;
   return {"dispatch buffers", "buffers", nodes ? kNormalNvlink + kNormalRdma : kNormalNvlink,
           nodes ? "DeepEP normal: 2 GB NVLink + 1 GB RDMA [assumed]" : "DeepEP normal: 2 GB NVLink [assumed]"};
 }
@@ -105,8 +107,8 @@ MemoryLine gather_line(const MemoryInputs& in) {
 }
 
 MemoryLine arriving_line(const MemoryInputs& in) {
-  const Bytes one =
-      in.experts ? in.experts->largest : expert_bytes(in.model, in.precision.experts, in.layout.spec.expert_tp);
+  const Bytes one = in.experts.empty() ? expert_bytes(in.model, in.precision.experts, in.layout.spec.expert_tp)
+                                       : in.experts.front().largest;
   return {"experts on their way", "buffers", 2 * one,
           fmt::format("2 x {:.0f} B: one that computes, one that arrives [assumed]", one.value())};
 }

@@ -144,12 +144,17 @@ void store_experts(const Scenario& scenario, Deployment& plan) {
   plan.resident = hottest_slots(plan.placement, plan.popularity, spec.offload.resident);
 }
 
-/// Experts of the fullest rank, unless all are in precision.experts.
-std::optional<StoredExperts> mixed_experts(const Scenario& scenario, const Deployment& plan) {
-  if (!plan.formats || plan.formats->uniform() == scenario.precision.experts) return std::nullopt;
-  if (plan.layout.spec.pp > 1)  // these bytes are those of all layers, not of a stage's
-    throw NotModelledYet{"layout.pp", "a pipeline of experts in several formats", "1, or one format"};
-  return stored_experts(scenario.model, *plan.formats, plan.placement, plan.resident, plan.layout.spec.expert_tp);
+/// Experts of the fullest rank of every stage, unless all are in precision.experts.
+std::vector<StoredExperts> mixed_experts(const Scenario& scenario, const Deployment& plan) {
+  std::vector<StoredExperts> of_stage;
+  if (!plan.formats || plan.formats->uniform() == scenario.precision.experts) return of_stage;
+  MoeLayers layers{0, 0};
+  for (int stage = 0; stage < plan.layout.spec.pp; ++stage) {
+    layers = {layers.end, layers.end + model_of_stage(scenario.model, plan.layout, stage).moe_layers()};
+    of_stage.push_back(stored_experts(scenario.model, *plan.formats, plan.placement, plan.resident,
+                                      plan.layout.spec.expert_tp, layers));
+  }
+  return of_stage;
 }
 
 RankBatch largest_batch(const Scenario& scenario, const Layout& layout) {

@@ -134,3 +134,79 @@ TEST_CASE("Uneven stages make the slowest one the hotspot", "[pipeline]") {
   CHECK(numbers[1] == 1);
   CHECK(numbers[2] == Approx(0.5).epsilon(0.03));  // 20 layers against a mean of 10, the head apart
 }
+
+namespace {
+
+/// Mixtral in two stages of one GPU, its experts with less than 0.11 of a layer's measured load in int2.
+Scenario cold_pipeline(const std::string& more) {
+  return parse_scenario(
+      "model: mixtral-8x7b\ncluster: {gpu: h200-sxm, gpus_per_node: 2}\nworkload: {tokens_per_gpu: 16, steps: 2}\n"
+      "routing: {kind: histogram, file: routing/mixtral_8x7b_mmlu_shares.csv}\n" +
+          more,
+      "cold.yaml", std::string{MOESIM_TEST_SOURCE_DIR} + "/scenarios");
+}
+
+double line(const MemoryFit& fit, const std::string& name) {
+  for (const MemoryLine& l : fit.lines)
+    if (l.name == name) return l.bytes.value();
+  return 0;
+}
+
+}  // namespace
+
+TEST_CASE("The fullest stage of a pipeline is fitted with its own experts in their formats", "[pipeline]") {
+  // Every expert has 176,160,768 weights; one of 16 bit and seven of 4.125 in each of the 20 layers of stage 0.
+  const Scenario listed = cold_pipeline(
+      "layout: {pp: 2, attention: {tp: 1}, stage_layers: [20, 12]}\n"
+      "precision: {experts: [bf16, int4_group128, int4_group128, int4_group128, int4_group128, int4_group128, "
+      "int4_group128, int4_group128]}\n");
+  const MemoryFit fit = plan_deployment(listed).memory;
+  CHECK(fit.stage == 0);
+  CHECK(line(fit, "expert weights") == Approx(20 * 176160768.0 * (16 + 7 * 4.125) / 8));
+
+  // Cold experts differ from layer to layer, and so do the stages.
+  const Scenario cold = cold_pipeline(
+      "layout: {pp: 2, attention: {tp: 1}, stage_layers: [14, 18]}\n"
+      "precision: {experts: bf16, cold_experts: {below: 0.11, format: int2_group128}}\n");
+  const Deployment plan = plan_deployment(cold);
+  int narrow[2] = {0, 0};
+  for (int l = 0; l < 32; ++l)
+    for (int e = 0; e < 8; ++e)  // inclusion sums to 2 in a layer
+      narrow[l < 14 ? 0 : 1] += plan.popularity.layer(l)[static_cast<std::size_t>(e)] / 2 < 0.11;
+  REQUIRE(narrow[0] > 5);
+  REQUIRE(narrow[1] > 5);
+  const auto experts = [&](int stage, int layers) {
+    return 176160768.0 / 8 * (narrow[stage] * 2.140625 + (8 * layers - narrow[stage]) * 16);
+  };
+  INFO(narrow[0] << " and " << narrow[1] << " cold experts");
+  CHECK(plan.memory.stage == (experts(1, 18) > experts(0, 14) ? 1 : 0));
+  CHECK(line(plan.memory, "expert weights") == Approx(experts(plan.memory.stage, plan.memory.stage == 0 ? 14 : 18)));
+}
+
+TEST_CASE("Every stage computes each of its layers in the formats of that layer", "[pipeline]") {
+  const Scenario scenario = cold_pipeline(
+      "layout: {pp: 2, attention: {tp: 1}, stage_layers: [14, 18], microbatches: 1}\n"
+      "precision: {experts: bf16, cold_experts: {below: 0.11, format: int2_group128}}\n");
+  const auto numbers = run_forked("formats", [&] {
+    const Deployment plan = plan_deployment(scenario);
+    const auto wide = plan.kernels->experts({4096, 14336, NumberFormat::bf16});
+    const auto narrow = plan.kernels->experts({4096, 14336, NumberFormat::int2_group128});
+    double told = 0, by_hand = 0, mixed_layers = 0;
+    run_batches(scenario, plan, [&](const Event& event) {
+      if (const auto* loaded = std::get_if<ExpertsLoaded>(&event)) {
+        std::vector<std::int32_t> hot, cold;
+        for (int e = 0; e < 8; ++e) {
+          const bool is_cold = plan.popularity.layer(loaded->moe_layer)[static_cast<std::size_t>(e)] / 2 < 0.11;
+          (is_cold ? cold : hot).push_back(loaded->rows_per_slot[static_cast<std::size_t>(e)]);
+        }
+        by_hand += (*wide)(hot).value() + (cold.empty() ? 0 : (*narrow)(cold).value());
+        mixed_layers += !cold.empty();
+      }
+      if (const auto* phase = std::get_if<PhaseFinished>(&event))
+        if (phase->cause == Cause::experts) told += phase->took.value();
+    });
+    return std::vector<double>{told, by_hand, mixed_layers};
+  });
+  CHECK(numbers[0] == Approx(numbers[1]).epsilon(1e-9));
+  CHECK(numbers[2] > 40);  // of 2 steps x 32 layers
+}
