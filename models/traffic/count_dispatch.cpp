@@ -87,16 +87,16 @@ private:
     nodes_.clear();
     const int home = topology_.node_of(source);
     for (int rank : ranks_) {
-      const int node = topology_.node_of(rank);
+      const int gpu = gpu_of(rank, source), node = topology_.node_of(gpu);
       const bool first_in_node = std::find(nodes_.begin(), nodes_.end(), node) == nodes_.end();
       if (first_in_node) nodes_.push_back(node);
       if (node == home) {
-        traffic_.direct.at(source, rank) += payload_;
+        traffic_.direct.at(source, gpu) += payload_;
         continue;
       }
       const int relay = node * topology_.gpus_per_node() + topology_.rail_of(source);
       if (first_in_node) traffic_.to_node.at(source, relay) += payload_;
-      traffic_.forwarded.at(relay, rank) += payload_;
+      traffic_.forwarded.at(relay, gpu) += payload_;
     }
     traffic_.copies += static_cast<double>(nodes_.size());
   }
@@ -168,8 +168,6 @@ DispatchTraffic count_dispatch(std::span<const int> chosen, std::span<const int>
     throw std::invalid_argument{
         fmt::format("{} choices for {} tokens of {} experts each", chosen.size(), source_of.size(), top_k)};
   const int gpus = first_expert_gpu + placement.ranks * expert_tp;
-  if (first_expert_gpu > 0 && rule == CopyRule::per_node)
-    throw NotModelledYet{"communication.copies", "per_node with experts apart", "per_rank"};
   check_group_fits(topology, gpus, rule, expert_tp);
 
   DispatchCounter counter{placement, layer, rule, replicas, payload, topology, seed, expert_tp, first_expert_gpu};

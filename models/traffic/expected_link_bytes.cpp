@@ -42,28 +42,34 @@ public:
 
   /// per_node: from the sources of the same node, and from the relays with what came in over their rail.
   FullLinkMap inside_nodes() const {
-    FullLinkMap map{topology_.links().size(), ranks_};
-    for (int relay = 0; relay < ranks_; ++relay) {
-      const double carried = share(relay) + remote_share(relay);
-      for (int rank = 0; rank < ranks_; ++rank)
-        if (topology_.node_of(rank) == topology_.node_of(relay)) map.add(route(relay, rank), rank, carried);
+    FullLinkMap map{topology_.links().size(), expert_gpus_};
+    for (int relay = 0; relay < first_expert_gpu_ + expert_gpus_; ++relay) {
+      const double carried = (relay < ranks_ ? share(relay) : 0) + remote_share(relay);
+      for (int rank = 0; rank < expert_gpus_; ++rank)
+        if (const int gpu = first_expert_gpu_ + rank; topology_.node_of(gpu) == topology_.node_of(relay))
+          map.add(route(relay, gpu), rank, carried);
     }
     return map;
   }
 
   /// per_node: a node's bytes come from each remote source to its relay on the source's rail.
   FullLinkMap between_nodes() const {
-    const int nodes = topology_.node_of(ranks_ - 1) + 1;
-    FullLinkMap map{topology_.links().size(), nodes};
+    FullLinkMap map{topology_.links().size(), expert_nodes()};
     for (int source = 0; source < ranks_; ++source) {
-      for (int node = 0; node < nodes; ++node) {
+      for (int column = 0; column < expert_nodes(); ++column) {
+        const int node = topology_.node_of(first_expert_gpu_) + column;
         if (node == topology_.node_of(source)) continue;
         const int relay = node * topology_.gpus_per_node() + topology_.rail_of(source);
-        map.add(route(source, relay), node, share(source));
+        map.add(route(source, relay), column, share(source));
       }
       map.end_source(share(source));
     }
     return map;
+  }
+
+  /// Nodes with experts.
+  int expert_nodes() const {
+    return topology_.node_of(first_expert_gpu_ + expert_gpus_ - 1) - topology_.node_of(first_expert_gpu_) + 1;
   }
 
 private:
@@ -73,7 +79,7 @@ private:
   double remote_share(int relay) const {
     double sum = 0;
     for (int source = topology_.rail_of(relay); source < ranks_; source += topology_.gpus_per_node())
-      if (source != relay) sum += share(source);
+      if (topology_.node_of(source) != topology_.node_of(relay)) sum += share(source);
     return sum;
   }
 
@@ -133,14 +139,12 @@ ExpectedLinkBytes::ExpectedLinkBytes(const Topology& topology, std::span<const d
   if (expert_tp < 1 || holders % expert_tp != 0)
     throw std::invalid_argument{fmt::format("{} GPUs in groups of {}", holders, expert_tp)};
   const bool per_node = rule == CopyRule::per_node;
-  if (expert_gpus > 0 && per_node)
-    throw NotModelledYet{"communication.copies", "per_node with experts apart", "per_rank"};
   check_group_fits(topology, ranks + std::max(0, expert_gpus), rule, expert_tp);
   state_->ranks = static_cast<std::size_t>(holders / expert_tp);
-  state_->nodes = per_node ? static_cast<std::size_t>(topology.node_of(ranks - 1)) + 1 : 0;
   state_->links = topology.links().size();
   for (const bool to_sources : {false, true}) {
     const MapBuilder builder{topology, source_share, expert_gpus, to_sources};
+    state_->nodes = per_node ? static_cast<std::size_t>(builder.expert_nodes()) : 0;
     auto& direction = to_sources ? state_->combine : state_->dispatch;
     if (per_node) direction.maps.emplace_back(builder.inside_nodes(), topology.gpus_per_node());
     const FullLinkMap copies = per_node ? builder.between_nodes() : builder.all_pairs(expert_tp);

@@ -63,7 +63,8 @@ struct DispatchTraffic {
 /// (seed, token, layer, expert); static_nearest on the source's rank, else in its node, else anywhere, by the same hash
 /// among equals. Throws std::invalid_argument when the sizes do not match or an index is out of range; InputError when
 /// a chosen expert has no slot, when the placement has more ranks than the topology has GPUs, or when per_node meets a
-/// node that is only partly in the group (its relays would be missing); NotModelledYet for per_node with expert_tp > 1.
+/// node that is only partly in the group (its relays would be missing; experts apart have theirs among the expert
+/// GPUs); NotModelledYet for per_node with expert_tp > 1.
 DispatchTraffic count_dispatch(std::span<const int> chosen, std::span<const int> source_of, int top_k,
                                const Placement& placement, int layer, CopyRule rule, ReplicaChoice replicas,
                                Bytes payload, const Topology& topology, std::uint64_t seed, int expert_tp = 1,
@@ -149,8 +150,9 @@ public:
   ~ExpectedLinkBytes();
   ExpectedLinkBytes(ExpectedLinkBytes&&) noexcept;
 
-  /// into_rank [ranks]: bytes that each rank receives from all sources, its own included; into_node [nodes]: per_node
-  /// only, bytes that each node receives once per distinct token, its own tokens included (else empty). out [links],
+  /// into_rank [ranks]: bytes that each rank receives from all sources, its own included; into_node [nodes with
+  /// experts]: per_node only, bytes that each node receives once per distinct token, its own tokens included (else
+  /// empty). out [links],
   /// overwritten. Throws std::invalid_argument when a size does not match.
   void dispatch(std::span<const double> into_rank, std::span<const double> into_node, std::span<double> out) const;
   /// The same backwards: bytes flow from the ranks to the sources.

@@ -80,7 +80,7 @@ void ExpertTraffic::prepare_aggregate() {
   into_rank_.resize(ranks);
   back_rank_.resize(ranks);
   if (plan_.copies == CopyRule::per_node) {
-    into_node_.resize(static_cast<std::size_t>(topology_.node_of(plan_.layout.ranks - 1)) + 1);
+    into_node_.resize(expert_node(placement.ranks - 1) + 1);
     back_node_.resize(into_node_.size());
   }
   prepare_copies();
@@ -96,7 +96,7 @@ void ExpertTraffic::prepare_copies() {
   std::vector<int> rank_of(static_cast<std::size_t>(placement.slots())), node_of(rank_of.size());
   for (int s = 0; s < placement.slots(); ++s) {
     rank_of[static_cast<std::size_t>(s)] = s / placement.slots_per_rank;
-    node_of[static_cast<std::size_t>(s)] = topology_.node_of(s / placement.slots_per_rank);
+    node_of[static_cast<std::size_t>(s)] = static_cast<int>(expert_node(s / placement.slots_per_rank));
   }
   for (int l = 0; l < placement.layers; ++l) {
     const auto inclusion = plan_.popularity.layer(l);
@@ -117,14 +117,20 @@ void ExpertTraffic::prepare_copies() {
     mean.rank_chance = chance(rank_of, ranks);
     if (!into_node_.empty()) mean.node_chance = chance(node_of, into_node_.size());
     mean.rank_load.assign(ranks, 0.0);
-    mean.node_load.assign(static_cast<std::size_t>(topology_.nodes()), 0.0);
+    mean.node_load.assign(into_node_.size(), 0.0);
     for (std::size_t s = 0; s < slot_load.size(); ++s) {
       mean.rank_load[static_cast<std::size_t>(rank_of[s])] += slot_load[s];
-      mean.node_load[static_cast<std::size_t>(node_of[s])] += slot_load[s];
+      if (!into_node_.empty()) mean.node_load[static_cast<std::size_t>(node_of[s])] += slot_load[s];
     }
     spread_.push_back(spread_of(into_node_.empty() ? mean.rank_chance : mean.node_chance));
     mean_copies_.push_back(std::move(mean));
   }
+}
+
+/// Of a placement rank without expert TP, counted from the first node with experts.
+std::size_t ExpertTraffic::expert_node(int rank) const {
+  const int first = plan_.layout.first_expert_gpu();
+  return static_cast<std::size_t>(topology_.node_of(first + rank) - topology_.node_of(first));
 }
 
 void ExpertTraffic::clear(LayerTraffic& out) const {
@@ -241,7 +247,7 @@ void ExpertTraffic::expect_bytes(int moe_layer, std::int64_t tokens, LayerTraffi
   for (std::size_t r = 0; r < static_cast<std::size_t>(plan_.placement.ranks); ++r) {
     double copies = 0;
     for (std::size_t s = r * per_rank; s < (r + 1) * per_rank; ++s) copies += out.rows_per_slot[s];
-    if (!into_node_.empty()) into_node_[static_cast<std::size_t>(topology_.node_of(static_cast<int>(r)))] += copies;
+    if (!into_node_.empty()) into_node_[expert_node(static_cast<int>(r))] += copies;
     into_rank_[r] = copies;
   }
   if (plan_.copies != CopyRule::per_expert) {

@@ -54,6 +54,7 @@ private:
   void scatter_bytes(int step, int moe_layer, LayerTraffic& out) const;
   void prepare_aggregate();
   void prepare_copies();
+  std::size_t expert_node(int rank) const;
 
   /// Expected copies of a layer at its mean loads, per rank and per node.
   struct MeanCopies {

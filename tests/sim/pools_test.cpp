@@ -1,5 +1,7 @@
 // Attention-FFN disaggregation (layout L10) from scenario to step time.
 
+#include <cmath>
+
 #include "sim/engine/forked.hpp"
 #include "sim/serving/batch_run.hpp"
 #include "sim/serving/expert_traffic.hpp"
@@ -106,4 +108,66 @@ TEST_CASE("The pools hold the model once, the cache on the attention side", "[po
     if (line.group == "weights") weights += line.bytes.value();
   }
   CHECK(weights == 2 * 32 * 3 * 4096.0 * 14336 * 2);
+}
+
+TEST_CASE("Between pools on nodes of their own a token crosses one NIC per node with experts", "[pools]") {
+  // Prefill on 8 + 8 GPUs: DeepEP's normal mode, a copy per node. Two distinct experts of 8 are two ranks of the one
+  // expert node; of 8 relays as likely, one in 8 is the rank itself. 16 x 512 tokens of 2 B x 4096.
+  const char* sampler = GENERATE("token", "aggregate");
+  const Scenario scenario = parse_scenario(
+      "model: mixtral-8x7b\ncluster: {gpu: h200-sxm, nodes: 2}\n"
+      "layout: {attention: {dp: 8}, experts: {ep: 8, apart: true}}\n"
+      "workload: {phase: prefill, tokens_per_gpu: 512, context: 512, steps: 1}\n",
+      "pools.yaml", ".", {{"routing.sampler", sampler}, {"layout.microbatches", "1"}});
+  const Deployment plan = plan_deployment(scenario);
+  CHECK(plan.all_to_all == AllToAll::deepep_normal);
+  CHECK(plan.chosen.at("communication.copies") == "per_node");
+  const StepBatch batch = batch_of_step(scenario, plan.layout, 0);
+  REQUIRE(batch.tokens == 16 * 512);
+  ExpertTraffic traffic{scenario, plan};
+  LayerTraffic loads;
+  double nic = 0, nvlink = 0, back = 0;
+  for (int layer = 0; layer < 32; ++layer) {
+    traffic.draw(0, layer, batch, loads);
+    for (std::size_t id = 0; id < loads.dispatch_bytes.size(); ++id) {
+      const Tier tier = plan.topology.links()[id].tier;
+      if (tier == Tier::nic) nic += loads.dispatch_bytes[id];
+      if (tier == Tier::nic) back += loads.combine_bytes[id];
+      if (tier == Tier::nvlink) nvlink += loads.dispatch_bytes[id];
+    }
+  }
+  const double all = 32 * 16 * 512 * 2 * 4096.0;
+  INFO(sampler);
+  CHECK(nic == Approx(2 * all).epsilon(1e-9));  // out of one NIC, into another
+  CHECK(back == Approx(2 * all).epsilon(1e-9));
+  // sd of a token's forwarded copies: sqrt(2/8 * 6/8) as at most one is the relay's own
+  const double sigma = 2 * std::sqrt(32 * 16 * 512 * 0.1875) * 2 * 4096.0;
+  CHECK(std::abs(nvlink - 2 * 1.75 * all) < 3 * sigma);
+}
+
+TEST_CASE("Pools on nodes of their own conserve every token and byte with a copy per node", "[pools]") {
+  const auto run_with = [](const char* sampler) {
+    const Scenario scenario = parse_scenario(
+        "model: mixtral-8x7b\ncluster: {gpu: h200-sxm, nodes: 3}\n"
+        "layout: {attention: {dp: 8}, experts: {ep: 16, apart: true}, microbatches: 2}\n"
+        "placement: {policy: eplb, redundant: 8}\nrouting: {kind: zipf, exponent: 0.5}\n"
+        "workload: {phase: prefill, tokens_per_gpu: 256, context: 768, steps: 4}\n",
+        "pools.yaml", ".", {{"routing.sampler", sampler}});
+    return run_forked("summary", [&] {
+      const Summary summary = simulate(scenario, 1);
+      double tokens = 0;
+      for (const auto& gpu : summary.gpu_table) tokens += static_cast<double>(gpu.tokens);
+      return std::vector<double>{double(summary.tokens_conserved && summary.bytes_conserved), tokens,
+                                 double(summary.chosen.at("communication.copies") == "per_node"),
+                                 summary.step.mean.value(), std::abs(summary.audit->sharing->worst)};
+    });
+  };
+  const auto token = run_with("token"), aggregate = run_with("aggregate");
+  for (const auto& numbers : {token, aggregate}) {
+    CHECK(numbers[0] == 1);
+    CHECK(numbers[1] == 4.0 * 256 * 24 * 32 * 2);
+    CHECK(numbers[2] == 1);
+    CHECK(numbers[4] < 0.02);  // flows of SimGrid against the busiest link
+  }
+  CHECK(aggregate[3] == Approx(token[3]).epsilon(0.01));
 }
