@@ -157,7 +157,7 @@ std::vector<Choice> phase_choices() {
 }
 
 std::vector<Choice> all_to_all_choices() {
-  return {now("auto", AllToAll::automatic, "by layout and phase; the results say which"),
+  return {now("auto", AllToAll::automatic, "by phase, tokens per rank and hardware; the results say which"),
           now("deepep_low_latency", AllToAll::deepep_low_latency, "a copy per chosen expert, straight to its GPU"),
           now("deepep_normal", AllToAll::deepep_normal, "a copy per node over the own rail, then NVLink"),
           now("allgather_reducescatter", AllToAll::allgather_reducescatter, "all tokens to all ranks, and back"),

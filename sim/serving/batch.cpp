@@ -61,6 +61,10 @@ std::vector<double> activation_bytes(const StepBatch& batch, int hidden) {
   return bytes;
 }
 
+Bytes summed_bytes(const StepBatch& batch, int hidden) {
+  return Bytes{static_cast<double>(batch.tokens) * hidden * kActivationBytes};
+}
+
 StepBatch batch_of_step(const Scenario& scenario, const Layout& layout, int step) {
   StepBatch batch;
   const int tp = layout.spec.attention_tp;

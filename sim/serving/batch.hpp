@@ -31,6 +31,9 @@ StepBatch batch_of_step(const Scenario& scenario, const Layout& layout, int step
 /// Bytes of the bf16 activations of each attention-DP rank's tokens. [dp]
 std::vector<double> activation_bytes(const StepBatch& batch, int hidden);
 
+/// Of all ranks' tokens together, in bf16: what ranks that hold the same tokens sum.
+Bytes summed_bytes(const StepBatch& batch, int hidden);
+
 /// Steps after which batches repeat, when no imbalance is drawn: 1, or the chunks of a prompt.
 int batch_period(const Scenario& scenario);
 

@@ -157,6 +157,25 @@ std::vector<StoredExperts> mixed_experts(const Scenario& scenario, const Deploym
   return of_stage;
 }
 
+/// Of the attention TP groups of each stage, where they sum what their ranks have. All batches of a run are alike then.
+std::vector<AllReduceAlgorithm> choose_all_reduce(const Scenario& scenario, Deployment& plan) {
+  std::vector<AllReduceAlgorithm> of_stage;
+  if (plan.layout.spec.attention_tp == 1 || plan.layout.spreads_tokens()) return of_stage;
+  const Bytes message = summed_bytes(batch_of_step(scenario, plan.layout, 0), scenario.model.hidden);
+  std::vector<std::string_view> names;
+  for (int stage = 0; stage < plan.layout.spec.pp; ++stage) {
+    const Topology& topology = plan.stages[static_cast<std::size_t>(stage)];
+    of_stage.push_back(all_reduce(topology, plan.layout.attention_tp_groups.front(), message,
+                                  scenario.communication.all_reduce, scenario.cluster.gpu.all_reduce)
+                           .algorithm);
+    if (std::find(names.begin(), names.end(), name_of(of_stage.back())) == names.end())
+      names.push_back(name_of(of_stage.back()));
+  }
+  if (scenario.communication.all_reduce == AllReduceAlgorithm::automatic)
+    plan.chosen["communication.all_reduce"] = fmt::format("{}", fmt::join(names, ", "));
+  return of_stage;
+}
+
 RankBatch largest_batch(const Scenario& scenario, const Layout& layout) {
   RankBatch largest;
   const int steps = std::min(scenario.workload.steps, batch_period(scenario));
@@ -188,7 +207,7 @@ Deployment plan_deployment(const Scenario& scenario) {
   plan.dispatch_payload = payload(scenario.model.hidden, scenario.precision.dispatch);
   plan.combine_payload = payload(scenario.model.hidden, scenario.precision.combine);
   if (plan.layout.kind == LayoutKind::data_expert_a2a) {
-    const TokenExchange exchange = choose_exchange(scenario, plan.layout, plan.chosen);
+    const TokenExchange exchange = choose_exchange(scenario, plan.layout, plan.chosen, plan.notes);
     plan.all_to_all = exchange.all_to_all;
     plan.copies = exchange.copies;
     plan.dispatch = exchange.dispatch;
@@ -197,6 +216,7 @@ Deployment plan_deployment(const Scenario& scenario) {
   } else {
     plan.all_to_all = scenario.communication.all_to_all;
   }
+  plan.all_reduce = choose_all_reduce(scenario, plan);
   if (scenario.model.moe) {
     plan.popularity = expert_popularity(scenario.routing, scenario.model, scenario.seed);
     plan.placement = place_experts(scenario, plan.layout, plan.popularity);

@@ -27,6 +27,7 @@ struct Deployment {
   CollectiveParameters dispatch{}, combine{};   ///< of the all-to-all's kernels on this GPU
   AllToAll all_to_all = AllToAll::automatic;
   CopyRule copies = CopyRule::per_expert;
+  std::vector<AllReduceAlgorithm> all_reduce{};  ///< [stages] over attention TP; empty where nothing is summed so
   Sampler sampler = Sampler::token;
   std::map<std::string, std::string> chosen{};  ///< key path -> what its `auto` took
   std::vector<std::string> notes{};

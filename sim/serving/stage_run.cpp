@@ -30,6 +30,8 @@ public:
         first_moe_layer_{static_cast<int>(
             std::count(scenario.model.moe_layer.begin(), scenario.model.moe_layer.begin() + first_layer_, true))},
         has_head_{stage == plan.layout.spec.pp - 1},
+        all_reduce_{plan.all_reduce.empty() ? AllReduceAlgorithm::automatic
+                                            : plan.all_reduce[static_cast<std::size_t>(stage)]},
         place_{place},
         expert_place_{experts},
         group_{place.group()},
@@ -95,19 +97,19 @@ private:
     if (same && !times_.attention.empty()) return;
     batch_ = batch_of_step(scenario_, plan_.layout, batch);
     times_ = time_ranks(scenario_, plan_, batch_, first_gpu_);
-    const double activations = static_cast<double>(batch_.tokens) * scenario_.model.hidden * kActivationBytes;
     if (spread_) {
       const std::vector<double> message = activation_bytes(batch_, scenario_.model.hidden);
       spread_->run(message);
       collect_->run(message);
     } else if (plan_.layout.spec.attention_tp > 1) {
       const std::vector<int>& group = plan_.layout.attention_tp_groups.front();
-      const auto reduce = [&](double bytes, AllReduceAlgorithm algorithm) {
-        return all_reduce(topology_, group, Bytes{bytes}, algorithm, scenario_.cluster.gpu.all_reduce);
+      const Bytes message = summed_bytes(batch_, scenario_.model.hidden);
+      const auto reduce = [&](Bytes bytes) {
+        return all_reduce(topology_, group, bytes, all_reduce_, scenario_.cluster.gpu.all_reduce);
       };
-      const GroupCollective once = reduce(activations, scenario_.communication.all_reduce);
-      tp_bytes_ = bytes_on_links(group, once, once.algorithm);
-      tp_time_ = with_busiest_link(once.time, reduce(2 * activations, once.algorithm).time, tp_bytes_, topology_);
+      const GroupCollective once = reduce(message);
+      tp_bytes_ = bytes_on_links(group, once, all_reduce_);
+      tp_time_ = with_busiest_link(once.time, reduce(2 * message).time, tp_bytes_, topology_);
     }
     if (two_batch_) two_batch_->prepare(batch_);
     if (plan_.layout.kind == LayoutKind::data_expert_gather) prepare_gather();
@@ -253,6 +255,7 @@ private:
   const Topology& topology_;
   int first_gpu_, first_layer_, end_layer_, first_moe_layer_;
   bool has_head_;
+  AllReduceAlgorithm all_reduce_;
   Place& place_;
   Place* expert_place_;  ///< of experts apart
   Lockstep &group_, &expert_group_;

@@ -1,6 +1,7 @@
 #include "sim/serving/token_exchange.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,24 +15,61 @@ namespace {
 /// DeepEP's were not.
 constexpr int kBoardGpus = 8;
 
-AllToAll choose_all_to_all(const Scenario& scenario, const Layout& layout, std::map<std::string, std::string>& chosen) {
+/// Tokens per rank that low latency is meant for. Source: DeepEP's README (a decoding engine's batch should stay below
+/// it) and vLLM's default chunk; SGLang's buffer holds 128 unless told otherwise, and its large deployments say 256.
+constexpr double kLowLatencyTokens = 256;
+/// More than its counters of arrivals can tell apart. Source: FINISHED_SUM_TAG in DeepEP's low-latency kernels, the
+/// most that SGLang allows its buffer.
+constexpr double kMostLowLatencyTokens = 1024;
+
+bool has_nvlink(const ClusterSpec& cluster) {
+  return cluster.gpu.nvlink.value() > 0 && node_groups(cluster).front().links != NodeLinks::pcie;
+}
+
+/// Tokens that the fullest rank sends into one dispatch.
+double tokens_per_dispatch(const Scenario& scenario, const Layout& layout) {
+  const double of_group = tokens_of_dp_rank(scenario.workload, layout.spec) * scenario.workload.dp_imbalance;
+  const int ranks = layout.spreads_tokens() ? layout.spec.attention_tp : 1;
+  return std::ceil(of_group / ranks / (scenario.overlap_two_batch ? 2 : 1));
+}
+
+AllToAll best_all_to_all(const Scenario& scenario, const Layout& layout, std::vector<std::string>& notes) {
+  const auto because = [&](AllToAll taken, const std::string& reason) {
+    notes.push_back(fmt::format("communication.all_to_all auto: {}, as {}", name_of(taken), reason));
+    return taken;
+  };
+  const ClusterSpec& cluster = scenario.cluster;
+  const CopyRule copies = scenario.communication.copies.value_or(CopyRule::per_rank);
+  const int ranks = layout.dispatching_gpus();
+  if (!has_nvlink(cluster) && copies != CopyRule::per_node)
+    return because(AllToAll::pairwise, "DeepEP's kernels need NVLink inside the nodes");
+  if (ranks > kBoardGpus && ranks <= cluster.gpus_per_node && copies == CopyRule::per_rank)
+    return because(AllToAll::one_sided, fmt::format("all {} ranks share one NVLink domain", ranks));
+  if (scenario.workload.phase == Phase::prefill) return AllToAll::deepep_normal;
+  const double tokens = tokens_per_dispatch(scenario, layout);
+  if (tokens <= kLowLatencyTokens) return AllToAll::deepep_low_latency;
+  return because(AllToAll::deepep_normal, fmt::format("{:.0f} tokens per rank are more than the {:.0f} that low "
+                                                      "latency is meant for",
+                                                      tokens, kLowLatencyTokens));
+}
+
+AllToAll choose_all_to_all(const Scenario& scenario, const Layout& layout, std::map<std::string, std::string>& chosen,
+                           std::vector<std::string>& notes) {
   if (scenario.communication.all_to_all != AllToAll::automatic) return scenario.communication.all_to_all;
-  const bool rack = layout.dispatching_gpus() > kBoardGpus &&
-                    layout.dispatching_gpus() <= scenario.cluster.gpus_per_node &&
-                    scenario.cluster.gpu.nvlink.value() > 0 &&
-                    scenario.communication.copies.value_or(CopyRule::per_rank) == CopyRule::per_rank;
-  const AllToAll deepep =
-      scenario.workload.phase == Phase::decode ? AllToAll::deepep_low_latency : AllToAll::deepep_normal;
-  const AllToAll all_to_all = rack ? AllToAll::one_sided : deepep;
+  const AllToAll all_to_all = best_all_to_all(scenario, layout, notes);
   chosen["communication.all_to_all"] = name_of(all_to_all);
   return all_to_all;
 }
 
-/// What an all-to-all cannot do with this cluster or these copies.
+/// What an all-to-all cannot do with this cluster, these copies or so many tokens.
 void check_all_to_all(const Scenario& scenario, const Layout& layout, AllToAll all_to_all) {
   const auto refuse = [](const char* key, const std::string& found, const char* expected) {
     throw InputError{key, found, expected};
   };
+  const double tokens = tokens_per_dispatch(scenario, layout);
+  if (all_to_all == AllToAll::deepep_low_latency && tokens > kMostLowLatencyTokens)
+    refuse("communication.all_to_all", fmt::format("deepep_low_latency with {:.0f} tokens per rank", tokens),
+           "at most 1024, as many as its kernels can count; or auto, deepep_normal");
   const std::string name{name_of(all_to_all)};
   const int ranks = layout.dispatching_gpus();
   const bool one_node = ranks <= scenario.cluster.gpus_per_node;
@@ -53,6 +91,12 @@ void check_all_to_all(const Scenario& scenario, const Layout& layout, AllToAll a
     refuse("communication.copies", fmt::format("per_node with all_to_all {}", name), "auto, per_expert, per_rank");
 }
 
+/// Every rail has a relay in every node then.
+bool over_whole_nodes(const Scenario& scenario, const Layout& layout) {
+  const int ranks = layout.dispatching_gpus(), node = scenario.cluster.gpus_per_node;
+  return ranks > node && ranks % node == 0;
+}
+
 /// DeepEP's kernels: low latency sends every expert its own copy, normal mode one per rank, and one per node across
 /// nodes (or per expert TP group, which is often a node). Engines give the vendor's library rows sorted by expert, one
 /// per choice (Megatron's all-to-all dispatcher); one-sided kernels write one per rank.
@@ -62,9 +106,7 @@ CopyRule choose_copies(const Scenario& scenario, const Layout& layout, AllToAll 
   CopyRule rule = CopyRule::per_expert;
   if (all_to_all == AllToAll::one_sided) rule = CopyRule::per_rank;
   if (all_to_all == AllToAll::deepep_normal)
-    rule = layout.ranks > scenario.cluster.gpus_per_node && layout.spec.expert_tp == 1 && !layout.spec.experts_apart
-               ? CopyRule::per_node
-               : CopyRule::per_rank;
+    rule = over_whole_nodes(scenario, layout) && layout.spec.expert_tp == 1 ? CopyRule::per_node : CopyRule::per_rank;
   chosen["communication.copies"] = name_of(rule);
   return rule;
 }
@@ -96,8 +138,8 @@ std::pair<CollectiveParameters, CollectiveParameters> kernels_of(AllToAll all_to
 }  // namespace
 
 TokenExchange choose_exchange(const Scenario& scenario, const Layout& layout,
-                              std::map<std::string, std::string>& chosen) {
-  const AllToAll all_to_all = choose_all_to_all(scenario, layout, chosen);
+                              std::map<std::string, std::string>& chosen, std::vector<std::string>& notes) {
+  const AllToAll all_to_all = choose_all_to_all(scenario, layout, chosen, notes);
   check_all_to_all(scenario, layout, all_to_all);
   const auto [dispatch, combine] = kernels_of(all_to_all, scenario.cluster, layout.dispatching_gpus());
   return {all_to_all, choose_copies(scenario, layout, all_to_all, chosen), dispatch, combine};

@@ -1,5 +1,7 @@
 // Which kernels an all-to-all takes, with which copies and parameters, and what each refuses.
 
+#include <algorithm>
+
 #include "models/collectives/collectives.hpp"
 #include "models/units/error.hpp"
 #include "sim/serving/expert_traffic.hpp"
@@ -75,6 +77,56 @@ TEST_CASE("A rack of one NVLink domain takes the one-sided kernels by itself", "
   CHECK(plan.dispatch.latency_intra == find_gpu("gb200-nvl72", "test").dispatch_one_sided.latency_intra);
   CHECK(plan_of({kRack, {"communication.copies", "per_expert"}}).all_to_all == AllToAll::deepep_low_latency);
   CHECK(plan_of({}).all_to_all == AllToAll::deepep_low_latency);
+}
+
+TEST_CASE("A decode batch of more tokens per rank than low latency is meant for takes the normal mode", "[serving]") {
+  const auto with = [](const char* tokens, std::vector<Override> more = {}) {
+    more.push_back({"workload.tokens_per_gpu", tokens});
+    return plan_of(std::move(more));
+  };
+  CHECK(with("256").all_to_all == AllToAll::deepep_low_latency);
+  const Deployment many = with("257");
+  CHECK(many.all_to_all == AllToAll::deepep_normal);
+  CHECK(many.copies == CopyRule::per_node);
+  CHECK(many.chosen.at("communication.all_to_all") == "deepep_normal");
+  CHECK(
+      std::count(many.notes.begin(), many.notes.end(),
+                 "communication.all_to_all auto: deepep_normal, as 257 tokens per rank are more than the 256 that low "
+                 "latency is meant for") == 1);
+  // The fullest rank counts; half batches are dispatched apart; a TP group spreads its tokens over its ranks.
+  CHECK(with("200", {{"workload.dp_imbalance", "1.3"}}).all_to_all == AllToAll::deepep_normal);
+  CHECK(with("512", {{"overlap.two_batch", "true"}}).all_to_all == AllToAll::deepep_low_latency);
+  CHECK(with("256", {{"layout.attention.tp", "2"}, {"layout.attention.dp", "16"}}).all_to_all ==
+        AllToAll::deepep_low_latency);
+  CHECK(with("16", {{"workload.phase", "prefill"}, {"workload.context", "16"}}).all_to_all == AllToAll::deepep_normal);
+  // Asked for, it takes as many as its kernels can count.
+  const Override low{"communication.all_to_all", "deepep_low_latency"};
+  CHECK(with("1024", {low}).all_to_all == AllToAll::deepep_low_latency);
+  CHECK(refusal_of({low, {"workload.tokens_per_gpu", "1025"}}) ==
+        "communication.all_to_all: got deepep_low_latency with 1025 tokens per rank, expected at most 1024, as many as "
+        "its kernels can count; or auto, deepep_normal");
+}
+
+TEST_CASE("Nodes without NVLink exchange by the library's sends", "[serving]") {
+  const Override cards{"cluster", "{gpu: l40s, nodes: 4}"};
+  const Deployment plan = plan_of({cards, {"precision.kv", "bf16"}});
+  CHECK(plan.all_to_all == AllToAll::pairwise);
+  CHECK(plan.chosen.at("communication.all_to_all") == "pairwise");
+  CHECK(std::count(plan.notes.begin(), plan.notes.end(),
+                   "communication.all_to_all auto: pairwise, as DeepEP's kernels need NVLink inside the nodes") == 1);
+  CHECK(plan_of({cards, {"communication.all_to_all", "deepep_low_latency"}}).all_to_all ==
+        AllToAll::deepep_low_latency);
+}
+
+TEST_CASE("The results say which all-reduce a size takes", "[serving]") {
+  const auto taken = [](const char* tokens, std::vector<Override> more = {}) {
+    more.push_back({"workload.tokens_per_gpu", tokens});
+    return plan_deployment(load_scenario(std::string{MOESIM_TEST_SOURCE_DIR} + "/scenarios/qwen3_235b_tp8.yaml", more))
+        .chosen;
+  };
+  CHECK(taken("0.125").at("communication.all_reduce") == "one_shot");  // 8 KB
+  CHECK(taken("1024").at("communication.all_reduce") == "nvls");       // 64 MiB
+  CHECK(taken("1024", {{"communication.all_reduce", "ring"}}).count("communication.all_reduce") == 0);
 }
 
 TEST_CASE("An all-to-all that the cluster or the copies cannot do is refused", "[serving]") {
