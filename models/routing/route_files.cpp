@@ -86,7 +86,7 @@ RouteFile kind_of_route_file(const std::string& file) {
   if (has(csv, {"layer", "expert", "count"})) return RouteFile::loads;
   if (has(csv, {"layer", "e0"})) return RouteFile::tokens;
   if (has(csv, {"layer_pair", "expert_i", "expert_j", "count"})) return RouteFile::pairs;
-  throw InputError{file + ":1:1", fmt::format("columns {}", fmt::join(csv.header(), ", ")),
+  throw InputError{file + ":1:1", csv.named_columns(),
                    "layer,expert,count (loads), layer,e0,e1,... (tokens) or layer_pair,expert_i,expert_j,count"};
 }
 

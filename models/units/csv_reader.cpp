@@ -68,6 +68,12 @@ std::vector<std::string> CsvReader::header() const {
   return {header_.begin(), header_.end()};
 }
 
+std::string CsvReader::named_columns() const {
+  constexpr std::size_t kShown = 200;
+  const std::string names = fmt::format("columns {}", fmt::join(header_, ", "));
+  return names.size() <= kShown ? names : names.substr(0, kShown) + "...";
+}
+
 int CsvReader::find(std::string_view column) const {
   const auto found = std::find(header_.begin(), header_.end(), column);
   return found == header_.end() ? -1 : static_cast<int>(found - header_.begin());
@@ -76,8 +82,7 @@ int CsvReader::find(std::string_view column) const {
 int CsvReader::require(std::string_view column) const {
   const int found = find(column);
   if (found < 0)
-    throw InputError{file_ + ":1:1", fmt::format("columns {}", fmt::join(header_, ", ")),
-                     fmt::format("a column {}", column), nearest(column, header())};
+    throw InputError{file_ + ":1:1", named_columns(), fmt::format("a column {}", column), nearest(column, header())};
   return found;
 }
 

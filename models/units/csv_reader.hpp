@@ -25,6 +25,7 @@ public:
 
   const std::string& file() const { return file_; }
   std::vector<std::string> header() const;     ///< empty: the file has no header
+  std::string named_columns() const;           ///< "columns layer, expert", cut short, for messages
   int columns() const { return columns_; }     ///< of the first line, and so of every row
   int find(std::string_view column) const;     ///< -1: no such column
   int require(std::string_view column) const;  ///< Throws InputError when there is no such column.

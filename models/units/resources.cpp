@@ -85,6 +85,50 @@ std::string read_text_file(const fs::path& file, std::uintmax_t limit) {
   return text;
 }
 
+namespace {
+
+/// Gathers lines from chunks of text; few bytes of gzip can be many lines, or one without end.
+class Lines {
+public:
+  explicit Lines(const fs::path& file) : file_{file} {}
+
+  void add(std::string_view chunk) {
+    while (!chunk.empty()) {
+      const std::size_t end = std::min(chunk.find('\n'), chunk.size());
+      line_.append(chunk.substr(0, end));
+      if (line_.size() > kMostBytes) refuse(fmt::format("a line of more than {} bytes", kMostBytes), "shorter lines");
+      if (end == chunk.size()) return;
+      if (!line_.empty() && line_.back() == '\r') line_.pop_back();
+      push();
+      chunk.remove_prefix(end + 1);
+    }
+  }
+
+  std::vector<std::string> take() {
+    if (!line_.empty()) push();
+    return std::move(lines_);
+  }
+
+private:
+  static constexpr std::size_t kMostBytes = 1u << 20, kMostLines = 1u << 25;
+
+  void push() {
+    if (lines_.size() == kMostLines) refuse(fmt::format("more than {} lines", kMostLines), "a smaller file");
+    lines_.push_back(std::move(line_));
+    line_.clear();
+  }
+
+  [[noreturn]] void refuse(const std::string& found, const char* expected) const {
+    throw InputError{fmt::format("{}:{}", file_.string(), lines_.size() + 1), found, expected};
+  }
+
+  const fs::path& file_;
+  std::vector<std::string> lines_;
+  std::string line_;
+};
+
+}  // namespace
+
 std::vector<std::string> read_lines(const fs::path& file, std::uintmax_t limit) {
   std::error_code failure;
   if (fs::is_directory(file, failure)) throw unreadable(file, "a folder");
@@ -93,8 +137,8 @@ std::vector<std::string> read_lines(const fs::path& file, std::uintmax_t limit) 
   const std::unique_ptr<gzFile_s, decltype(&gzclose)> in{gzopen(file.c_str(), "rb"), gzclose};
   if (!in) throw unreadable(file, "a file without read permission");
   gzbuffer(in.get(), 1 << 18);
-  std::vector<std::string> lines;
-  std::string line, chunk(1 << 18, '\0');
+  Lines lines{file};
+  std::string chunk(1 << 18, '\0');
   std::uintmax_t total = 0;
   for (;;) {
     const int got = gzread(in.get(), chunk.data(), static_cast<unsigned>(chunk.size()));
@@ -105,18 +149,9 @@ std::vector<std::string> read_lines(const fs::path& file, std::uintmax_t limit) 
     if (got == 0) break;
     total += static_cast<std::uintmax_t>(got);
     if (total > limit) throw InputError{file.string(), fmt::format("more than {} bytes", limit), "a smaller file"};
-    for (std::size_t begin = 0; begin < static_cast<std::size_t>(got);) {
-      const std::size_t end = std::min(chunk.find('\n', begin), static_cast<std::size_t>(got));
-      line.append(chunk, begin, end - begin);
-      if (end == static_cast<std::size_t>(got)) break;
-      if (!line.empty() && line.back() == '\r') line.pop_back();
-      lines.push_back(std::move(line));
-      line.clear();
-      begin = end + 1;
-    }
+    lines.add(std::string_view{chunk}.substr(0, static_cast<std::size_t>(got)));
   }
-  if (!line.empty()) lines.push_back(std::move(line));
-  return lines;
+  return lines.take();
 }
 
 }  // namespace moesim

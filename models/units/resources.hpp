@@ -21,7 +21,8 @@ std::vector<std::string> resource_names(Resource kind);
 std::string read_text_file(const std::filesystem::path& file, std::uintmax_t limit = 64u << 20);
 
 /// Lines of a CSV or .csv.gz file (by content), without the line ends.
-/// Throws InputError when unreadable, when the gzip stream is broken, or past `limit` bytes of text.
+/// Throws InputError when unreadable, when the gzip stream is broken, past `limit` bytes of text, 1 MiB in a line or
+/// 2^25 lines.
 std::vector<std::string> read_lines(const std::filesystem::path& file, std::uintmax_t limit = 1u << 30);
 
 }  // namespace moesim

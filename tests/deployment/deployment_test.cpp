@@ -79,7 +79,7 @@ TEST_CASE("DeepEP's low-latency buffer has the published size", "[deployment]") 
   CHECK(deepep_low_latency_buffer(7168, 128, 288).value() / 1073741824 == Approx(2.0).epsilon(1e-3));
 }
 
-TEST_CASE("KV capacity of a cluster follows the closed form", "[deployment]") {
+TEST_CASE("KV capacity of a cluster follows the closed form (L28)", "[deployment]") {
   const Architecture mixtral = load_architecture("mixtral-8x7b");
   // (8 (80 GB 0.9 - 4 GB) - 93.405585408 GB) / 131,072 B
   CHECK(kv_tokens_in_cluster(mixtral, {}, 8, Bytes{80 * kGB}, 0.9, Bytes{4 * kGB}) == 3'437'762);

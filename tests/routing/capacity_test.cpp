@@ -49,7 +49,7 @@ TEST_CASE("Places are max(least, ceil(k T factor / E))", "[routing]") {
   CHECK_THROWS_AS(places_per_expert(spec, 2, 8, 11), std::invalid_argument);
 }
 
-TEST_CASE("Uniform top-1 tokens are dropped as often as the binomial law says", "[routing]") {
+TEST_CASE("Uniform top-1 tokens are dropped as often as the binomial law says (L19)", "[routing]") {
   struct Row {
     int tokens, experts;
     double factor, drop;
@@ -77,7 +77,7 @@ TEST_CASE("Uniform top-1 tokens are dropped as often as the binomial law says", 
   }
 }
 
-TEST_CASE("The example histogram drops 5, 2 and 0 of 22 at factors 1, 1.25 and 1.5", "[routing]") {
+TEST_CASE("The example histogram drops 5, 2 and 0 of 22 at factors 1, 1.25 and 1.5 (L21)", "[routing]") {
   const std::vector<int> loads{5, 1, 4, 2, 5, 1, 3, 1};
   std::vector<int> example;  // top-1 in the order of experts: the drops depend on loads only
   for (int e = 0; e < 8; ++e)

@@ -108,4 +108,7 @@ TEST_CASE("A CSV file of the wrong shape is refused with its place", "[units]") 
   CHECK_THROWS_WITH(CsvReader{written("layer,expert\n")}.require("experts"),
                     "rows.csv:1:1: got columns layer, expert, expected a column experts; did you mean expert?");
   CHECK_THROWS_AS(CsvReader{"absent.csv"}, InputError);
+  const std::string wide(500'000, 'x');
+  CHECK_THROWS_WITH(CsvReader{written(wide)}.require("expert"),
+                    "rows.csv:1:1: got columns " + wide.substr(0, 192) + "..., expected a column expert");
 }

@@ -27,6 +27,11 @@ TEST_CASE("What is compressed reads back", "[units]") {
   CHECK(read_back(noise) == std::vector<std::string>{noise});
 }
 
+TEST_CASE("A few bytes of gzip that are one line without end are refused", "[units]") {
+  CHECK_THROWS_WITH(read_back("a,b\n" + std::string(std::size_t{4} << 20, '0')),
+                    "packed.gz:2: got a line of more than 1048576 bytes, expected shorter lines");
+}
+
 TEST_CASE("Equal texts give equal bytes without a date or a name", "[units]") {
   const std::string packed = gzipped("the same");
   CHECK(packed == gzipped("the same"));
