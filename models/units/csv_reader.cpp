@@ -41,7 +41,8 @@ bool is_number(std::string_view text) {
 
 }  // namespace
 
-CsvReader::CsvReader(const std::string& file, Header header) : file_{file}, lines_{read_lines(file)} {
+CsvReader::CsvReader(const std::string& file, Header header, Quotes quotes)
+    : file_{file}, quotes_{quotes}, lines_{read_lines(file)} {
   if (lines_.empty() || trimmed(lines_[0]).empty())
     throw InputError{file_ + ":1:1", "no header line",
                      fmt::format("the names of the columns{}, separated by commas",
@@ -53,13 +54,29 @@ CsvReader::CsvReader(const std::string& file, Header header) : file_{file}, line
   next_row_ = 1;
 }
 
+/// Where the comma after a field is, or the end of the line.
+std::size_t CsvReader::end_of_field(std::size_t begin) const {
+  const std::string_view line = lines_[row_];
+  std::size_t look = begin;
+  if (quotes_ == Quotes::allowed && trimmed(line.substr(begin)).starts_with('"')) {
+    look = line.find('"', begin) + 1;
+    while ((look = line.find('"', look)) != std::string_view::npos && line.substr(look + 1).starts_with('"')) look += 2;
+    if (look == std::string_view::npos)
+      throw InputError{place(trimmed(line.substr(begin))), "a quote without end", "a second quote in the same line"};
+  }
+  return std::min(line.find(',', look), line.size());
+}
+
 void CsvReader::split() {
   const std::string_view line = lines_[row_];
   fields_.clear();
   for (std::size_t begin = 0;;) {
-    const std::size_t end = line.find(',', begin);
-    fields_.push_back(trimmed(line.substr(begin, end - begin)));
-    if (end == std::string_view::npos) return;
+    const std::size_t end = end_of_field(begin);
+    std::string_view field = trimmed(line.substr(begin, end - begin));
+    if (quotes_ == Quotes::allowed && field.size() > 1 && field.front() == '"' && field.back() == '"')
+      field = field.substr(1, field.size() - 2);
+    fields_.push_back(field);
+    if (end == line.size()) return;
     begin = end + 1;
   }
 }

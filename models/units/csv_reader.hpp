@@ -9,17 +9,21 @@
 
 namespace moesim {
 
-/// The only reader of .csv and .csv.gz files. Blanks around fields and blank lines do not count; there is no quoting.
-/// Errors read "FILE:LINE:COLUMN: got ..., expected ...", lines and columns from 1, columns in bytes.
+/// The only reader of .csv and .csv.gz files. Blanks around fields and blank lines do not count; quoting only where it
+/// is asked for. Errors read "FILE:LINE:COLUMN: got ..., expected ...", lines and columns from 1, columns in bytes.
 class CsvReader {
 public:
   enum class Header {
     required,
     unless_numbers,  ///< a first line of nothing but numbers is a row, and there are no names
   };
+  enum class Quotes {
+    none,     ///< a quote is a character as any other
+    allowed,  ///< RFC 4180 within a line: "a, b" is one field, "" in it a quote
+  };
 
   /// Reads the whole file. Throws InputError when it cannot be read or its first line is blank.
-  explicit CsvReader(const std::string& file, Header header = Header::required);
+  explicit CsvReader(const std::string& file, Header header = Header::required, Quotes quotes = Quotes::none);
   CsvReader(const CsvReader&) = delete;  // fields look into its lines
   CsvReader& operator=(const CsvReader&) = delete;
 
@@ -31,8 +35,9 @@ public:
   int require(std::string_view column) const;  ///< Throws InputError when there is no such column.
 
   /// Moves to the next row that is not blank. Throws InputError when it has another number of fields than the first
-  /// line.
+  /// line, or a quote without end.
   bool next();
+  /// Without its quotes; quotes inside it still doubled.
   std::string_view field(int column) const { return fields_[static_cast<std::size_t>(column)]; }
   /// What stands between blanks in a field: "3 17" gives 3 and 17.
   std::vector<std::string_view> words(int column) const;
@@ -53,8 +58,10 @@ public:
 
 private:
   void split();
+  std::size_t end_of_field(std::size_t begin) const;
 
   std::string file_;
+  Quotes quotes_ = Quotes::none;
   std::vector<std::string> lines_;
   std::vector<std::string_view> header_, fields_;
   int columns_ = 0;

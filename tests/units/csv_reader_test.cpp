@@ -112,3 +112,23 @@ TEST_CASE("A CSV file of the wrong shape is refused with its place", "[units]") 
   CHECK_THROWS_WITH(CsvReader{written(wide)}.require("expert"),
                     "rows.csv:1:1: got columns " + wide.substr(0, 192) + "..., expected a column expert");
 }
+
+TEST_CASE("Quotes keep commas together where they are allowed, and are letters where they are not", "[units]") {
+  const std::string file = written("name,value\n\"a, \"\"b\"\"\", 3\n\"\",\n");
+  CsvReader quoted{file, CsvReader::Header::required, CsvReader::Quotes::allowed};
+  REQUIRE(quoted.next());
+  CHECK(quoted.field(0) == "a, \"\"b\"\"");
+  CHECK(quoted.field(1) == "3");
+  REQUIRE(quoted.next());
+  CHECK(quoted.field(0).empty());
+  CHECK(quoted.field(1).empty());
+  CHECK_FALSE(quoted.next());
+  CsvReader plain{file};
+  REQUIRE_THROWS_WITH(plain.next(), file + ":2:1: got 3 fields, expected 2 fields as in the header");
+}
+
+TEST_CASE("A quote without end is refused with its place", "[units]") {
+  const std::string file = written("name,value\n1,\"x\"\"y\n");
+  CsvReader reader{file, CsvReader::Header::required, CsvReader::Quotes::allowed};
+  REQUIRE_THROWS_WITH(reader.next(), file + ":2:3: got a quote without end, expected a second quote in the same line");
+}
