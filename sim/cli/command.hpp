@@ -37,6 +37,7 @@ void add_place_command(CLI::App& app, Globals& globals);
 void add_routing_command(CLI::App& app, Globals& globals);
 void add_calibrate_command(CLI::App& app, Globals& globals);
 void add_replay_command(CLI::App& app, Globals& globals);
+void add_validate_command(CLI::App& app, Globals& globals);
 void add_list_command(CLI::App& app, Globals& globals);
 void add_schema_command(CLI::App& app, Globals& globals);
 void add_doctor_command(CLI::App& app, Globals& globals);

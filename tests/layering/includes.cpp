@@ -45,8 +45,9 @@ const std::map<std::string, Names, std::less<>>& may_include() {
       {"sim/metrics", models + Names{"sim/events"}},
       {"sim", simulation},  // sim/simulate.{hpp,cpp}
       {"sim/planner", simulation + Names{"sim"}},
+      {"sim/validate", simulation + Names{"sim"}},  // measured cases through the same simulate
       {"plots", {"models/units", "models/hardware", "sim/metrics", "sim/events"}},
-      {"sim/cli", simulation + Names{"sim", "sim/planner", "plots"}},
+      {"sim/cli", simulation + Names{"sim", "sim/planner", "sim/validate", "plots"}},
   };
   return table;
 }

@@ -1,0 +1,36 @@
+#include "sim/validate/steady_batch.hpp"
+
+#include "sim/scenario/scenario.hpp"
+#include "sim/simulate.hpp"
+
+namespace moesim {
+namespace {
+
+// Share of the device that engines fill; TensorRT-LLM's default is 0.9 of what the weights leave free.
+const std::string kCacheFraction = "0.9";
+
+}  // namespace
+
+WeightedSteps steady_batch(const SteadyBatch& batch) {
+  WeightedSteps steps;
+  steps.parts.push_back({decode_scenario(batch.replica, batch.requests, batch.prompt + batch.answer / 2), 1});
+  if (batch.requests > 1)
+    steps.parts.push_back(
+        {prefill_scenario(batch.replica, batch.prompt, batch.prompt), (batch.requests - 1) / batch.answer});
+  return steps;
+}
+
+int most_requests(const Replica& replica, int prompt, int answer, int most) {
+  const auto fits = [&](int requests) {
+    const std::string text = decode_scenario(replica, requests, prompt + answer);
+    return check_memory(parse_scenario(text, "case", ".", {{"memory_fraction", kCacheFraction}})).fit.fits;
+  };
+  int low = 0, high = most + 1;  // low fits, high does not
+  while (high - low > 1) {
+    const int middle = low + (high - low + 1) / 2;
+    (fits(middle) ? low : high) = middle;
+  }
+  return low;
+}
+
+}  // namespace moesim

@@ -1,0 +1,149 @@
+#include "sim/validate/validation.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "models/units/csv_reader.hpp"
+#include "models/units/error.hpp"
+#include "sim/validate/measured_file.hpp"
+
+namespace moesim {
+namespace fs = std::filesystem;
+namespace {
+
+std::vector<fs::path> csv_files(const fs::path& folder) {
+  std::error_code failure;
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator{folder, failure})
+    if (entry.is_regular_file() && entry.path().extension() == ".csv") files.push_back(entry.path());
+  if (failure) throw InputError{folder.string(), failure.message(), "a folder of measured .csv files"};
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+bool has_columns(const fs::path& file, const MeasuredFile& kind) {
+  try {
+    const auto header = CsvReader{file.string(), CsvReader::Header::required, CsvReader::Quotes::allowed}.header();
+    return std::equal(header.begin(), header.end(), kind.columns.begin(), kind.columns.end());
+  } catch (const InputError&) {
+    return false;  // it is no measured file, whatever else it is
+  }
+}
+
+/// By name, else by header. nullptr: neither.
+const MeasuredFile* kind_of(const fs::path& file) {
+  for (const MeasuredFile& kind : measured_files())
+    if (file.filename() == kind.name) return &kind;
+  for (const MeasuredFile& kind : measured_files())
+    if (has_columns(file, kind)) return &kind;
+  return nullptr;
+}
+
+bool names_file(const std::string& wanted, const std::string& file) {
+  return wanted == file || wanted + ".csv" == file;
+}
+
+bool is_wanted(const MeasuredCase& one, const std::vector<std::string>& only) {
+  return only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& wanted) {
+           return names_file(wanted, one.file) || lowered(one.group).find(lowered(wanted)) != std::string::npos;
+         });
+}
+
+void check_nothing_missing(const Validation& validation, const std::vector<std::string>& only) {
+  if (validation.files.empty()) {
+    std::vector<std::string_view> names;
+    for (const MeasuredFile& kind : measured_files()) names.push_back(kind.name);
+    throw InputError{validation.folder, "no measured file", fmt::format("one of {}", fmt::join(names, ", "))};
+  }
+  for (const std::string& wanted : only)
+    if (std::none_of(validation.cases.begin(), validation.cases.end(),
+                     [&](const ValidatedCase& one) { return is_wanted(one.of, {wanted}); })) {
+      std::vector<std::string> names;
+      for (const ValidatedFile& file : validation.files) names.push_back(file.name);
+      throw InputError{"--only", wanted, fmt::format("a file ({}) or a part of a group's name", fmt::join(names, ", ")),
+                       nearest(wanted, names)};
+    }
+}
+
+std::vector<std::string> scenarios_of(const MeasuredCase& one) {
+  std::vector<std::string> scenarios;
+  if (one.question)
+    if (const auto* steps = std::get_if<WeightedSteps>(&*one.question))
+      for (const auto& part : steps->parts) scenarios.push_back(part.scenario);
+  return scenarios;
+}
+
+void fill_in(ValidatedCase& one, const Prediction& prediction) {
+  if (!prediction.refusal.empty()) {
+    one.reason = prediction.refusal;
+    return;
+  }
+  one.status = one.of.flags.empty() ? CaseStatus::predicted : CaseStatus::flagged;
+  one.predicted = one.of.reading(prediction.time);
+  one.source = prediction.source;
+  if (one.of.quantity == "tpot") one.decode_alone = one.of.reading(prediction.first);
+}
+
+}  // namespace
+
+std::string_view name_of(CaseStatus status) {
+  constexpr std::array<std::string_view, 4> kNames{"predicted", "flagged", "not_expressed", "failed"};
+  return kNames.at(static_cast<std::size_t>(status));
+}
+
+Validation read_validation(const fs::path& folder, const std::vector<std::string>& only) {
+  Validation validation{.folder = folder.string()};
+  for (const fs::path& file : csv_files(folder)) {
+    const std::string name = file.filename().string();
+    const MeasuredFile* kind = kind_of(file);
+    if (kind == nullptr) {
+      validation.ignored.push_back(name);
+      continue;
+    }
+    std::set<int> lines;
+    for (MeasuredCase& one : read_measured(*kind, file.string())) {
+      lines.insert(one.line);
+      const std::string reason = one.reason;
+      validation.cases.push_back({.of = std::move(one), .reason = reason});
+    }
+    validation.files.push_back({name, static_cast<int>(lines.size())});
+  }
+  check_nothing_missing(validation, only);
+  std::erase_if(validation.cases, [&](const ValidatedCase& one) { return !is_wanted(one.of, only); });
+  std::erase_if(validation.files, [&](const ValidatedFile& file) {
+    return std::none_of(validation.cases.begin(), validation.cases.end(),
+                        [&](const ValidatedCase& one) { return one.of.file == file.name; });
+  });
+  return validation;
+}
+
+std::vector<std::string> scenarios_of(const Validation& validation) {
+  std::vector<std::string> all;
+  std::set<std::string> seen;
+  for (const ValidatedCase& one : validation.cases)
+    for (const std::string& scenario : scenarios_of(one.of))
+      if (seen.insert(scenario).second) all.push_back(scenario);
+  return all;
+}
+
+void predict_all(Validation& validation, const StepAnswers& answers,
+                 const std::map<std::string, std::string>& failures) {
+  for (ValidatedCase& one : validation.cases) {
+    if (!one.of.question) continue;
+    const auto scenarios = scenarios_of(one.of);
+    const auto failed = std::find_if(scenarios.begin(), scenarios.end(),
+                                     [&](const std::string& scenario) { return failures.contains(scenario); });
+    if (failed == scenarios.end()) {
+      fill_in(one, predict(*one.of.question, answers));
+      continue;
+    }
+    one.status = CaseStatus::failed;
+    one.reason = failures.at(*failed);
+  }
+}
+
+}  // namespace moesim
