@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "models/llm/expert_slices.hpp"
 #include "models/llm/parameters.hpp"
 #include "models/units/error.hpp"
 
@@ -108,6 +109,11 @@ int block_of(NumberFormat format) {
   return 128;
 }
 
+int expert_slice_width(const Architecture& model, NumberFormat format, int tp) {
+  const int width = model.moe->expert_hidden / tp, block = block_of(format);
+  return format == NumberFormat::mxfp4 && tp > 1 ? (width + block - 1) / block * block : width;
+}
+
 void check_blocks(const Architecture& model, NumberFormat format, int tp, std::string_view where) {
   const int block = block_of(format);
   const auto check = [&](int weights, const std::string& what) {
@@ -117,7 +123,7 @@ void check_blocks(const Architecture& model, NumberFormat format, int tp, std::s
                                    model.name, weights, block)};
   };
   check(model.hidden, "the hidden size");
-  check(model.moe->expert_hidden / tp,
+  check(expert_slice_width(model, format, tp),
         tp > 1 ? fmt::format("an expert's width over {} ranks", tp) : "the expert width");
 }
 

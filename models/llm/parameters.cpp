@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "models/llm/expert_slices.hpp"
 #include "models/llm/ops.hpp"
 
 namespace moesim {
@@ -165,7 +166,7 @@ NumberFormat format_of(TensorClass tensor, const Precision& precision) {
 
 Bytes expert_bytes(const Architecture& model, NumberFormat format, int tp) {
   if (!model.moe) return Bytes{};
-  const double d = model.hidden, f = static_cast<double>(model.moe->expert_hidden) / tp;
+  const double d = model.hidden, f = expert_slice_width(model, format, tp);
   return matrix_bytes((model.gated ? 2 : 1) * f, d, format) + matrix_bytes(d, f, format) +
          bytes_of(expert_biases<double>(model, tp), NumberFormat::bf16);
 }

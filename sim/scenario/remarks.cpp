@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "models/llm/expert_slices.hpp"
 #include "models/llm/number_format.hpp"
 
 namespace moesim {
@@ -31,6 +32,15 @@ void remark_on_weights(const Scenario& scenario, std::vector<std::string>& remar
   if (scenario.model.moe) remark("precision.experts", scenario.precision.experts);
 }
 
+void remark_on_slices(const Scenario& scenario, std::vector<std::string>& remarks) {
+  if (!scenario.model.moe) return;
+  const int tp = scenario.layout.expert_tp, cut = scenario.model.moe->expert_hidden / tp;
+  const int stored = expert_slice_width(scenario.model, scenario.precision.experts, tp);
+  if (stored != cut)
+    remarks.push_back(fmt::format("layout.experts.tp {}: slices of {} columns are padded to {}, whole blocks of {}", tp,
+                                  cut, stored, name_of(scenario.precision.experts)));
+}
+
 }  // namespace
 
 std::vector<std::string> cluster_remarks(const ClusterSpec& cluster) {
@@ -52,6 +62,7 @@ std::vector<std::string> cluster_remarks(const ClusterSpec& cluster) {
 std::vector<std::string> remarks_on(const Scenario& scenario) {
   std::vector<std::string> remarks = cluster_remarks(scenario.cluster);
   remark_on_weights(scenario, remarks);
+  remark_on_slices(scenario, remarks);
   return remarks;
 }
 

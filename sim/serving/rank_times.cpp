@@ -4,6 +4,8 @@
 #include <map>
 #include <tuple>
 
+#include "models/llm/expert_slices.hpp"
+
 namespace moesim {
 namespace {
 
@@ -106,9 +108,10 @@ ExpertPhase::ExpertPhase(const Scenario& scenario, const Deployment& plan, int f
       placement_ranks_{static_cast<std::size_t>(plan.placement.ranks)},
       slots_per_rank_{static_cast<std::size_t>(plan.placement.slots_per_rank)} {
   const std::vector<NumberFormat> used = plan.formats->used();
-  const int width = scenario.model.moe->expert_hidden / plan.layout.spec.expert_tp;
-  for (const NumberFormat format : used)
+  for (const NumberFormat format : used) {
+    const int width = expert_slice_width(scenario.model, format, plan.layout.spec.expert_tp);
     kernels_.push_back(plan.kernels->experts({scenario.model.hidden, width, format}));
+  }
   if (used.size() == 1) return;
   for (int l = 0; l < plan.placement.layers; ++l)
     for (const int expert : plan.placement.layer(l)) {  // an empty slot never has a row

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "models/llm/expert_slices.hpp"
 #include "models/llm/extra_ops.hpp"
 #include "models/llm/parameters.hpp"
 #include "models/units/error.hpp"
@@ -156,6 +157,19 @@ TEST_CASE("A format whose blocks would be cut by a split is refused with both nu
   CHECK_THROWS_WITH(check_blocks(load_architecture("gpt-oss-20b"), NumberFormat::fp8_block, 1, "precision.experts"),
                     "precision.experts: got fp8_block, expected a format whose blocks divide the hidden size of "
                     "gpt-oss-20b: 2880 weights are no multiple of 128");
+}
+
+TEST_CASE("A slice in mxfp4 is padded to whole blocks in its width and in its bytes", "[llm]") {
+  const Architecture model = load_architecture("gpt-oss-120b");  // experts of width 2880 = 90 x 32
+  CHECK(expert_slice_width(model, NumberFormat::mxfp4, 1) == 2880);
+  CHECK(expert_slice_width(model, NumberFormat::mxfp4, 2) == 1440);  // 45 blocks
+  CHECK(expert_slice_width(model, NumberFormat::mxfp4, 4) == 736);   // 720 are 22.5 blocks
+  CHECK(expert_slice_width(model, NumberFormat::mxfp4, 8) == 384);   // 360 are 11.25 blocks
+  CHECK(expert_slice_width(model, NumberFormat::bf16, 8) == 360);
+  CHECK_NOTHROW(check_blocks(model, NumberFormat::mxfp4, 8, "p"));
+  // Three matrices of 736 x 2880 in 4.25 bits; the biases 2 x 720 + 2880 in bf16.
+  CHECK(expert_bytes(model, NumberFormat::mxfp4, 4).value() ==
+        Approx(3 * 736 * 2880 * 4.25 / 8 + (2 * 720 + 2880) * 2));
 }
 
 TEST_CASE("The formats in use are listed once each", "[llm]") {
