@@ -138,7 +138,7 @@ void map_efa_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
   MeasuredCase one;
   one.group = fmt::format("{}, {}", backend, row.text("hardware"));
   one.what = fmt::format("{} ranks, {}", question.ranks, mode);
-  one.quantity = "bus bandwidth";
+  one.quantity = "bandwidth";
   one.unit = "GB/s";
   one.measured = row.positive("value");
   const auto gpu = catalogue_gpu(row.text("hardware"));

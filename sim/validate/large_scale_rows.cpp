@@ -12,6 +12,8 @@
 namespace moesim {
 namespace {
 
+constexpr std::string_view kInAll = "out tok/s total";
+
 /// The number behind a word: 32 of "EP32 DP32" for "EP". 0: none. Letters right before the word make it another one
 /// (attn-DP8 is DP8, TEP4 is not EP4).
 int degree(const std::string& layout, std::string_view word) {
@@ -91,7 +93,7 @@ double tokens_of_figure(const LargeScaleRow& row, double tokens_per_gpu) {
   const double gpus = row.replica.ranks();
   if (row.metric.starts_with("tok/s/node")) return tokens_per_gpu * find_gpu(row.replica.gpu, "case").gpus_per_node;
   if (row.metric.starts_with("tok/s/GPU")) return tokens_per_gpu;
-  return row.metric == "out tok/s total" ? tokens_per_gpu * gpus : 0;
+  return row.metric == kInAll ? tokens_per_gpu * gpus : 0;
 }
 
 /// Decode alone, at the context of a steady batch; or everything on the same GPUs, prefill between decode steps.
@@ -130,7 +132,7 @@ void map_large_scale_row(const MeasuredRow& row, std::vector<MeasuredCase>& case
   one.group = fmt::format("{}, {}, {}", row.text("model"), row.text("gpu"), row.text("system"));
   one.what = fmt::format("{} ({})", row.text("id"), row.text("layout"));
   one.quantity = "throughput";
-  one.unit = large.metric.substr(0, large.metric.find(" ("));
+  one.unit = large.metric == kInAll ? "tok/s" : large.metric.substr(0, large.metric.find(" ("));
   one.measured = row.positive("value");
   one.reading = {tokens_of_figure(large, large.batch), true};
   one.reason = large.reason;

@@ -50,6 +50,17 @@ std::span<const MeasuredFile> measured_files();
 /// Every row of a file. Throws InputError for another header and for what is no number where one is needed.
 std::vector<MeasuredCase> read_measured(const MeasuredFile& kind, const std::string& path);
 
+/// Gives a case its question; what a scenario refuses (a split that leaves a rest, a length that a model does not have)
+/// becomes the reason why there is none.
+template <class Express>
+void express(MeasuredCase& one, Express question) {
+  try {
+    one.question = question();
+  } catch (const InputError& error) {
+    one.reason = error.what();
+  }
+}
+
 // The mappings, each described in README.md.
 void map_serving_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
 void map_large_scale_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);

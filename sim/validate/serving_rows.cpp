@@ -1,7 +1,6 @@
 // End-to-end rows: one replica of an engine at a steady number of requests.
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
 
@@ -41,6 +40,15 @@ int requests_in_flight(const MeasuredRow& row, int attention_dp) {
   const int batch = row.count_or("batch_size", 0) * attention_dp;
   const int concurrency = row.count_or("concurrency", batch);
   return batch > 0 ? std::min(batch, concurrency) : concurrency;
+}
+
+/// Requests of an attention-DP group that run at once: evenly spread, no more than the memory holds at their mean
+/// context (where it does not hold one, moesim's memory is not the engine's, and all run).
+int requests_of_group(const ServingRow& serving) {
+  const int dp = serving.replica.attention_dp;
+  const int spread = (serving.in_flight + dp - 1) / dp;
+  const int held = most_requests(serving.replica, serving.prompt + serving.answer / 2, spread, 1);
+  return held == 0 ? spread : held;
 }
 
 /// What the row says of its model, or why that is not known here.
@@ -108,9 +116,12 @@ void map_serving_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
   ttft.measured = row.positive("silicon_ttft_ms");
   ttft.reason = "time to first token needs arrivals and queues: request-level serving";
   if (serving.reason.empty())
-    tpot.question =
-        steady_batch({serving.replica, std::ceil(static_cast<double>(serving.in_flight) / serving.replica.attention_dp),
-                      serving.prompt, serving.answer});
+    express(tpot, [&] {
+      const int requests = requests_of_group(serving);
+      if (requests * serving.replica.attention_dp < serving.in_flight)
+        tpot.what += fmt::format(" ({} fit)", requests * serving.replica.attention_dp);
+      return steady_batch({serving.replica, static_cast<double>(requests), serving.prompt, serving.answer});
+    });
   cases.push_back(std::move(tpot));
   cases.push_back(std::move(ttft));
 }

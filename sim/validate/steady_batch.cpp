@@ -1,16 +1,11 @@
 #include "sim/validate/steady_batch.hpp"
 
+#include <fmt/format.h>
+
 #include "sim/scenario/scenario.hpp"
 #include "sim/simulate.hpp"
 
 namespace moesim {
-namespace {
-
-// Share of the device that engines fill; TensorRT-LLM's default is 0.9 of what the weights leave free.
-const std::string kCacheFraction = "0.9";
-
-}  // namespace
-
 WeightedSteps steady_batch(const SteadyBatch& batch) {
   WeightedSteps steps;
   steps.parts.push_back({decode_scenario(batch.replica, batch.requests, batch.prompt + batch.answer / 2), 1});
@@ -20,12 +15,13 @@ WeightedSteps steady_batch(const SteadyBatch& batch) {
   return steps;
 }
 
-int most_requests(const Replica& replica, int prompt, int answer, int most) {
+int most_requests(const Replica& replica, int context, int most, double share) {
   const auto fits = [&](int requests) {
-    const std::string text = decode_scenario(replica, requests, prompt + answer);
-    return check_memory(parse_scenario(text, "case", ".", {{"memory_fraction", kCacheFraction}})).fit.fits;
+    const std::string text = decode_scenario(replica, requests, context);
+    return check_memory(parse_scenario(text, "case", ".", {{"memory_fraction", fmt::format("{}", share)}})).fit.fits;
   };
-  int low = 0, high = most + 1;  // low fits, high does not
+  if (fits(most)) return most;
+  int low = 0, high = most;  // low fits, high does not
   while (high - low > 1) {
     const int middle = low + (high - low + 1) / 2;
     (fits(middle) ? low : high) = middle;

@@ -17,8 +17,8 @@ struct SteadyBatch {
 /// decode steps: (requests - 1) / answer prefills of a whole prompt per token.
 WeightedSteps steady_batch(const SteadyBatch& batch);
 
-/// The most requests of an attention-DP group that fit, up to `most`, each with all its prompt and answer in the cache;
-/// 0: not even one. Throws InputError and NotModelledYet as a scenario does.
-int most_requests(const Replica& replica, int prompt, int answer, int most);
+/// The most requests of an attention-DP group that fit `share` of the device, up to `most`, each with `context` tokens
+/// in the cache; 0: not even one. Throws InputError and NotModelledYet as a scenario does.
+int most_requests(const Replica& replica, int context, int most, double share);
 
 }  // namespace moesim

@@ -12,6 +12,8 @@ namespace {
 
 // TensorRT-LLM's default max_batch_size (its builder and trtllm-bench, 2025).
 constexpr int kMostRequests = 2048;
+// And of the device: 0.9 of what the weights leave free is its cache.
+constexpr double kCacheShare = 0.9;
 
 std::string read_replica(const MeasuredRow& row, Replica& replica) {
   const std::string layout = row.text("layout"), label = row.text("precision");
@@ -46,13 +48,15 @@ void map_throughput_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases
   one.what = fmt::format("{}/{}", prompt, answer);
   if (one.reason.empty() && !unit.starts_with("output tok/s per GPU") && !unit.starts_with("tok/s total"))
     one.reason = fmt::format("unit '{}' is not known", unit);
-  if (one.reason.empty()) {
-    const int requests = most_requests(replica, prompt, answer, kMostRequests);
-    one.what += fmt::format(" x {}", requests);
-    if (requests == 0) one.reason = "not one request fits the memory as moesim counts it";
-    one.reading = {static_cast<double>(requests) / (one.unit == "tok/s" ? 1 : replica.ranks()), true};
-    if (requests > 0) one.question = steady_batch({replica, static_cast<double>(requests), prompt, answer});
-  }
+  if (one.reason.empty())
+    express(one, [&]() -> std::optional<Question> {
+      const int requests = most_requests(replica, prompt + answer, kMostRequests, kCacheShare);
+      one.what += fmt::format(" x {}", requests);
+      one.reading = {static_cast<double>(requests) / (one.unit == "tok/s" ? 1 : replica.ranks()), true};
+      if (requests > 0) return steady_batch({replica, static_cast<double>(requests), prompt, answer});
+      one.reason = "not one request fits the memory as moesim counts it";
+      return std::nullopt;
+    });
   cases.push_back(std::move(one));
 }
 

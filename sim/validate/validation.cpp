@@ -43,30 +43,40 @@ const MeasuredFile* kind_of(const fs::path& file) {
   return nullptr;
 }
 
-bool names_file(const std::string& wanted, const std::string& file) {
-  return wanted == file || wanted + ".csv" == file;
+/// A file where it names one, else a part of a group's name.
+bool is_wanted(const MeasuredCase& one, const std::string& wanted, const std::vector<ValidatedFile>& files) {
+  const auto names = [&](const std::string& file) { return wanted == file || wanted + ".csv" == file; };
+  if (std::any_of(files.begin(), files.end(), [&](const ValidatedFile& file) { return names(file.name); }))
+    return names(one.file);
+  return lowered(one.group).find(lowered(wanted)) != std::string::npos;
 }
 
-bool is_wanted(const MeasuredCase& one, const std::vector<std::string>& only) {
-  return only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& wanted) {
-           return names_file(wanted, one.file) || lowered(one.group).find(lowered(wanted)) != std::string::npos;
-         });
+void check_wanted(const Validation& validation, const std::string& wanted) {
+  for (const ValidatedCase& one : validation.cases)
+    if (is_wanted(one.of, wanted, validation.files)) return;
+  std::vector<std::string> names;
+  for (const ValidatedFile& file : validation.files) names.push_back(file.name);
+  throw InputError{"--only", wanted, fmt::format("a file ({}) or a part of a group's name", fmt::join(names, ", ")),
+                   nearest(wanted, names)};
 }
 
-void check_nothing_missing(const Validation& validation, const std::vector<std::string>& only) {
-  if (validation.files.empty()) {
-    std::vector<std::string_view> names;
-    for (const MeasuredFile& kind : measured_files()) names.push_back(kind.name);
-    throw InputError{validation.folder, "no measured file", fmt::format("one of {}", fmt::join(names, ", "))};
-  }
-  for (const std::string& wanted : only)
-    if (std::none_of(validation.cases.begin(), validation.cases.end(),
-                     [&](const ValidatedCase& one) { return is_wanted(one.of, {wanted}); })) {
-      std::vector<std::string> names;
-      for (const ValidatedFile& file : validation.files) names.push_back(file.name);
-      throw InputError{"--only", wanted, fmt::format("a file ({}) or a part of a group's name", fmt::join(names, ", ")),
-                       nearest(wanted, names)};
-    }
+void select(Validation& validation, const std::vector<std::string>& only) {
+  for (const std::string& wanted : only) check_wanted(validation, wanted);
+  if (only.empty()) return;
+  std::erase_if(validation.cases, [&](const ValidatedCase& one) {
+    return std::none_of(only.begin(), only.end(),
+                        [&](const std::string& wanted) { return is_wanted(one.of, wanted, validation.files); });
+  });
+  std::erase_if(validation.files, [&](const ValidatedFile& file) {
+    return std::none_of(validation.cases.begin(), validation.cases.end(),
+                        [&](const ValidatedCase& one) { return one.of.file == file.name; });
+  });
+}
+
+[[noreturn]] void refuse_folder(const std::string& folder) {
+  std::vector<std::string_view> names;
+  for (const MeasuredFile& kind : measured_files()) names.push_back(kind.name);
+  throw InputError{folder, "no measured file", fmt::format("one of {}", fmt::join(names, ", "))};
 }
 
 std::vector<std::string> scenarios_of(const MeasuredCase& one) {
@@ -112,12 +122,8 @@ Validation read_validation(const fs::path& folder, const std::vector<std::string
     }
     validation.files.push_back({name, static_cast<int>(lines.size())});
   }
-  check_nothing_missing(validation, only);
-  std::erase_if(validation.cases, [&](const ValidatedCase& one) { return !is_wanted(one.of, only); });
-  std::erase_if(validation.files, [&](const ValidatedFile& file) {
-    return std::none_of(validation.cases.begin(), validation.cases.end(),
-                        [&](const ValidatedCase& one) { return one.of.file == file.name; });
-  });
+  if (validation.files.empty()) refuse_folder(validation.folder);
+  select(validation, only);
   return validation;
 }
 

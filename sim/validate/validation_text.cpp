@@ -27,22 +27,27 @@ std::string percent(double ratio) {
   return fmt::format("{:+.1f} %", 100 * ratio);
 }
 
+constexpr const char* kRow = "  {:>5}{} {:<10} {:<28} {:>8} {:>8} {:<10} {:>8} {}\n";
+
+/// A flagged row has a star behind its line.
 std::string row_line(const ValidatedCase& one) {
-  return fmt::format("  {:>5}  {:<9} {:<30} {:>9} {:>9} {:<10} {:>9}  {}{}\n", one.of.line, cut(one.of.quantity, 9),
-                     cut(one.of.what, 30), figure(one.predicted), figure(*one.of.measured), cut(one.of.unit, 10),
-                     percent(one.pair().error()), one.source, one.status == CaseStatus::flagged ? " flagged" : "");
+  return fmt::format(fmt::runtime(kRow), one.of.line, one.status == CaseStatus::flagged ? '*' : ' ',
+                     cut(one.of.quantity, 10), cut(one.of.what, 28), figure(one.predicted), figure(*one.of.measured),
+                     cut(one.of.unit, 10), percent(one.pair().error()), one.source);
 }
 
 std::string rows_text(const Validation& validation, const std::string& file) {
+  std::vector<const ValidatedCase*> rows;
+  for (const ValidatedCase& one : validation.cases)
+    if (one.of.file == file && one.is_compared()) rows.push_back(&one);
+  std::stable_sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return a->of.group < b->of.group; });
   std::string text, group;
-  for (const ValidatedCase& one : validation.cases) {
-    if (one.of.file != file || !one.is_compared()) continue;
-    if (one.of.group != group) text += fmt::format("  {}\n", cut(group = one.of.group, kWidth - 2));
-    text += row_line(one);
+  for (const ValidatedCase* one : rows) {
+    if (one->of.group != group) text += fmt::format("  {}\n", cut(group = one->of.group, kWidth - 2));
+    text += row_line(*one);
   }
   if (text.empty()) return text;
-  return fmt::format("  {:>5}  {:<40} {:>9} {:>9} {:<10} {:>9}  {}\n", "line", "what", "predicted", "measured", "",
-                     "error", "source") +
+  return fmt::format(fmt::runtime(kRow), "line", ' ', "figure", "of", "moesim", "measured", "", "error", "source") +
          text;
 }
 
@@ -132,14 +137,9 @@ std::string statistics_text(const Validation& validation) {
 
 std::string head_of(const Validation& validation, const ValidatedFile& file) {
   std::map<CaseStatus, int> counts;
-  int figures = 0;
   for (const ValidatedCase& one : validation.cases)
-    if (one.of.file == file.name) {
-      ++counts[one.status];
-      ++figures;
-    }
-  std::string text = fmt::format("{}: {} rows, {} figures: {} predicted", file.name, file.rows, figures,
-                                 counts[CaseStatus::predicted]);
+    if (one.of.file == file.name) ++counts[one.status];
+  std::string text = fmt::format("{}: {} rows; {} predicted", file.name, file.rows, counts[CaseStatus::predicted]);
   for (const CaseStatus status : {CaseStatus::flagged, CaseStatus::not_expressed, CaseStatus::failed})
     if (counts[status] > 0)
       text += fmt::format(", {} {}", counts[status],

@@ -13,13 +13,15 @@ const Replica kDense{.model = "llama-3.1-8b",
                      .gpu = "h100-sxm",
                      .attention_tp = 2,
                      .is_moe = false,
-                     .formats = {"fp8_per_tensor", "fp8_per_tensor", "bf16"}};
+                     .formats = {"fp8_per_tensor", "fp8_per_tensor", "bf16"},
+                     .engine = "vllm"};
 const Replica kDeepSeek{.model = "deepseek-v3",
                         .gpu = "h200-sxm",
                         .attention_tp = 1,
                         .attention_dp = 16,
                         .expert_ep = 16,
-                        .formats = {"fp8_block", "fp8_block", "bf16"}};
+                        .formats = {"fp8_block", "fp8_block", "bf16"},
+                        .engine = "sglang"};
 
 Scenario load(const std::string& text) {
   return parse_scenario(text, "case", ".");
@@ -60,14 +62,14 @@ TEST_CASE("A replica takes as many nodes as its ranks need", "[validate]") {
 
 TEST_CASE("The most requests that fit shrink with their length and are none without room for the weights",
           "[validate]") {
-  const int some = most_requests(kDense, 1000, 1000, 2048), fewer = most_requests(kDense, 8000, 1000, 2048);
+  const int some = most_requests(kDense, 2000, 2048, 0.9), fewer = most_requests(kDense, 9000, 2048, 0.9);
   CHECK(some > fewer);
   CHECK(fewer > 1);
   // One token more than the last that fits does not.
-  const auto fits = [&](int requests) { return most_requests(kDense, 8000, 1000, requests) == requests; };
+  const auto fits = [&](int requests) { return most_requests(kDense, 9000, requests, 0.9) == requests; };
   CHECK(fits(fewer));
   CHECK_FALSE(fits(fewer + 1));
   Replica large = kDense;
   large.model = "llama-3.1-405b";
-  CHECK(most_requests(large, 1000, 1000, 2048) == 0);
+  CHECK(most_requests(large, 2000, 2048, 0.9) == 0);
 }

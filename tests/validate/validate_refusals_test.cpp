@@ -24,15 +24,15 @@ const std::string kFlashMla = "date,gpu,toolchain,kernel,regime,value,unit,sourc
 TEST_CASE("A number that is none is refused with its place", "[validate]") {
   const TemporaryFolder folder;
   const std::string file = folder.write("silicon_e2e_open.csv", serving_csv({{}, {.tpot = "fast"}}));
-  refuses(folder, file + ":3:128: got silicon_tpot_ms \"fast\", expected a finite number >= 0");
+  refuses(folder, file + ":3:122: got silicon_tpot_ms \"fast\", expected a finite number >= 0");
 }
 
 TEST_CASE("A time of zero and a broken count are refused with their places", "[validate]") {
   const TemporaryFolder folder;
   const std::string file = folder.write("silicon_e2e_open.csv", serving_csv({{.tpot = "0"}}));
-  refuses(folder, file + ":2:128: got silicon_tpot_ms \"0\", expected a finite number > 0");
+  refuses(folder, file + ":2:122: got silicon_tpot_ms \"0\", expected a finite number > 0");
   folder.write("silicon_e2e_open.csv", serving_csv({{.tp = "-2"}}));
-  refuses(folder, file + ":2:93: got tp_size \"-2\", expected a whole number from 1 to 2147483647");
+  refuses(folder, file + ":2:95: got tp_size \"-2\", expected a whole number from 1 to 2147483647");
 }
 
 TEST_CASE("A header that the name should not have is refused", "[validate]") {
