@@ -20,13 +20,16 @@ set(code)
 foreach(arch ${MOESIM_CUDA_TARGETS})
   list(APPEND code -gencode arch=compute_${arch},code=sm_${arch})
 endforeach()
-execute_process(
-  COMMAND ${NVCC} -std=c++20 -O3 -I${root} ${code} -Xptxas -v -c ${CMAKE_CURRENT_LIST_DIR}/expert_kernels.cu
-          -o /dev/null
-  RESULT_VARIABLE failed ERROR_VARIABLE log OUTPUT_VARIABLE log)
-if(failed)
-  message(FATAL_ERROR "nvcc failed:\n${log}")
-endif()
+set(log)
+foreach(source expert_kernels decode_kernels)
+  execute_process(
+    COMMAND ${NVCC} -std=c++20 -O3 -I${root} ${code} -Xptxas -v -c ${CMAKE_CURRENT_LIST_DIR}/${source}.cu -o /dev/null
+    RESULT_VARIABLE failed ERROR_VARIABLE said OUTPUT_VARIABLE said)
+  if(failed)
+    message(FATAL_ERROR "nvcc failed on ${source}.cu:\n${said}")
+  endif()
+  string(APPEND log "${said}")
+endforeach()
 
 # ptxas says, per kernel and target: Compiling entry function 'NAME' for 'sm_80' / stack and spills / Used N registers.
 string(REPLACE ";" "," log "${log}")
@@ -62,6 +65,9 @@ foreach(name ${table})
     execute_process(COMMAND ${CXXFILT} ${name} OUTPUT_VARIABLE readable OUTPUT_STRIP_TRAILING_WHITESPACE)
     string(REGEX REPLACE "moesim::cuda::|^void |TileShape" "" readable "${readable}")
     string(REPLACE ", (Fault)0" "" readable "${readable}")
+    string(REPLACE "(WeightFormat)1" "int4_group128" readable "${readable}")
+    string(REPLACE "(WeightFormat)2" "int4_group32" readable "${readable}")
+    string(REPLACE "(WeightFormat)3" "fp8_block128" readable "${readable}")
     string(REPLACE "(Epilogue)1" "swiglu" readable "${readable}")
     string(REPLACE "(Epilogue)2" "row_scaled" readable "${readable}")
     string(REPLACE "(Scoring)0" "softmax" readable "${readable}")

@@ -2,19 +2,10 @@
 // The operands of the grouped GEMM on their way into shared memory: a ring of stages, each 64 deep in k, filled by
 // cp.async ahead of the multiplication and across the ends of tiles.
 
+#include "models/kernels/cuda/fault.hpp"
 #include "models/kernels/cuda/tile_map.cuh"
 
 namespace moesim::cuda {
-
-/// Deliberate mistakes, for the tests that must notice them. Product code uses `none`.
-enum class Fault {
-  none,
-  wait_depth,    ///< waits for one group too few
-  barrier,       ///< no barrier between the copies and their use
-  fragment_row,  ///< ldmatrix rows of b in the order of a
-  row_guard,     ///< writes rows past the expert's last
-  zero_fill,     ///< reads rows past the expert's last
-};
 
 constexpr int kStageDepth = 64;  ///< in k
 constexpr std::uint32_t kStageRowBytes = kStageDepth * 2;
@@ -82,7 +73,7 @@ private:
     const TileAt tile = tile_at(gemm_.map, item_, gemm_.n / Tile::kColumns, Tile::kRows);
     const auto depth = static_cast<std::size_t>(gemm_.k);
     const int row = static_cast<int>(row_of_thread()), chunk = static_cast<int>(chunk_of_thread()) * 8;
-    b_ = gemm_.b +
+    b_ = static_cast<const Bf16*>(gemm_.b) +
          (static_cast<std::size_t>(tile.expert) * static_cast<std::size_t>(gemm_.n) +
           static_cast<std::size_t>(tile.column * Tile::kColumns + row)) *
              depth +

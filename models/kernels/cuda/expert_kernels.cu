@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/kernels/cuda/build_tile_map.cuh"
 #include "models/kernels/cuda/combine.cuh"
 #include "models/kernels/cuda/expert_ffn.cuh"
 #include "models/kernels/cuda/expert_kernels.hpp"
@@ -17,13 +18,9 @@ constexpr int kMostBlocks = 1024;  // of grid-stride kernels
 
 template <class Tile, Epilogue kEpilogue>
 GemmVariant variant(const char* name) {
-  return {name,
-          kEpilogue,
-          Tile::kRows,
-          Tile::kColumns,
-          Tile::kThreads,
-          Tile::kSharedBytes,
-          reinterpret_cast<const void*>(&grouped_gemm<Tile, kEpilogue>)};
+  return {name,           WeightFormat::bf16, kEpilogue,
+          Tile::kRows,    Tile::kColumns,     kStageDepth,
+          Tile::kThreads, Tile::kSharedBytes, reinterpret_cast<const void*>(&grouped_gemm<Tile, kEpilogue>)};
 }
 
 int blocks_for(int items, int per_block) {

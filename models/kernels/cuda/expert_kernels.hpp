@@ -13,16 +13,22 @@ namespace moesim::cuda {
 /// A grouped GEMM that is compiled. Which exist is this table; which is used is decided by measurement.
 struct GemmVariant {
   const char* name;
+  WeightFormat format;
   Epilogue epilogue;
   int rows;     ///< of a tile: what the tile map must be built with
-  int columns;  ///< n must divide by it, k by 64
+  int columns;  ///< n must divide by it
+  int depth;    ///< k must divide by it
   int threads;
   int shared_bytes;
   const void* kernel;
 };
 
-/// GEMM1 (Epilogue::swiglu) in every tile, GEMM2 (Epilogue::row_scaled) also in those of 96 and 192 columns.
+/// Over bf16 weights. GEMM1 (Epilogue::swiglu) in every tile, GEMM2 (Epilogue::row_scaled) also in those of 96 and 192
+/// columns.
 std::span<const GemmVariant> gemm_variants();
+
+/// Over 4-bit and 8-bit weights, for few rows per expert: tiles of 8, 16 and 32 rows.
+std::span<const GemmVariant> decode_variants();
 
 /// Whether a block of the device has the variant's shared memory and its tiles divide `n`.
 bool fits_device(const GemmVariant& variant, int n, const cudaDeviceProp& device);

@@ -7,12 +7,9 @@
 //   c [rows, n], or [rows, n / 2] with SwiGLU, where b has 8 gate rows, then their 8 up rows, and so on
 
 #include "models/kernels/cuda/copy_ring.cuh"
+#include "models/kernels/cuda/epilogue.cuh"
 
 namespace moesim::cuda {
-
-MOESIM_DEVICE float swiglu(float gate, float up) {
-  return fast_divide(gate, 1.0f + fast_exp(-gate)) * up;
-}
 
 /// The sums of one thread: Tile::kMmaM x Tile::kMmaN fragments of 16 x 8.
 template <class Tile>

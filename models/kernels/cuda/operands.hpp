@@ -25,6 +25,14 @@ constexpr int most_tiles(int rows, int experts, int tile_rows) {
   return rows / tile_rows + experts;
 }
 
+/// How weights are stored; activations stay bfloat16.
+enum class WeightFormat {
+  bf16,
+  int4_group128,  ///< (code - 8) * scale, a bf16 scale for 128 weights along k (GPTQ, AWQ)
+  int4_group32,   ///< the same for 32 weights
+  fp8_block128,   ///< e4m3 * scale, an fp32 scale for 128 x 128 weights (DeepSeek-V3)
+};
+
 /// What happens to a sum before it is written.
 enum class Epilogue {
   plain,
@@ -35,7 +43,7 @@ enum class Epilogue {
 struct GroupedGemm {
   const Bf16* a;
   const int* a_row;  ///< [rows] row of a for each row of c; null: the same row
-  const Bf16* b;
+  const void* b;     ///< bf16 [experts, n, k], or what quantized_weights.hpp describes
   Bf16* c;
   const float* row_scale;  ///< [rows], for Epilogue::row_scaled
   TileMap map;

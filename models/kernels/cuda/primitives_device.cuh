@@ -43,6 +43,19 @@ MOESIM_DEVICE int shared_load(std::uint32_t address) {
 MOESIM_DEVICE void shared_store(std::uint32_t address, int value) {
   asm volatile("st.shared.b32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
 }
+MOESIM_DEVICE Vector16 shared_load_vector(std::uint32_t address) {
+  Vector16 v;
+  asm volatile("ld.shared.v4.b32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(v.words[0]), "=r"(v.words[1]), "=r"(v.words[2]), "=r"(v.words[3])
+               : "r"(address)
+               : "memory");
+  return v;
+}
+MOESIM_DEVICE void shared_store_vector(std::uint32_t address, Vector16 v) {
+  asm volatile("st.shared.v4.b32 [%0], {%1,%2,%3,%4};" ::"r"(address), "r"(v.words[0]), "r"(v.words[1]),
+               "r"(v.words[2]), "r"(v.words[3])
+               : "memory");
+}
 MOESIM_DEVICE void shared_atomic_add(std::uint32_t address, int value) {
   asm volatile("red.shared.add.s32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
 }
@@ -90,6 +103,13 @@ MOESIM_DEVICE void load_matrices(std::uint32_t (&fragment)[4], std::uint32_t row
                : "r"(row_address)
                : "memory");
 }
+/// The same of the transposed matrices.
+MOESIM_DEVICE void load_matrices_transposed(std::uint32_t (&fragment)[4], std::uint32_t row_address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(fragment[0]), "=r"(fragment[1]), "=r"(fragment[2]), "=r"(fragment[3])
+               : "r"(row_address)
+               : "memory");
+}
 /// d [16, 8] += a [16, 16] b [16, 8], fp32 += bf16 bf16.
 MOESIM_DEVICE void multiply_add(float (&d)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -107,12 +127,29 @@ MOESIM_DEVICE int shuffle_xor(int value, int lane_mask) {
 MOESIM_DEVICE float fast_exp(float value) {
   return __expf(value);
 }
+MOESIM_DEVICE float fast_exp2(float value) {
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(value));
+  return power;
+}
+MOESIM_DEVICE float fast_log2(float value) {
+  return __log2f(value);
+}
 /// numerator / denominator with the 2-ulp division of the device.
 MOESIM_DEVICE float fast_divide(float numerator, float denominator) {
   return __fdividef(numerator, denominator);
 }
 MOESIM_DEVICE float float_from_bits(std::uint32_t bits) {
   return __uint_as_float(bits);
+}
+MOESIM_DEVICE std::uint32_t bits_of_float(float value) {
+  return __float_as_uint(value);
+}
+/// a * b + c of two pairs of bfloat16, each rounded once.
+MOESIM_DEVICE std::uint32_t multiply_add_pairs(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+  std::uint32_t d;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
 }
 /// Rounds both to bfloat16, nearest even; `low` in the lower half.
 MOESIM_DEVICE std::uint32_t pack_bf16(float low, float high) {

@@ -7,10 +7,24 @@
 namespace moesim::cuda::reference {
 namespace {
 
-double dot(std::span<const Bf16> a, std::span<const Bf16> b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(float_from(a[i])) * float_from(b[i]);
-  return sum;
+double value_of(Bf16 bits) {
+  return float_from(bits);
+}
+double value_of(double value) {
+  return value;
+}
+
+template <class T>
+std::vector<double> products_of(std::span<const Bf16> a, std::span<const T> b, std::size_t k) {
+  std::vector<double> products;
+  products.reserve(a.size() / k * (b.size() / k));
+  for (std::size_t row = 0; row < a.size(); row += k)
+    for (std::size_t column = 0; column < b.size(); column += k) {
+      double sum = 0;
+      for (std::size_t i = 0; i < k; ++i) sum += value_of(a[row + i]) * value_of(b[column + i]);
+      products.push_back(sum);
+    }
+  return products;
 }
 
 std::vector<int> best(std::span<const double> scores, std::size_t k) {
@@ -53,12 +67,11 @@ double sigmoid(double x) {
 }  // namespace
 
 std::vector<double> multiply(std::span<const Bf16> a, std::span<const Bf16> b, std::size_t k) {
-  std::vector<double> products;
-  products.reserve(a.size() / k * (b.size() / k));
-  for (std::size_t row = 0; row < a.size(); row += k)
-    for (std::size_t column = 0; column < b.size(); column += k)
-      products.push_back(dot(a.subspan(row, k), b.subspan(column, k)));
-  return products;
+  return products_of(a, b, k);
+}
+
+std::vector<double> multiply(std::span<const Bf16> a, std::span<const double> b, std::size_t k) {
+  return products_of(a, b, k);
 }
 
 std::vector<double> swiglu(std::span<const double> products, std::size_t n) {

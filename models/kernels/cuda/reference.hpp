@@ -13,6 +13,7 @@ namespace moesim::cuda::reference {
 
 /// a [rows, k] times b [n, k]^T of one expert -> [rows, n].
 std::vector<double> multiply(std::span<const Bf16> a, std::span<const Bf16> b, std::size_t k);
+std::vector<double> multiply(std::span<const Bf16> a, std::span<const double> b, std::size_t k);
 
 /// Products [rows, n] with gate and up columns interleaved by 8 -> silu(gate) * up [rows, n / 2].
 std::vector<double> swiglu(std::span<const double> products, std::size_t n);

@@ -1,15 +1,17 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "models/kernels/cuda/device_memory.cuh"
+#include "models/kernels/cuda/quantized_weights.hpp"
 #include "models/kernels/cuda/reference.hpp"
 #include "models/kernels/cuda/verify_gemm.hpp"
 
 namespace moesim::cuda {
 namespace {
 
-constexpr int kDepth = 320;  // five stages: more than one turn of the shallow rings, less than one of the deepest
+constexpr int kStages = 5;  // more than one turn of the shallow rings, less than one of the deepest
 constexpr std::uint16_t kPoison = 0xFFFF;
 
 std::vector<Bf16> random_values(std::size_t size, double scale, std::uint64_t& state) {
@@ -19,6 +21,39 @@ std::vector<Bf16> random_values(std::size_t size, double scale, std::uint64_t& s
         static_cast<float>(scale * (static_cast<double>(next_bits(state) >> 11) * 0x1p-52 - 1) * std::sqrt(3.0)));
   return values;
 }
+
+/// Weights of all experts: as the kernel reads them, and their values [n, k] each.
+struct Weights {
+  std::vector<std::byte> bytes;
+  std::vector<std::vector<double>> values;
+
+  Weights(WeightFormat format, std::size_t experts, int n, int k, std::uint64_t& state) {
+    const double deviation = 1.5 / std::sqrt(k);
+    const auto size = static_cast<std::size_t>(n) * static_cast<std::size_t>(k);
+    for (std::size_t expert = 0; expert < experts; ++expert)
+      if (format == WeightFormat::bf16) {
+        add(random_values(size, deviation, state));
+      } else {
+        const auto matrix =
+            random_weights(format, n, k, deviation, [&] { return static_cast<std::uint32_t>(next_bits(state) >> 32); });
+        append(pack(matrix));
+        values.push_back(dequantised(matrix));
+      }
+  }
+
+private:
+  template <class T>
+  void append(const std::vector<T>& part) {
+    const std::size_t before = bytes.size();
+    bytes.resize(before + part.size() * sizeof(T));
+    std::memcpy(&bytes[before], part.data(), part.size() * sizeof(T));
+  }
+  void add(const std::vector<Bf16>& plain) {
+    append(plain);
+    std::vector<double>& of = values.emplace_back();
+    for (const Bf16 value : plain) of.push_back(float_from(value));
+  }
+};
 
 struct Case {
   std::vector<int> counts;
@@ -31,20 +66,21 @@ struct Case {
 };
 
 double run(const GemmVariant& variant, const Case& input, int blocks, std::uint64_t& state) {
-  const std::size_t experts = input.counts.size(), rows = input.begin(experts),
-                    n = 2 * static_cast<std::size_t>(variant.columns);
+  const int n = 2 * variant.columns, k = kStages * variant.depth;
+  const auto wide = static_cast<std::size_t>(n), depth = static_cast<std::size_t>(k);
+  const std::size_t experts = input.counts.size(), rows = input.begin(experts);
   const bool gated = variant.epilogue == Epilogue::swiglu;
-  const std::size_t width = gated ? n / 2 : n;
-  const auto a = random_values(rows * kDepth, 1.0, state);
-  const auto b = random_values(experts * n * kDepth, 1.5 / std::sqrt(kDepth), state);
+  const std::size_t width = gated ? wide / 2 : wide;
+  const auto a = random_values(rows * depth, 1.0, state);
+  const Weights weights{variant.format, experts, n, k, state};
   std::vector<float> scales(rows);
   for (float& scale : scales) scale = static_cast<float>(next_bits(state) >> 40) * 0x1p-24f;
 
-  DeviceArray<Bf16> a_in{a}, b_in{b}, c{rows * width};
+  DeviceArray<Bf16> a_in{a}, c{rows * width};
+  DeviceArray<std::byte> b_in{weights.bytes};
   DeviceArray<float> scales_in{scales};
   DeviceTileMap map{input.counts, variant.rows, input.capacity};
-  const GroupedGemm gemm{a_in.data(),      nullptr,   b_in.data(),         c.data(),
-                         scales_in.data(), map.map(), static_cast<int>(n), kDepth};
+  const GroupedGemm gemm{a_in.data(), nullptr, b_in.data(), c.data(), scales_in.data(), map.map(), n, k};
   check(launch(variant, gemm, blocks, nullptr), variant.name);
   const std::vector<Bf16> out = c.values();
 
@@ -52,11 +88,10 @@ double run(const GemmVariant& variant, const Case& input, int blocks, std::uint6
   std::vector<double> expected;
   for (std::size_t expert = 0; expert < experts; ++expert) {
     const std::size_t begin = input.begin(expert), count = static_cast<std::size_t>(input.counts[expert]);
-    auto part = reference::multiply(std::span{a}.subspan(begin * kDepth, count * kDepth),
-                                    std::span{b}.subspan(expert * n * kDepth, n * kDepth), kDepth);
-    if (gated) part = reference::swiglu(part, n);
+    auto part = reference::multiply(std::span{a}.subspan(begin * depth, count * depth), weights.values[expert], depth);
+    if (gated) part = reference::swiglu(part, wide);
     for (std::size_t i = 0; i < part.size(); ++i) {
-      expected.push_back(gated ? part[i] : part[i] * scales[begin + i / n]);
+      expected.push_back(gated ? part[i] : part[i] * scales[begin + i / wide]);
       got.push_back(out[begin * width + i]);
     }
   }

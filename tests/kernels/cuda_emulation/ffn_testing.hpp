@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "models/kernels/cuda/build_tile_map.cuh"
 #include "models/kernels/cuda/expert_ffn.cuh"
 #include "models/kernels/cuda/reference.hpp"
 #include "models/units/random.hpp"
@@ -69,50 +70,71 @@ struct GemmResult {
   bool rest_untouched;  ///< rows of no expert are still poison
 };
 
+/// Compares c [rows, width] with `expected(expert, row)`, the values of one row, for the rows of all experts.
+template <class Expected>
+GemmResult compare(const Layout& layout, const std::vector<Bf16>& c, const Expected& expected) {
+  std::vector<Bf16> got;
+  std::vector<double> wanted;
+  const std::size_t rows = layout.rows(), width = rows == 0 ? 0 : c.size() / rows;
+  std::vector<bool> owned(rows, false);
+  for (std::size_t expert = 0; expert < layout.counts.size(); ++expert)
+    for (std::size_t row = layout.begin(expert), i = 0; i < static_cast<std::size_t>(layout.counts[expert]);
+         ++i, ++row) {
+      owned[row] = true;
+      const std::vector<double> one = expected(expert, row);
+      wanted.insert(wanted.end(), one.begin(), one.end());
+      got.insert(got.end(), c.begin() + static_cast<long>(row * width),
+                 c.begin() + static_cast<long>((row + 1) * width));
+    }
+  bool untouched = true;
+  for (std::size_t i = 0; i < c.size(); ++i) untouched &= owned[i / width] || c[i].bits == 0xFFFF;
+  return {reference::relative_errors(got, wanted).worst, untouched};
+}
+
+/// What a GEMM is told of its rows: where they come from, and their combine weights.
+struct RowInputs {
+  std::vector<float> scales;
+  std::vector<int> from;
+
+  RowInputs(std::size_t rows, bool gathered, std::uint64_t seed) : scales(rows), from(rows) {
+    Random random{seed, Purpose::test, 3, 0};
+    for (std::size_t row = 0; row < rows; ++row) {
+      scales[row] = static_cast<float>(random.uniform());
+      from[row] = gathered ? static_cast<int>(random.below(static_cast<std::uint32_t>(rows))) : static_cast<int>(row);
+    }
+  }
+
+  /// One row of products as the epilogue leaves it.
+  template <Epilogue kEpilogue>
+  std::vector<double> finished(std::vector<double> products, std::size_t row, std::size_t n) const {
+    if (kEpilogue == Epilogue::swiglu) return reference::swiglu(products, n);
+    for (double& value : products) value *= kEpilogue == Epilogue::row_scaled ? static_cast<double>(scales[row]) : 1.0;
+    return products;
+  }
+};
+
 /// Runs one grouped GEMM on random input and compares it with the reference.
 template <class Tile, Epilogue kEpilogue, Fault kFault = Fault::none>
 GemmResult run_gemm(const Layout& layout, int n, int k, std::uint64_t seed, bool gathered = false) {
   const std::size_t experts = layout.counts.size(), rows = layout.rows();
   const auto depth = static_cast<std::size_t>(k), wide = static_cast<std::size_t>(n);
-  const std::size_t width = kEpilogue == Epilogue::swiglu ? wide / 2 : wide;
   const auto a = random_bf16(rows * depth, 1.0, seed, 1);
   const auto b = random_bf16(experts * wide * depth, 1.5 / std::sqrt(k), seed, 2);
-  std::vector<float> scales(rows);
-  std::vector<int> from(rows);
-  Random random{seed, Purpose::test, 3, 0};
-  for (std::size_t row = 0; row < rows; ++row) {
-    scales[row] = static_cast<float>(random.uniform());
-    from[row] = gathered ? static_cast<int>(random.below(static_cast<std::uint32_t>(rows))) : static_cast<int>(row);
-  }
+  const RowInputs inputs{rows, gathered, seed};
 
-  Buffer<Bf16> a_in{a}, b_in{b}, c{rows * width};
-  Buffer<float> scale_in{scales};
-  Buffer<int> from_in{from};
+  Buffer<Bf16> a_in{a}, b_in{b}, c{rows * (kEpilogue == Epilogue::swiglu ? wide / 2 : wide)};
+  Buffer<float> scale_in{inputs.scales};
+  Buffer<int> from_in{inputs.from};
   BuiltMap map{layout.counts, Tile::kRows, layout.capacity};
   const GroupedGemm gemm{
       a_in.data(), gathered ? from_in.data() : nullptr, b_in.data(), c.data(), scale_in.data(), map.map(), n, k};
   emulation::launch({kBlocks, Tile::kThreads, Tile::kSharedBytes},
                     [&] { grouped_gemm<Tile, kEpilogue, kFault>(gemm); });
-
-  const std::vector<Bf16> out = c.values();
-  std::vector<Bf16> got;
-  std::vector<double> expected;
-  std::vector<bool> owned(rows, false);
-  for (std::size_t expert = 0; expert < experts; ++expert)
-    for (std::size_t row = layout.begin(expert), i = 0; i < static_cast<std::size_t>(layout.counts[expert]);
-         ++i, ++row) {
-      owned[row] = true;
-      auto one = reference::multiply(std::span{a}.subspan(static_cast<std::size_t>(from[row]) * depth, depth),
-                                     std::span{b}.subspan(expert * wide * depth, wide * depth), depth);
-      if (kEpilogue == Epilogue::swiglu) one = reference::swiglu(one, wide);
-      for (double& value : one) value *= kEpilogue == Epilogue::row_scaled ? static_cast<double>(scales[row]) : 1.0;
-      expected.insert(expected.end(), one.begin(), one.end());
-      got.insert(got.end(), out.begin() + static_cast<long>(row * width),
-                 out.begin() + static_cast<long>((row + 1) * width));
-    }
-  bool untouched = true;
-  for (std::size_t i = 0; i < out.size(); ++i) untouched &= owned[i / width] || out[i].bits == 0xFFFF;
-  return {reference::relative_errors(got, expected).worst, untouched};
+  return compare(layout, c.values(), [&](std::size_t expert, std::size_t row) {
+    const auto x = std::span{a}.subspan(static_cast<std::size_t>(inputs.from[row]) * depth, depth);
+    return inputs.finished<kEpilogue>(
+        reference::multiply(x, std::span{b}.subspan(expert * wide * depth, wide * depth), depth), row, wide);
+  });
 }
 
 }  // namespace moesim::cuda::testing

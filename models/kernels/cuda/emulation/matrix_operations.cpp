@@ -35,6 +35,21 @@ void apply_load(const Block::Arguments& arguments) {
   }
 }
 
+void apply_transposed_load(const Block::Arguments& arguments) {
+  Block& block = current_block();
+  for (int row = 0; row < kLanes; ++row) {
+    const auto& giver = lane<MatrixLoad>(arguments, row);
+    const auto bytes = block.shared().read(giver.address, 16, {giver.thread, block.now().barriers});
+    for (int column = 0; column < 8; ++column) {
+      auto& taker = lane<MatrixLoad>(arguments, column * 4 + row % 8 / 2);
+      std::uint16_t element;
+      std::memcpy(&element, &bytes[static_cast<std::size_t>(2 * column)], sizeof element);
+      std::uint32_t& pair = taker.fragment[row / 8];
+      pair = row % 2 == 0 ? element : pair | static_cast<std::uint32_t>(element) << 16;
+    }
+  }
+}
+
 struct Multiply {
   float* d;
   const std::uint32_t* a;
@@ -95,6 +110,12 @@ T shuffle(T value, int lane_mask, const char* name) {
 void load_matrices(std::uint32_t (&fragment)[4], std::uint32_t row_address) {
   MatrixLoad own{row_address, current_block().thread(), {}};
   current_block().warp("ldmatrix", &own, apply_load);
+  std::memcpy(fragment, own.fragment, sizeof own.fragment);
+}
+
+void load_matrices_transposed(std::uint32_t (&fragment)[4], std::uint32_t row_address) {
+  MatrixLoad own{row_address, current_block().thread(), {}};
+  current_block().warp("ldmatrix.trans", &own, apply_transposed_load);
   std::memcpy(fragment, own.fragment, sizeof own.fragment);
 }
 

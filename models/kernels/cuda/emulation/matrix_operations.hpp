@@ -9,6 +9,9 @@ namespace moesim::cuda::emulation {
 /// 16-byte rows of matrix i are at the addresses that lanes 8 i to 8 i + 7 give. Source: PTX ISA, "ldmatrix".
 void load_matrices(std::uint32_t (&fragment)[4], std::uint32_t row_address);
 
+/// With .trans: register i of lane l gets elements l / 4 of rows 2 (l % 4) and the next of matrix i.
+void load_matrices_transposed(std::uint32_t (&fragment)[4], std::uint32_t row_address);
+
 /// mma.m16n8k16.f32.bf16.bf16.f32, d [16, 8] += a [16, 16] b [16, 8], with g = lane / 4 and t = lane % 4:
 /// a: registers 0 to 3 hold rows g, g + 8, g, g + 8 and columns 2 t (+ 1), in the last two 8 more;
 /// b: registers 0 and 1 hold rows 2 t (+ 1), in the second 8 more, of column g;
