@@ -16,9 +16,7 @@ GemmVariant variant(const char* name) {
           Shape::kTokens,
           kPanelRows,
           std::max(kPanelDepth, Shape::Codes::kGroup),
-          Shape::kThreads,
-          Shape::kSharedBytes,
-          reinterpret_cast<const void*>(&decode_gemm<Shape, kEpilogue>)};
+          {reinterpret_cast<const void*>(&decode_gemm<Shape, kEpilogue>), Shape::kThreads, Shape::kSharedBytes}};
 }
 
 }  // namespace

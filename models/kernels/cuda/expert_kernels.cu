@@ -18,9 +18,13 @@ constexpr int kMostBlocks = 1024;  // of grid-stride kernels
 
 template <class Tile, Epilogue kEpilogue>
 GemmVariant variant(const char* name) {
-  return {name,           WeightFormat::bf16, kEpilogue,
-          Tile::kRows,    Tile::kColumns,     kStageDepth,
-          Tile::kThreads, Tile::kSharedBytes, reinterpret_cast<const void*>(&grouped_gemm<Tile, kEpilogue>)};
+  return {name,
+          WeightFormat::bf16,
+          kEpilogue,
+          Tile::kRows,
+          Tile::kColumns,
+          kStageDepth,
+          {reinterpret_cast<const void*>(&grouped_gemm<Tile, kEpilogue>), Tile::kThreads, Tile::kSharedBytes}};
 }
 
 int blocks_for(int items, int per_block) {
@@ -62,25 +66,15 @@ std::span<const GemmVariant> gemm_variants() {
 }
 
 bool fits_device(const GemmVariant& variant, int n, const cudaDeviceProp& device) {
-  return n % variant.columns == 0 && static_cast<std::size_t>(variant.shared_bytes) <= device.sharedMemPerBlockOptin;
+  return n % variant.columns == 0 && fits_device(variant.kernel, device);
 }
 
 cudaError_t prepare(const GemmVariant& variant, const cudaDeviceProp& device, int& blocks) {
-  const cudaError_t allowed =
-      cudaFuncSetAttribute(variant.kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, variant.shared_bytes);
-  if (allowed != cudaSuccess) return allowed;
-  int per_sm = 0;
-  const cudaError_t counted = cudaOccupancyMaxActiveBlocksPerMultiprocessor(
-      &per_sm, variant.kernel, variant.threads, static_cast<std::size_t>(variant.shared_bytes));
-  blocks = per_sm * device.multiProcessorCount;
-  return counted;
+  return prepare(variant.kernel, device, blocks);
 }
 
 cudaError_t launch(const GemmVariant& variant, GroupedGemm gemm, int blocks, cudaStream_t stream) {
-  void* arguments[] = {&gemm};
-  return cudaLaunchKernel(variant.kernel, dim3(static_cast<unsigned>(blocks)),
-                          dim3(static_cast<unsigned>(variant.threads)), arguments,
-                          static_cast<std::size_t>(variant.shared_bytes), stream);
+  return launch(variant.kernel, gemm, blocks, stream);
 }
 
 cudaError_t launch_tile_map(const int* counts, int experts, int tile_rows, int capacity, TileMap map,

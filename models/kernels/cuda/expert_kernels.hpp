@@ -7,6 +7,7 @@
 #include <cuda_runtime.h>
 
 #include "models/kernels/cuda/operands.hpp"
+#include "models/kernels/cuda/persistent_kernel.hpp"
 
 namespace moesim::cuda {
 
@@ -18,9 +19,7 @@ struct GemmVariant {
   int rows;     ///< of a tile: what the tile map must be built with
   int columns;  ///< n must divide by it
   int depth;    ///< k must divide by it
-  int threads;
-  int shared_bytes;
-  const void* kernel;
+  PersistentKernel kernel;
 };
 
 /// Over bf16 weights. GEMM1 (Epilogue::swiglu) in every tile, GEMM2 (Epilogue::row_scaled) also in those of 96 and 192

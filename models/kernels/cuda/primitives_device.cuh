@@ -12,6 +12,7 @@
 #define MOESIM_KERNEL __global__ void
 #define MOESIM_LAUNCH_BOUNDS(threads, blocks_per_sm) __launch_bounds__(threads, blocks_per_sm)
 #define MOESIM_UNROLL _Pragma("unroll")
+#define MOESIM_UNROLL_BY_2 _Pragma("unroll 2")
 
 namespace moesim::cuda {
 
@@ -134,6 +135,9 @@ MOESIM_DEVICE float fast_exp2(float value) {
 }
 MOESIM_DEVICE float fast_log2(float value) {
   return __log2f(value);
+}
+MOESIM_DEVICE float fast_inverse_root(float value) {
+  return rsqrtf(value);
 }
 /// numerator / denominator with the 2-ulp division of the device.
 MOESIM_DEVICE float fast_divide(float numerator, float denominator) {

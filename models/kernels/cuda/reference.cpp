@@ -113,6 +113,36 @@ std::vector<Choice> sigmoid_topk(std::span<const float> logits, std::span<const 
   return normalised(best(scores, k), weights);
 }
 
+std::vector<double> attend(std::span<const Bf16> q, std::span<const Bf16> keys, std::span<const Bf16> values,
+                           std::size_t value_stride, std::size_t value_dims, double scale) {
+  std::vector<double> weights = multiply(q, keys, q.size()), out(value_dims, 0.0);
+  if (weights.empty()) return out;
+  const double largest = *std::max_element(weights.begin(), weights.end());
+  double sum = 0;
+  for (double& weight : weights) sum += weight = std::exp(scale * (weight - largest));
+  for (std::size_t token = 0; token < weights.size(); ++token)
+    for (std::size_t i = 0; i < value_dims; ++i)
+      out[i] += weights[token] / sum * float_from(values[token * value_stride + i]);
+  return out;
+}
+
+std::vector<double> added(std::span<const Bf16> a, std::span<const Bf16> b) {
+  std::vector<double> sums;
+  for (std::size_t i = 0; i < a.size(); ++i) sums.push_back(value_of(a[i]) + value_of(b[i]));
+  return sums;
+}
+
+std::vector<double> rms_norm(std::span<const Bf16> x, std::span<const Bf16> weight, double epsilon) {
+  std::vector<double> out;
+  for (; !x.empty(); x = x.subspan(weight.size())) {
+    double squares = 0;
+    for (const Bf16 value : x.first(weight.size())) squares += value_of(value) * value_of(value);
+    const double root = std::sqrt(squares / static_cast<double>(weight.size()) + epsilon);
+    for (std::size_t i = 0; i < weight.size(); ++i) out.push_back(value_of(x[i]) / root * value_of(weight[i]));
+  }
+  return out;
+}
+
 Errors relative_errors(std::span<const Bf16> got, std::span<const double> expected) {
   constexpr double kInfinite = std::numeric_limits<double>::infinity();
   if (got.size() != expected.size()) return {kInfinite, kInfinite};

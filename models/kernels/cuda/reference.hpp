@@ -34,6 +34,15 @@ std::vector<Choice> softmax_topk(std::span<const float> logits, std::size_t k);
 std::vector<Choice> sigmoid_topk(std::span<const float> logits, std::span<const float> bias, std::size_t k,
                                  std::size_t groups_kept = 0);
 
+/// softmax(scale * q keys^T) values: q [d], keys [tokens, d], values [tokens, value_stride] of which the first
+/// `value_dims` count -> [value_dims]; zeros without tokens.
+std::vector<double> attend(std::span<const Bf16> q, std::span<const Bf16> keys, std::span<const Bf16> values,
+                           std::size_t value_stride, std::size_t value_dims, double scale);
+
+std::vector<double> added(std::span<const Bf16> a, std::span<const Bf16> b);
+/// Rows of x [tokens, width] over their root mean square, times weight [width].
+std::vector<double> rms_norm(std::span<const Bf16> x, std::span<const Bf16> weight, double epsilon);
+
 struct Errors {
   double worst;  ///< largest of |got - expected| / (|expected| + rms of all expected): what one operation is judged by
   double mean;   ///< rms of (got - expected) over rms of expected: what a chain that rounds between operations is

@@ -15,6 +15,7 @@
 #define MOESIM_KERNEL inline void
 #define MOESIM_LAUNCH_BOUNDS(threads, blocks_per_sm)
 #define MOESIM_UNROLL
+#define MOESIM_UNROLL_BY_2
 
 namespace moesim::cuda {
 
@@ -114,6 +115,9 @@ MOESIM_DEVICE float fast_exp2(float value) {
 }
 MOESIM_DEVICE float fast_log2(float value) {
   return std::log2(value);
+}
+MOESIM_DEVICE float fast_inverse_root(float value) {
+  return 1 / std::sqrt(value);
 }
 MOESIM_DEVICE float fast_divide(float numerator, float denominator) {
   return numerator / denominator;
