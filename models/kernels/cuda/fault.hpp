@@ -12,6 +12,7 @@ enum class Fault {
   zero_fill,     ///< reads rows past the last
   scale_group,   ///< scales of the group before
   mask,          ///< attends to tokens past the last
+  release,       ///< one warp frees a stage for all that read it
   rescale,       ///< keeps sums under an old maximum
 };
 

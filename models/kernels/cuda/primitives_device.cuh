@@ -33,7 +33,7 @@ MOESIM_DEVICE void barrier() {
 }
 
 MOESIM_DEVICE std::uint32_t shared_base() {
-  extern __shared__ __align__(128) unsigned char moesim_dynamic_shared[];
+  extern __shared__ __align__(1024) unsigned char moesim_dynamic_shared[];
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(moesim_dynamic_shared));
 }
 MOESIM_DEVICE int shared_load(std::uint32_t address) {

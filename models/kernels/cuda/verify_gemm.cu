@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 
 #include "models/kernels/cuda/device_memory.cuh"
 #include "models/kernels/cuda/quantized_weights.hpp"
 #include "models/kernels/cuda/reference.hpp"
 #include "models/kernels/cuda/verify_gemm.hpp"
+#include "models/kernels/cuda/wgmma_kernels.hpp"
 
 namespace moesim::cuda {
 namespace {
@@ -65,7 +67,10 @@ struct Case {
   }
 };
 
-double run(const GemmVariant& variant, const Case& input, int blocks, std::uint64_t& state) {
+/// Puts the GEMM on the default stream: its rows, experts and blocks.
+using Launch = std::function<cudaError_t(const GroupedGemm&, int, int, int)>;
+
+double run(const GemmVariant& variant, const Launch& start, const Case& input, int blocks, std::uint64_t& state) {
   const int n = 2 * variant.columns, k = kStages * variant.depth;
   const auto wide = static_cast<std::size_t>(n), depth = static_cast<std::size_t>(k);
   const std::size_t experts = input.counts.size(), rows = input.begin(experts);
@@ -81,7 +86,7 @@ double run(const GemmVariant& variant, const Case& input, int blocks, std::uint6
   DeviceArray<float> scales_in{scales};
   DeviceTileMap map{input.counts, variant.rows, input.capacity};
   const GroupedGemm gemm{a_in.data(), nullptr, b_in.data(), c.data(), scales_in.data(), map.map(), n, k};
-  check(launch(variant, gemm, blocks, nullptr), variant.name);
+  check(start(gemm, static_cast<int>(rows), static_cast<int>(experts), blocks), variant.name);
   const std::vector<Bf16> out = c.values();
 
   std::vector<Bf16> got;
@@ -100,17 +105,31 @@ double run(const GemmVariant& variant, const Case& input, int blocks, std::uint6
   return reference::relative_errors(got, expected).worst;
 }
 
-}  // namespace
-
-double verify(const GemmVariant& variant, const cudaDeviceProp& device, std::uint64_t seed) {
+double worst_of(const GemmVariant& variant, const Launch& start, const cudaDeviceProp& device, std::uint64_t seed) {
   int blocks = 0;
   check(prepare(variant, device, blocks), variant.name);
   const std::vector<int> counts{0, 1, variant.rows, 0, 2 * variant.rows + 1, variant.rows - 1, 0};
   double worst = 0;
   for (const int capacity : {0, 2 * variant.rows + 3})
     for (const int grid : {3, blocks})  // few blocks run several tiles each
-      worst = std::max(worst, run(variant, {counts, capacity}, grid, seed));
+      worst = std::max(worst, run(variant, start, {counts, capacity}, grid, seed));
   return worst;
+}
+
+}  // namespace
+
+double verify(const GemmVariant& variant, const cudaDeviceProp& device, std::uint64_t seed) {
+  const auto start = [&](const GroupedGemm& gemm, int, int, int blocks) {
+    return launch(variant, gemm, blocks, nullptr);
+  };
+  return worst_of(variant, start, device, seed);
+}
+
+double verify_wgmma(const GemmVariant& variant, const cudaDeviceProp& device, std::uint64_t seed) {
+  const auto start = [&](const GroupedGemm& gemm, int rows, int experts, int blocks) {
+    return launch_wgmma(variant, gemm, rows, experts, blocks, nullptr);
+  };
+  return worst_of(variant, start, device, seed);
 }
 
 }  // namespace moesim::cuda

@@ -11,4 +11,7 @@ namespace moesim::cuda {
 /// rows that belong to no expert were written. Throws std::runtime_error when the device refuses.
 double verify(const GemmVariant& variant, const cudaDeviceProp& device, std::uint64_t seed);
 
+/// The same of a variant of wgmma_variants().
+double verify_wgmma(const GemmVariant& variant, const cudaDeviceProp& device, std::uint64_t seed);
+
 }  // namespace moesim::cuda

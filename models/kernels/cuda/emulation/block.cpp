@@ -32,6 +32,7 @@ Block::Block(const Launch& shape, int index, const std::function<void()>& kernel
       index_{index},
       kernel_{kernel},
       shared_{shape.shared_bytes},
+      engine_{shared_, shape.threads},
       threads_(static_cast<std::size_t>(shape.threads)),
       warps_(threads_.size() / kLanes) {}
 
@@ -92,8 +93,10 @@ void Block::report_deadlock() const {
   const auto count = [&](State state) {
     return std::count_if(threads_.begin(), threads_.end(), [&](const Thread& t) { return t.state == state; });
   };
-  throw KernelFault{fmt::format("nobody can go on: {} threads at a barrier, {} in a warp operation, {} have returned",
-                                count(State::at_barrier), count(State::in_warp), count(State::done))};
+  throw KernelFault{fmt::format(
+      "nobody can go on: {} threads at a barrier, {}{} in a warp operation, {} have returned", count(State::at_barrier),
+      count(State::at_phase) > 0 ? fmt::format("{} at an mbarrier, ", count(State::at_phase)) : "",
+      count(State::in_warp), count(State::done))};
 }
 
 void Block::barrier() {
@@ -115,6 +118,26 @@ void Block::warp(const char* operation, void* argument, void (*apply)(const Argu
   apply(warp.arguments);
   const auto first = threads_.begin() + running_ / kLanes * kLanes;
   for (auto thread = first; thread != first + kLanes; ++thread) thread->state = State::ready;
+}
+
+void Block::wake(std::uint32_t phase_barrier) {
+  for (Thread& thread : threads_)
+    if (thread.state == State::at_phase && thread.phase_barrier == phase_barrier) thread.state = State::ready;
+}
+
+void Block::arrive_at_phase(std::uint32_t barrier, std::uint32_t bytes) {
+  engine_.arrive(barrier, bytes, now());
+  wake(barrier);
+}
+
+void Block::copy_tile(std::uint32_t target, const TensorMap& map, int column, int row, std::uint32_t barrier) {
+  engine_.copy(target, map, column, row, barrier, now());
+  wake(barrier);
+}
+
+void Block::wait_phase(std::uint32_t barrier, int parity) {
+  threads_[static_cast<std::size_t>(running_)].phase_barrier = barrier;
+  while (!engine_.has_completed(barrier, parity, now())) wait(State::at_phase);
 }
 
 void Block::copy_async(std::uint32_t target, const void* source, bool wanted) {

@@ -10,6 +10,7 @@
 #include <functional>
 #include <vector>
 
+#include "models/kernels/cuda/emulation/async_engine.hpp"
 #include "models/kernels/cuda/emulation/fiber.hpp"
 #include "models/kernels/cuda/emulation/shared_memory.hpp"
 
@@ -50,8 +51,15 @@ public:
   /// The copies of all but the `newest` last committed groups of this thread arrive now, not before.
   void wait_copies(std::size_t newest);
 
+  AsyncEngine& engine() { return engine_; }
+  /// Arrivals and copies that may let waiting threads go on.
+  void arrive_at_phase(std::uint32_t barrier, std::uint32_t bytes);
+  void copy_tile(std::uint32_t target, const TensorMap& map, int column, int row, std::uint32_t barrier);
+  /// Waits until the mbarrier has completed the phase of that parity.
+  void wait_phase(std::uint32_t barrier, int parity);
+
 private:
-  enum class State { ready, at_barrier, in_warp, done };
+  enum class State { ready, at_barrier, at_phase, in_warp, done };
   struct Copy {
     std::uint32_t target;
     const void* source;  ///< null: zeros
@@ -60,6 +68,7 @@ private:
   struct Thread {
     Fiber fiber{&Block::enter};
     State state = State::ready;
+    std::uint32_t phase_barrier = 0;  ///< while at_phase
     std::vector<Copy> uncommitted;
     std::deque<std::vector<Copy>> groups;
   };
@@ -71,6 +80,7 @@ private:
 
   void run_thread();
   void wait(State state);
+  void wake(std::uint32_t phase_barrier);
   void leave_to_next();
   int next_ready() const;
   [[noreturn]] void report_deadlock() const;
@@ -79,6 +89,7 @@ private:
   int index_;
   const std::function<void()>& kernel_;
   SharedMemory shared_;
+  AsyncEngine engine_;
   std::vector<Thread> threads_;
   std::vector<Warp> warps_;
   Fiber outside_;

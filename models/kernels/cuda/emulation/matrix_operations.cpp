@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "models/kernels/cuda/emulation/block.hpp"
 
@@ -83,6 +84,31 @@ void apply_multiply(const Block::Arguments& arguments) {
     }
 }
 
+struct GroupMultiply {
+  float* d;
+  std::uint64_t a, b;
+  int n;
+  bool accumulate;
+  int warp;
+};
+
+void apply_group_multiply(const Block::Arguments& arguments) {
+  const auto& first = lane<GroupMultiply>(arguments, 0);
+  AsyncMultiply operation{{}, first.a, first.b, first.n, first.accumulate};
+  for (int index = 0; index < kLanes; ++index) {
+    const auto& own = lane<GroupMultiply>(arguments, index);
+    if (own.a != first.a || own.b != first.b || own.n != first.n || own.accumulate != first.accumulate)
+      throw KernelFault{"the lanes of a warp call wgmma with different operands"};
+    operation.d[static_cast<std::size_t>(index)] = own.d;
+  }
+  Block& block = current_block();
+  block.engine().multiply(operation, first.warp, block.now().barriers);
+}
+
+int current_warp() {
+  return current_block().thread() / kLanes;
+}
+
 template <class T>
 struct Shuffle {
   T value;
@@ -122,6 +148,26 @@ void load_matrices_transposed(std::uint32_t (&fragment)[4], std::uint32_t row_ad
 void multiply_add(float (&d)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
   Multiply own{d, a, {b0, b1}};
   current_block().warp("mma", &own, apply_multiply);
+}
+
+void multiply_add_async(float* d, std::uint64_t a, std::uint64_t b, int n, bool accumulate) {
+  GroupMultiply own{d, a, b, n, accumulate, current_warp()};
+  current_block().warp("wgmma", &own, apply_group_multiply);
+}
+
+void commit_multiplies() {
+  int warp = current_warp();
+  current_block().warp("wgmma.commit", &warp, [](const Block::Arguments& arguments) {
+    current_block().engine().commit(lane<int>(arguments, 0));
+  });
+}
+
+void wait_multiplies(int newest) {
+  std::pair<int, int> own{current_warp(), newest};
+  current_block().warp("wgmma.wait", &own, [](const Block::Arguments& arguments) {
+    const auto& [warp, groups] = lane<std::pair<int, int>>(arguments, 0);
+    current_block().engine().wait(warp, static_cast<std::size_t>(groups));
+  });
 }
 
 float shuffle_xor(float value, int lane_mask) {

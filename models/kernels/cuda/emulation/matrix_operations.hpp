@@ -20,6 +20,11 @@ void load_matrices_transposed(std::uint32_t (&fragment)[4], std::uint32_t row_ad
 /// in fp32 in the order of k; the device's order is not documented.
 void multiply_add(float (&d)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1);
 
+/// wgmma.mma_async m64nNk16 of bf16 into fp32, one warp's quarter of it: a and b are matrix descriptors, both k-major.
+void multiply_add_async(float* d, std::uint64_t a, std::uint64_t b, int n, bool accumulate);
+void commit_multiplies();
+void wait_multiplies(int newest);
+
 /// The value of lane `own lane ^ lane_mask`.
 float shuffle_xor(float value, int lane_mask);
 int shuffle_xor(int value, int lane_mask);

@@ -84,4 +84,32 @@ void SharedMemory::finish_copy(std::uint32_t address, std::span<const std::byte>
   std::copy(value.begin(), value.end(), bytes_.begin() + address);
 }
 
+void SharedMemory::begin_engine_copy(std::uint32_t address, std::size_t bytes, Moment moment) {
+  if (address + bytes > bytes_.size())
+    fail(fmt::format("a copy of {} bytes reaches outside the {} of the block", bytes, bytes_.size()), address, moment);
+  for (Word& word : std::span{words_}.subspan(address / kWordBytes, bytes / kWordBytes)) {
+    if (word.in_flight) fail("overwrites a copy in flight", address, moment);
+    word = Word{};
+    word.in_flight = true;
+  }
+  std::fill_n(bytes_.begin() + address, bytes, kPoison);
+}
+
+void SharedMemory::finish_engine_copy(std::uint32_t address, std::span<const std::byte> value) {
+  for (Word& word : std::span{words_}.subspan(address / kWordBytes, value.size() / kWordBytes)) {
+    word.in_flight = false;
+    word.writer = kEngine;
+  }
+  std::copy(value.begin(), value.end(), bytes_.begin() + address);
+}
+
+std::span<const std::byte> SharedMemory::read_by_engine(std::uint32_t address, std::size_t bytes) const {
+  if (address + bytes > bytes_.size())
+    throw KernelFault{"a matrix operation reads outside the shared memory of the block"};
+  for (const Word& word : std::span{words_}.subspan(address / kWordBytes, bytes / kWordBytes))
+    if (word.in_flight || word.writer != kEngine)
+      throw KernelFault{fmt::format("a matrix operation reads shared address {}, where no copy has arrived", address)};
+  return std::span{bytes_}.subspan(address, bytes);
+}
+
 }  // namespace moesim::cuda::emulation

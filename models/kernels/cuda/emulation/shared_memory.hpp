@@ -41,13 +41,21 @@ public:
   void begin_copy(std::uint32_t address, std::size_t bytes, Moment moment);
   void finish_copy(std::uint32_t address, std::span<const std::byte> value, Moment moment);
 
+  /// The same for the copy engine, whose copies are ordered by mbarriers (async_engine.hpp) and not by barriers.
+  void begin_engine_copy(std::uint32_t address, std::size_t bytes, Moment moment);
+  void finish_engine_copy(std::uint32_t address, std::span<const std::byte> value);
+  /// For matrix operations that read on their own: only what has arrived.
+  std::span<const std::byte> read_by_engine(std::uint32_t address, std::size_t bytes) const;
+
+  std::size_t size() const { return bytes_.size(); }
+
 private:
   struct Word {
     int writer = kNobody, written_at = -1;  ///< thread, barriers passed
     int reader = kNobody, read_at = -1;
     bool in_flight = false;
   };
-  static constexpr int kNobody = -1, kSeveral = -2, kAtomics = -3;
+  static constexpr int kNobody = -1, kSeveral = -2, kAtomics = -3, kEngine = -4;
 
   std::span<Word> words(std::uint32_t address, std::size_t bytes, Moment moment);
   void check_write(std::span<const Word> touched, std::uint32_t address, Moment moment, int as) const;
