@@ -2,6 +2,7 @@
 // Device memory that frees itself, for the programs of this folder.
 
 #include <cstdint>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -13,8 +14,13 @@
 
 namespace moesim::cuda {
 
-/// Throws std::runtime_error with what was tried and what the driver says.
+/// Throws std::bad_alloc when the device's memory does not do, else std::runtime_error with what was tried and what the
+/// driver says.
 inline void check(cudaError_t status, const char* what) {
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // or the next call would report it again
+    throw std::bad_alloc{};
+  }
   if (status != cudaSuccess) throw std::runtime_error{std::string{what} + ": " + cudaGetErrorString(status)};
 }
 
