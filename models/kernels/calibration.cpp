@@ -1,11 +1,14 @@
 #include "models/kernels/calibration.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <map>
+#include <new>
+#include <set>
 
 #include <fmt/format.h>
 
+#include "models/kernels/point_timer.hpp"
 #include "models/kernels/profile_interpolation.hpp"
 #include "models/units/error.hpp"
 #include "models/units/text.hpp"
@@ -13,59 +16,37 @@
 namespace moesim {
 namespace {
 
-constexpr int kLeastCalls = 3, kMostCalls = 30, kAnchors = 3;
-constexpr double kUnsteady = 0.1;          ///< p90 - p10 over the median
+constexpr int kAnchors = 3;
+constexpr double kDip = 0.03;              ///< by which more rows must not be faster
 constexpr double kLargestShare = 1.0 / 8;  ///< of the budget that one point may take
-
-bool is_unsteady(const ProfilePoint& point) {
-  return point.p90 - point.p10 > kUnsteady * point.median;
-}
-
-void set_percentiles(const std::vector<Seconds>& times, ProfilePoint& point) {
-  std::vector<double> values;
-  for (const Seconds time : times) values.push_back(time.value());
-  point.repetitions = static_cast<int>(times.size());
-  point.p10 = Seconds{quantile(values, 0.1)};
-  point.median = Seconds{quantile(values, 0.5)};
-  point.p90 = Seconds{quantile(values, 0.9)};
-}
 
 class Calibrator {
 public:
   Calibrator(ExpertBackend& backend, const CalibrationRequest& request, const CalibrationWatch& watch, Profile& profile)
-      : backend_{backend}, request_{request}, watch_{watch}, profile_{profile} {}
+      : backend_{backend}, request_{request}, watch_{watch}, profile_{profile}, timer_{backend, request, watch.stop} {}
 
   void run() {
     describe();
-    std::vector<PlannedPoint> plan = affordable(calibration_plan(request_, backend_.formats()));
-    profile_.planned = static_cast<int>(plan.size());
-    for (const PlannedPoint& point : plan) {
-      if (watch_.stop()) break;
-      if (cost(point) > std::min(left(), kLargestShare * request_.budget)) continue;  // a cheaper one may fit
-      measure(point);
-      tell();
-      if (elapsed() - last_anchors_ > anchor_interval()) repeat_anchors();
-    }
+    CalibrationRequest request = request_;
+    request.wide |= profile_.device.kind == DeviceKind::cuda;
+    const std::vector<PlannedPoint> plan = affordable(calibration_plan(request, backend_.formats()));
+    const std::vector<OperationPoint> operations = backend_.operations();
+    profile_.planned = static_cast<int>(plan.size() + operations.size());
+    constexpr int kCurvesAndJudges = 1;  // the stages that other operations wait for
+    const auto rest = std::find_if(plan.begin(), plan.end(),
+                                   [](const PlannedPoint& point) { return point.stage > kCurvesAndJudges; });
+    measure_points({plan.begin(), rest});
+    if (!profile_.points.empty()) measure_operations(operations);
+    measure_points({rest, plan.end()});
     if (profile_.points.empty()) refuse(plan);
     repeat_anchors();
-    profile_.complete = profile_.points.size() == plan.size();
-    tell();
+    profile_.complete = done() == static_cast<std::size_t>(profile_.planned);
+    finish();
   }
 
 private:
-  Seconds elapsed() const {
-    return Seconds{std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count()};
-  }
-  Seconds left() const { return request_.budget - elapsed(); }
+  std::size_t done() const { return profile_.points.size() + profile_.operations.size(); }
   Seconds anchor_interval() const { return std::max(Seconds{5}, request_.budget / 8); }
-  /// What one point may take for its repetitions.
-  Seconds slice() const {
-    const Seconds most{request_.quick ? 0.15 : 1.0};
-    return std::min(most, request_.budget / 40);
-  }
-
-  /// For what is good to have: never dearer than twice the point itself.
-  bool has_time_for(Seconds more) const { return more <= std::min(2 * slice(), left()) && !watch_.stop(); }
 
   void describe() {
     profile_.device = backend_.device();
@@ -75,7 +56,7 @@ private:
     profile_.provenance.budget = request_.budget;
     profile_.device.copy = backend_.measure_copy();
     for (const KernelFormat format : backend_.formats())
-      profile_.device.gemm.push_back({format, backend_.measure_gemm(format)});
+      for (FormatRate& rate : backend_.measure_gemm(format)) profile_.device.gemm.push_back(std::move(rate));
   }
 
   /// One call, by the measured ceilings: reading weights and multiplying one after the other, which is no less.
@@ -92,7 +73,7 @@ private:
   /// A warm-up and the least repetitions, as slow as calls were so far against their guesses.
   Seconds cost(const PlannedPoint& point) const {
     const double slowness = slowness_.empty() ? 1 : quantile(slowness_, 0.5);
-    return guess(point) * slowness * (kLeastCalls + 1.0);
+    return guess(point) * slowness * (PointTimer::kLeastCalls + 1.0);
   }
 
   std::vector<PlannedPoint> affordable(std::vector<PlannedPoint> plan) {
@@ -114,87 +95,129 @@ private:
     return kept.empty() ? plan : kept;
   }
 
-  /// Calls in parts of half a second, so that a stop is heard.
-  std::vector<Seconds> cold_calls(const TokenHistogram& histogram, int calls, Seconds each) {
-    constexpr Seconds kPart{0.5};
-    const int part = std::clamp(static_cast<int>(kPart / each), 1, kMostCalls);
-    std::vector<Seconds> times;
-    while (static_cast<int>(times.size()) < calls && (times.size() < kLeastCalls || !watch_.stop())) {
-      const auto more =
-          backend_.run(histogram.rows, std::min(part, calls - static_cast<int>(times.size())), Caches::cold);
-      times.insert(times.end(), more.begin(), more.end());
+  void measure_points(std::span<const PlannedPoint> plan) {
+    for (const PlannedPoint& point : plan) {
+      if (watch_.stop()) break;
+      if (cost(point) > std::min(timer_.left(), kLargestShare * request_.budget)) continue;  // a cheaper one may fit
+      if (!in_memory([&] { measure(point); })) continue;
+      tell();
+      if (timer_.elapsed() - last_anchors_ > anchor_interval()) repeat_anchors();
     }
-    return times;
+    measure_dips();
+  }
+
+  /// Whether `work` found the memory it needs; the points that did not are counted.
+  template <class Work>
+  bool in_memory(const Work& work) {
+    try {
+      work();
+      return true;
+    } catch (const std::bad_alloc&) {
+      ++out_of_memory_;
+      return false;
+    }
   }
 
   void measure(const PlannedPoint& planned) {
-    backend_.prepare(planned.shape);
-    ProfilePoint point;
-    point.kernel = backend_.kernel(planned.shape.format);
-    point.shape = planned.shape;
-    point.histogram = planned.histogram;
-    point.held_out = planned.held_out;
-    const Seconds first = backend_.run(planned.histogram.rows, 1, Caches::cold).front();
+    Seconds first;
+    profile_.points.push_back(timer_.time(planned, first));
     slowness_.push_back(first / guess(planned));
-    const int calls = std::clamp(static_cast<int>(std::min(slice(), left()) / first), kLeastCalls, kMostCalls);
-    set_percentiles(cold_calls(point.histogram, calls, first), point);
-    if (is_unsteady(point) && has_time_for(point.median * calls))
-      set_percentiles(cold_calls(point.histogram, calls, first), point);
-    point.unstable = is_unsteady(point);
-    if (!request_.quick && has_time_for(point.median * (kLeastCalls + 1.0))) {
-      ProfilePoint warm;
-      backend_.run(point.histogram.rows, 1, Caches::warm);
-      set_percentiles(backend_.run(point.histogram.rows, kLeastCalls, Caches::warm), warm);
-      point.warm = warm.median;
+    const Seconds median = profile_.points.back().median;
+    if (anchors_.size() < kAnchors && median <= timer_.slice() / PointTimer::kLeastCalls)
+      anchors_.push_back(profile_.points.size() - 1);
+  }
+
+  void measure_operations(const std::vector<OperationPoint>& operations) {
+    for (std::size_t i = 0; i < operations.size() && !watch_.stop() && timer_.left() > Seconds{}; ++i) {
+      std::optional<OperationPoint> point;
+      in_memory([&] { point = timer_.time(operations[i], i); });
+      if (!point) continue;
+      profile_.operations.push_back(*std::move(point));
+      tell();
     }
-    if (anchors_.size() < kAnchors && point.median <= slice() / kLeastCalls) anchors_.push_back(profile_.points.size());
-    profile_.points.push_back(std::move(point));
+  }
+
+  /// More rows on every expert cannot be faster: where they are, both points are measured once more, and the lower
+  /// medians count, as what disturbs a measurement makes it longer.
+  void measure_dips() {
+    std::map<KernelShape, std::map<std::int32_t, std::size_t>> curves;  // point by rows
+    for (std::size_t i = 0; i < profile_.points.size(); ++i) {
+      const ProfilePoint& point = profile_.points[i];
+      if (point.histogram.kind == HistogramKind::uniform) curves[point.shape][point.histogram.rows.front()] = i;
+    }
+    for (const auto& [shape, curve] : curves)
+      for (auto fewer = curve.begin(), more = std::next(fewer); more != curve.end(); fewer = more++)
+        if (profile_.points[more->second].median < (1 - kDip) * profile_.points[fewer->second].median)
+          for (const std::size_t point : {fewer->second, more->second}) measure_again(point);
+  }
+
+  void measure_again(std::size_t index) {
+    ProfilePoint& point = profile_.points[index];
+    if (watch_.stop() || !timer_.fits(point.median) || !again_.insert(index).second) return;
+    in_memory([&] {
+      Seconds first;
+      ProfilePoint again = timer_.time({point.shape, point.histogram, 0, point.held_out}, first);
+      if (again.median < point.median) point = std::move(again);
+    });
   }
 
   void repeat_anchors() {
-    last_anchors_ = elapsed();
+    last_anchors_ = timer_.elapsed();
     for (const std::size_t anchor : anchors_) {
       const ProfilePoint& first = profile_.points[anchor];
-      if (watch_.stop() || first.median * (kLeastCalls + 1.0) > left()) continue;
-      backend_.prepare(first.shape);
-      backend_.run(first.histogram.rows, 1, Caches::cold);
-      ProfilePoint again;
-      set_percentiles(backend_.run(first.histogram.rows, kLeastCalls, Caches::cold), again);
+      if (watch_.stop() || !timer_.fits(first.median)) continue;
+      const Seconds again = timer_.time_again(first);
       Drift drift = profile_.drift.value_or(Drift{});
       ++drift.anchors;
-      drift.worst = std::max(drift.worst, std::abs(again.median / first.median - 1));
+      drift.worst = std::max(drift.worst, std::abs(again / first.median - 1));
       profile_.drift = drift;
     }
   }
 
   void tell() {
     profile_.hold_out = hold_out_errors(profile_);
-    const std::size_t done = profile_.points.size();
     const auto planned = static_cast<std::size_t>(profile_.planned);
-    const Seconds whole = elapsed() * (static_cast<double>(planned) / static_cast<double>(done));
-    watch_.progress(profile_, {done, planned, elapsed(), std::min(whole, request_.budget)});
+    const Seconds elapsed = timer_.elapsed();
+    const Seconds whole = elapsed * (static_cast<double>(planned) / static_cast<double>(done()));
+    watch_.progress(profile_, {done(), planned, elapsed, std::min(whole, request_.budget)});
+  }
+
+  void finish() {
+    std::vector<std::string> notes = backend_.closing_notes();
+    if (out_of_memory_ > 0)
+      notes.push_back(fmt::format("{} points left out: the device was out of memory", out_of_memory_));
+    profile_.provenance.notes.insert(profile_.provenance.notes.end(), notes.begin(), notes.end());
+    tell();
   }
 
   [[noreturn]] void refuse(const std::vector<PlannedPoint>& plan) const {
     if (watch_.stop()) throw RunError{"stopped before the first point was measured"};
-    if (plan.empty()) throw RunError{"no rank of these models fits in half of this machine's memory"};
+    if (out_of_memory_ > 0) throw RunError{"the device was out of memory before the first point was measured"};
+    if (plan.empty()) throw RunError{"no rank of these models fits in half of this device's memory"};
     Seconds cheapest = cost(plan.front());
     for (const PlannedPoint& point : plan) cheapest = std::min(cheapest, cost(point));
-    throw InputError{"--budget-seconds", fmt::format("{:g}", request_.budget.value()),
-                     fmt::format("at least {:.2g} for one point of these models here", (elapsed() + cheapest).value())};
+    throw InputError{
+        "--budget-seconds", fmt::format("{:g}", request_.budget.value()),
+        fmt::format("at least {:.2g} for one point of these models here", (timer_.elapsed() + cheapest).value())};
   }
 
   ExpertBackend& backend_;
   const CalibrationRequest& request_;
   const CalibrationWatch& watch_;
   Profile& profile_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  PointTimer timer_;
   Seconds last_anchors_;
   std::vector<double> slowness_;      ///< measured over guessed, of every point
   std::vector<std::size_t> anchors_;  ///< of profile_.points
+  std::set<std::size_t> again_;       ///< points that were measured twice because of a dip
+  int out_of_memory_ = 0;             ///< points
 };
 
 }  // namespace
+
+std::vector<Seconds> ExpertBackend::run_operation(std::size_t /*index*/, int /*calls*/) {
+  throw std::logic_error{"this backend has no operations"};
+}
 
 void calibrate(ExpertBackend& backend, const CalibrationRequest& request, const CalibrationWatch& watch,
                Profile& profile) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -7,6 +8,10 @@
 
 namespace moesim {
 namespace {
+
+constexpr std::array kUsualLayers{
+    NamedLayer{"mixtral-8x7b", {4096, 14336, 8}}, NamedLayer{"qwen3-235b-a22b", {4096, 1536, 128}},
+    NamedLayer{"deepseek-v3", {7168, 2048, 256}}, NamedLayer{"gpt-oss-120b", {2880, 2880, 128}}};
 
 /// Three streams of one purpose: histograms, their popularity order, the order of points.
 enum Stream : std::uint32_t { kRows, kPopularity, kOrder };
@@ -51,8 +56,9 @@ std::vector<std::int32_t> dealt(int experts, std::int64_t total, int stride) {
 /// The points of one layer in one format.
 class LayerPlan {
 public:
-  LayerPlan(const ExpertLayer& layer, KernelFormat format, std::uint64_t seed, std::vector<PlannedPoint>& points)
-      : layer_{layer}, format_{format}, seed_{seed}, points_{points} {}
+  LayerPlan(const ExpertLayer& layer, KernelFormat format, const CalibrationRequest& request,
+            std::vector<PlannedPoint>& points)
+      : layer_{layer}, format_{format}, seed_{request.seed}, wide_{request.wide}, points_{points} {}
 
   void add_all() {
     constexpr int kLead = 8, kLeastSkewed = 4;
@@ -72,15 +78,19 @@ public:
     add_uniform(lead, 1024, 3);
     for (const int size : sizes)
       if (size != lead) add_other_size(size);
+    if (!wide_) return;
+    for (const int rows : {17, 33, 65, 129, 2048}) add_uniform(lead, rows, 4);
+    for (const int rows : {12, 48, 192, 384}) add_uniform(lead, rows, 4, true);
+    for (const int size : sizes) add_wide(size, size == lead);
   }
 
 private:
   std::vector<int> rank_sizes() const {
-    constexpr Bytes kMost = 1_GiB;
+    const Bytes most = wide_ ? 8_GiB : 1_GiB;
+    const int largest = std::min(layer_.experts, wide_ ? 64 : layer_.experts);
     std::vector<int> sizes{1};
     const Bytes expert = expert_weights({layer_.hidden, layer_.intermediate, 1, format_});
-    while (2 * sizes.back() <= layer_.experts && expert * (2.0 * sizes.back()) <= kMost)
-      sizes.push_back(2 * sizes.back());
+    while (2 * sizes.back() <= largest && expert * (2.0 * sizes.back()) <= most) sizes.push_back(2 * sizes.back());
     return sizes;
   }
 
@@ -88,6 +98,18 @@ private:
     for (const int rows : {1, 4, 16, 64}) add_uniform(size, rows, 3);
     add_skewed(HistogramKind::zipf, 0.6, size, 8, 3);
     add_skewed(HistogramKind::zipf, 1.0, size, 32, 3);
+  }
+
+  void add_wide(int size, bool is_lead) {
+    if (!is_lead)
+      for (const int rows : {2, 8, 32, 128, 256, 512, 1024}) add_uniform(size, rows, 4);
+    for (const int mean : {1, 2, 4, 16, 64, 256})
+      for (const double exponent : {0.6, 1.0}) add_skewed(HistogramKind::zipf, exponent, size, mean, 5);
+    for (const int mean : {1, 8, 128}) {
+      add_skewed(HistogramKind::multinomial, 0, size, mean, 5);
+      add_skewed(HistogramKind::half_empty, 0, size, mean, 5);
+      add_skewed(HistogramKind::one_hot, 0, size, mean, 5);
+    }
   }
 
   void add(TokenHistogram histogram, int stage, bool held_out) {
@@ -108,10 +130,15 @@ private:
   ExpertLayer layer_;
   KernelFormat format_;
   std::uint64_t seed_;
+  bool wide_;
   std::vector<PlannedPoint>& points_;
 };
 
 }  // namespace
+
+std::span<const NamedLayer> usual_layers() {
+  return kUsualLayers;
+}
 
 TokenHistogram draw_histogram(HistogramKind kind, double exponent, int experts, std::int64_t total,
                               std::uint64_t seed) {
@@ -133,7 +160,7 @@ std::vector<PlannedPoint> calibration_plan(const CalibrationRequest& request,
                                            const std::vector<KernelFormat>& formats) {
   std::vector<PlannedPoint> points;
   for (const ExpertLayer& layer : request.layers)
-    for (const KernelFormat format : formats) LayerPlan{layer, format, request.seed, points}.add_all();
+    for (const KernelFormat format : formats) LayerPlan{layer, format, request, points}.add_all();
   constexpr int kQuick = 1;
   if (request.quick) std::erase_if(points, [](const PlannedPoint& point) { return point.stage > kQuick; });
   Random random{request.seed, Purpose::expert_loads, kOrder, 0};

@@ -21,6 +21,11 @@ enum class Caches {
   warm   ///< every call reads the same weights
 };
 
+struct KernelRun {
+  std::string kernel;          ///< the implementation that ran, as profiles name it
+  std::vector<Seconds> times;  ///< one per call
+};
+
 /// One device. Not for use by several threads.
 class ExpertBackend {
 public:
@@ -31,14 +36,15 @@ public:
   virtual std::vector<LibraryVersion> libraries() const = 0;
   /// On clocks, other load and what this device cannot do.
   virtual std::vector<std::string> notes() const = 0;
+  /// What only the end of the measurements can tell: the clocks in between.
+  virtual std::vector<std::string> closing_notes() { return {}; }
 
   /// Formats that run here, best known first.
   virtual std::vector<KernelFormat> formats() const = 0;
-  /// The implementation that runs a format, as profiles name it.
-  virtual std::string kernel(KernelFormat format) const = 0;
 
   virtual BytesPerSecond measure_copy() = 0;
-  virtual FlopsPerSecond measure_gemm(KernelFormat format) = 0;
+  /// One large square product: by the fastest library that is there first, then by the kernels that calls of run use.
+  virtual std::vector<FormatRate> measure_gemm(KernelFormat format) = 0;
 
   /// Memory that a call needs at most: the pool of weights, activations of `rows`, `most` of them on one expert.
   virtual Bytes memory_needed(const KernelShape& shape, std::int64_t rows, std::int32_t most) const = 0;
@@ -48,7 +54,12 @@ public:
 
   /// Runs the expert FFN of the prepared shape `calls` times on `rows_per_expert` [experts] and times each call.
   /// What can be made ahead for a histogram is not in the times. Throws std::bad_alloc.
-  virtual std::vector<Seconds> run(std::span<const std::int32_t> rows_per_expert, int calls, Caches caches) = 0;
+  virtual KernelRun run(std::span<const std::int32_t> rows_per_expert, int calls, Caches caches) = 0;
+
+  /// Kernels other than the expert FFN, at the sizes worth knowing, most useful first; their times are empty.
+  virtual std::vector<OperationPoint> operations() const { return {}; }
+  /// One of operations(), cold: the time of each call. Throws std::bad_alloc.
+  virtual std::vector<Seconds> run_operation(std::size_t index, int calls);
 };
 
 }  // namespace moesim

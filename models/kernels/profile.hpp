@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -72,9 +73,25 @@ struct ProfilePoint {
   bool operator==(const ProfilePoint&) const = default;
 };
 
+/// A kernel other than the expert FFN, at one size.
+struct OperationPoint {
+  std::string operation;  ///< "gqa_decode"
+  std::string kernel;
+  KernelFormat format = KernelFormat::bf16;   ///< of what is read most
+  std::map<std::string, std::int64_t> sizes;  ///< {"batch", 32}, {"length", 4096}
+  Bytes moved;                                ///< fewest that memory must move
+  Flops work;
+  int repetitions = 0;
+  Seconds median, p10, p90;  ///< caches cold
+  bool unstable = false;
+
+  bool operator==(const OperationPoint&) const = default;
+};
+
 struct FormatRate {
   KernelFormat format = KernelFormat::f32;
   FlopsPerSecond rate;
+  std::string kernel;  ///< which library or kernel multiplied
 
   bool operator==(const FormatRate&) const = default;
 };
@@ -85,8 +102,9 @@ struct ProfileDevice {
   int processors = 0;  ///< SMs, or the threads that computed
   Bytes memory;
   Bytes last_level_cache;
-  BytesPerSecond copy;           ///< measured, read + written
-  std::vector<FormatRate> gemm;  ///< measured, one large square product each
+  BytesPerSecond copy;  ///< measured, read + written
+  std::vector<FormatRate>
+      gemm;  ///< measured, one large square product by each kernel, a format's fastest library first
 
   bool operator==(const ProfileDevice&) const = default;
 };
@@ -131,18 +149,19 @@ inline constexpr double kDriftLimit = 0.03;
 
 struct Profile {
   bool complete = false;  ///< every planned point was measured; a profile that was cut off is valid too
-  int planned = 0;        ///< points
+  int planned = 0;        ///< points and operations
   ProfileDevice device;
   ProfileProvenance provenance;
   std::vector<ProfilePoint> points;
   std::vector<HoldOutError> hold_out;  ///< empty while there is nothing to judge with
   std::optional<Drift> drift;          ///< nothing when no anchor was repeated
+  std::vector<OperationPoint> operations;
 
   bool operator==(const Profile&) const = default;
 };
 
 /// Version of the files that profile_text writes and parse_profile takes.
-inline constexpr int kProfileVersion = 1;
+inline constexpr int kProfileVersion = 2;
 
 /// The JSON document (scenarios/schema/profile.schema.json). Reading it gives an equal profile.
 std::string profile_text(const Profile& profile);

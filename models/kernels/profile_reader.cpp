@@ -75,8 +75,9 @@ std::vector<Part> parts(const Object& object, const std::string& key,
 }
 
 FormatRate gemm_rate(const json& part, const std::string& where) {
-  const Object object{part, where, {"format", "flop_per_s"}};
-  return {object.one_of("format", KernelFormat::int4), FlopsPerSecond{object.number("flop_per_s", 1, kMostRate)}};
+  const Object object{part, where, {"format", "kernel", "flop_per_s"}};
+  return {object.one_of("format", KernelFormat::int4), FlopsPerSecond{object.number("flop_per_s", 1, kMostRate)},
+          object.text("kernel")};
 }
 
 ProfileDevice device(const json& part, const std::string& where) {
@@ -135,7 +136,13 @@ Seconds seconds(const Object& object, const std::string& key) {
   return Seconds{object.number(key, 1e-9, kMostSeconds)};
 }
 
-void check_percentiles(const Object& object, const ProfilePoint& point) {
+template <class Point>
+void set_times(const Object& object, Point& point) {
+  point.repetitions = object.count("repetitions");
+  point.median = seconds(object, "median_s");
+  point.p10 = seconds(object, "p10_s");
+  point.p90 = seconds(object, "p90_s");
+  point.unstable = object.flag("unstable");
   if (point.p10 <= point.median && point.median <= point.p90) return;
   throw InputError{object.where("median_s"), fmt::format("{:g}", point.median.value()),
                    fmt::format("a time from p10_s = {:g} to p90_s = {:g}", point.p10.value(), point.p90.value())};
@@ -152,14 +159,38 @@ ProfilePoint point(const json& part, const std::string& where) {
                  object.one_of("format", KernelFormat::int4)};
   point.histogram = {object.one_of("histogram", HistogramKind::recorded), object.number("exponent", 0, 20),
                      rows(object, point.shape.experts)};
-  point.repetitions = object.count("repetitions");
-  point.median = seconds(object, "median_s");
-  point.p10 = seconds(object, "p10_s");
-  point.p90 = seconds(object, "p90_s");
-  check_percentiles(object, point);
+  set_times(object, point);
   if (!object.any("warm_median_s").is_null()) point.warm = seconds(object, "warm_median_s");
   point.held_out = object.flag("held_out");
-  point.unstable = object.flag("unstable");
+  return point;
+}
+
+std::map<std::string, std::int64_t> sizes(const Object& object) {
+  constexpr std::int64_t kMost = 1'000'000'000'000;
+  const json& found = object.any("sizes");
+  if (!found.is_object() || found.empty()) object.refuse("sizes", "an object of whole numbers");
+  std::map<std::string, std::int64_t> sizes;
+  for (const auto& [name, size] : found.items()) {
+    if (!size.is_number_integer() || size < 1 || size > kMost) object.refuse("sizes", "an object of whole numbers");
+    sizes.emplace(name, size.get<std::int64_t>());
+  }
+  return sizes;
+}
+
+OperationPoint operation(const json& part, const std::string& where) {
+  constexpr double kMostWork = 1e18;
+  const Object object{part,
+                      where,
+                      {"operation", "kernel", "format", "sizes", "bytes", "flop", "repetitions", "median_s", "p10_s",
+                       "p90_s", "unstable"}};
+  OperationPoint point;
+  point.operation = object.text("operation");
+  point.kernel = object.text("kernel");
+  point.format = object.one_of("format", KernelFormat::int4);
+  point.sizes = sizes(object);
+  point.moved = Bytes{object.number("bytes", 0, kMostBytes)};
+  point.work = Flops{object.number("flop", 0, kMostWork)};
+  set_times(object, point);
   return point;
 }
 
@@ -200,10 +231,10 @@ void check_format(const json& document, const std::string& origin) {
 Profile parse_profile(const std::string& text, const std::string& origin) {
   const json document = parse_catalogue_json(text, origin);
   check_format(document, origin);
-  const Object file{
-      document,
-      origin + ": ",
-      {"format", "version", "complete", "planned", "device", "provenance", "drift", "hold_out", "points"}};
+  const Object file{document,
+                    origin + ": ",
+                    {"format", "version", "complete", "planned", "device", "provenance", "drift", "hold_out", "points",
+                     "operations"}};
   Profile profile;
   profile.complete = file.flag("complete");
   profile.planned = file.count("planned");
@@ -213,8 +244,10 @@ Profile parse_profile(const std::string& text, const std::string& origin) {
   profile.hold_out = parts<HoldOutError>(file, "hold_out", hold_out);
   profile.points = parts<ProfilePoint>(file, "points", point);
   if (profile.points.empty()) file.refuse("points", "at least one point");
-  if (profile.complete && profile.points.size() < static_cast<std::size_t>(profile.planned))
-    throw InputError{file.where("points"), fmt::format("{} points", profile.points.size()),
+  profile.operations = parts<OperationPoint>(file, "operations", operation);
+  const std::size_t measured = profile.points.size() + profile.operations.size();
+  if (profile.complete && measured < static_cast<std::size_t>(profile.planned))
+    throw InputError{file.where("points"), fmt::format("{} points", measured),
                      fmt::format("the {} planned ones of a complete profile", profile.planned)};
   return profile;
 }

@@ -11,7 +11,7 @@ using nlohmann::ordered_json;
 ordered_json json_of(const ProfileDevice& device) {
   ordered_json rates = ordered_json::array();
   for (const FormatRate& rate : device.gemm)
-    rates.push_back({{"format", name_of(rate.format)}, {"flop_per_s", rate.rate.value()}});
+    rates.push_back({{"format", name_of(rate.format)}, {"kernel", rate.kernel}, {"flop_per_s", rate.rate.value()}});
   return {{"kind", name_of(device.kind)},
           {"name", device.name},
           {"processors", device.processors},
@@ -52,6 +52,17 @@ ordered_json json_of(const ProfilePoint& point) {
           {"unstable", point.unstable}};
 }
 
+ordered_json json_of(const OperationPoint& point) {
+  ordered_json sizes = ordered_json::object();
+  for (const auto& [name, size] : point.sizes) sizes[name] = size;
+  return {{"operation", point.operation},     {"kernel", point.kernel},
+          {"format", name_of(point.format)},  {"sizes", sizes},
+          {"bytes", point.moved.value()},     {"flop", point.work.value()},
+          {"repetitions", point.repetitions}, {"median_s", point.median.value()},
+          {"p10_s", point.p10.value()},       {"p90_s", point.p90.value()},
+          {"unstable", point.unstable}};
+}
+
 ordered_json json_of(const HoldOutError& error) {
   return {{"histograms", error.histograms},
           {"points", error.points},
@@ -79,10 +90,11 @@ std::string lines_of(const std::vector<Part>& parts) {
 std::string profile_text(const Profile& profile) {
   return fmt::format(
       "{{\n  \"format\": \"moesim kernel profile\",\n  \"version\": {},\n  \"complete\": {},\n  \"planned\": {},\n"
-      "  \"device\": {},\n  \"provenance\": {},\n  \"drift\": {},\n  \"hold_out\": {},\n  \"points\": {}\n}}\n",
+      "  \"device\": {},\n  \"provenance\": {},\n  \"drift\": {},\n  \"hold_out\": {},\n  \"points\": {},\n"
+      "  \"operations\": {}\n}}\n",
       kProfileVersion, profile.complete, profile.planned, json_of(profile.device).dump(),
       json_of(profile.provenance).dump(), json_of(profile.drift).dump(), lines_of(profile.hold_out),
-      lines_of(profile.points));
+      lines_of(profile.points), lines_of(profile.operations));
 }
 
 }  // namespace moesim

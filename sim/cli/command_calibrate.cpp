@@ -134,7 +134,7 @@ nlohmann::ordered_json as_json(const CalibrateOptions& options, const Profile& p
   // the profile's own words, so that both documents say the same
   const auto document = nlohmann::ordered_json::parse(profile_text(profile));
   return {{"profile", options.out},          {"device", document["device"]},    {"complete", profile.complete},
-          {"points", profile.points.size()}, {"planned", profile.planned},      {"seconds", elapsed.value()},
+          {"points", profile.points.size() + profile.operations.size()}, {"planned", profile.planned},      {"seconds", elapsed.value()},
           {"drift", document["drift"]},      {"hold_out", document["hold_out"]}};
 }
 

@@ -48,10 +48,10 @@ std::vector<ReplayedHistogram> replay(ExpertBackend& backend, const KernelShape&
   for (const RankHistogram& histogram : histograms) {
     const Seconds predicted = *model.time(shape, histogram.rows);
     if (!result.empty() && 2 * predicted > left()) continue;  // a cheaper one may fit
-    const Seconds first = backend.run(histogram.rows, 1, Caches::cold).front();
+    const Seconds first = backend.run(histogram.rows, 1, Caches::cold).times.front();
     const int calls = std::clamp(static_cast<int>(std::min(kPerHistogram, left()) / first), 1, kMostCalls);
     result.push_back({histogram, class_of(histogram.rows), calls, predicted,
-                      median(backend.run(histogram.rows, calls, Caches::cold))});
+                      median(backend.run(histogram.rows, calls, Caches::cold).times)});
     progress(result.size());
   }
   return result;

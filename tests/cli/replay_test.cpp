@@ -48,15 +48,14 @@ public:
   std::vector<LibraryVersion> libraries() const override { return {}; }
   std::vector<std::string> notes() const override { return {}; }
   std::vector<KernelFormat> formats() const override { return {KernelFormat::f32}; }
-  std::string kernel(KernelFormat) const override { return "toy"; }
   BytesPerSecond measure_copy() override { return {}; }
-  FlopsPerSecond measure_gemm(KernelFormat) override { return {}; }
+  std::vector<FormatRate> measure_gemm(KernelFormat) override { return {}; }
   Bytes memory_needed(const KernelShape&, std::int64_t, std::int32_t) const override { return {}; }
   void prepare(const KernelShape&) override {}
-  std::vector<Seconds> run(std::span<const std::int32_t> rows, int calls, Caches) override {
+  KernelRun run(std::span<const std::int32_t> rows, int calls, Caches) override {
     Seconds time;
     for (const std::int32_t count : rows) time += Seconds{2e-6 * count};
-    return std::vector<Seconds>(static_cast<std::size_t>(calls), time);
+    return {"toy", std::vector<Seconds>(static_cast<std::size_t>(calls), time)};
   }
 };
 

@@ -10,59 +10,10 @@
 #include "models/units/error.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/kernels/profile_testing.hpp"
+#include "tests/kernels/toy_backend.hpp"
 
 using namespace moesim;
 using namespace moesim::testing;
-
-namespace {
-
-/// Every expert with rows takes 10 us and 1 us a row; nothing really runs.
-class ToyBackend final : public ExpertBackend {
-public:
-  ProfileDevice device() const override { return {DeviceKind::cpu, "toy", 1, memory, Bytes{1e6}, {}, {}}; }
-  std::vector<LibraryVersion> libraries() const override { return {{"toy", "1"}}; }
-  std::vector<std::string> notes() const override { return {}; }
-  std::vector<KernelFormat> formats() const override { return {KernelFormat::f32, KernelFormat::bf16}; }
-  std::string kernel(KernelFormat) const override { return "toy_matmul"; }
-  BytesPerSecond measure_copy() override { return copy; }
-  FlopsPerSecond measure_gemm(KernelFormat) override { return 1.0_TFLOPps; }
-  Bytes memory_needed(const KernelShape& shape, std::int64_t, std::int32_t) const override {
-    return static_cast<double>(shape.experts) * expert_weights(shape);
-  }
-  void prepare(const KernelShape& shape) override { prepared = shape; }
-  std::vector<Seconds> run(std::span<const std::int32_t> rows, int calls, Caches) override {
-    REQUIRE(rows.size() == static_cast<std::size_t>(prepared.experts));
-    Seconds time;
-    for (const std::int32_t count : rows)
-      if (count > 0) time += Seconds{1e-5 + 1e-6 * count};
-    return std::vector<Seconds>(static_cast<std::size_t>(calls), time);
-  }
-
-  Bytes memory{64e9};
-  BytesPerSecond copy{1.0_TBps};
-  KernelShape prepared;
-};
-
-CalibrationRequest toy_request() {
-  CalibrationRequest request;
-  request.layers = {{256, 128, 16}};
-  request.budget = Seconds{100};
-  return request;
-}
-
-/// With what the command adds.
-Profile dated_profile() {
-  Profile profile;
-  profile.provenance.measured_at = "2026-11-22T16:50:00Z";
-  profile.provenance.program_version = "0.1.0";
-  return profile;
-}
-
-CalibrationWatch silent() {
-  return {[] { return false; }, [](const Profile&, const CalibrationProgress&) {}};
-}
-
-}  // namespace
 
 TEST_CASE("A histogram has its rows, and the same ones for the same seed", "[kernels]") {
   const auto kind = GENERATE(HistogramKind::uniform, HistogramKind::multinomial, HistogramKind::zipf,
@@ -198,7 +149,7 @@ TEST_CASE("Beyond the measured rows a curve follows the measured ceilings", "[ke
   profile.points = {profile_point({1}, 1.0_ms)};
   // 64 x 32 in f32: 24,576 B at 1 GB/s are 24.576 us, a row of 12,288 FLOP at 1 GFLOP/s 12.288 us
   profile.device.copy = 1.0_GBps;
-  profile.device.gemm = {{KernelFormat::f32, FlopsPerSecond{1e9}}};
+  profile.device.gemm = {{KernelFormat::f32, FlopsPerSecond{1e9}, "toy"}};
   const ProfileInterpolation model{profile};
   const auto ms = [&](std::int32_t rows) {
     return 1e3 * model.time(profile.points[0].shape, std::vector<std::int32_t>{rows})->value();

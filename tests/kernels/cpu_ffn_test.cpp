@@ -137,7 +137,7 @@ TEST_CASE("The CPU backend times every call", "[kernels]") {
   const KernelShape shape{256, 128, 4, backend->formats().front()};
   backend->prepare(shape);
   const std::vector<std::int32_t> rows{4, 0, 4, 4};
-  const auto cold = backend->run(rows, 5, Caches::cold);
+  const auto cold = backend->run(rows, 5, Caches::cold).times;
   REQUIRE(cold.size() == 5);
   for (const Seconds time : cold) CHECK(time > Seconds{0});
   CHECK(backend->memory_needed(shape, 12, 4) > Bytes{5 * backend->device().last_level_cache.value()});

@@ -38,13 +38,14 @@ TEST_CASE("A profile without drift and hold-out errors reads back", "[kernels]")
   profile.drift.reset();
   profile.hold_out.clear();
   profile.device.gemm.clear();
+  profile.operations.clear();
   CHECK(parse_profile(profile_text(profile), "p.json") == profile);
 }
 
 TEST_CASE("A profile that was cut off is valid, one that claims to be complete needs its points", "[kernels]") {
   CHECK_FALSE(parse_profile(profile_text(small_profile()), "p.json").complete);
   REQUIRE_THROWS_WITH(parse_profile(with("/complete", true), "p.json"),
-                      "p.json: points: got 2 points, expected the 3 planned ones of a complete profile");
+                      "p.json: points: got 3 points, expected the 4 planned ones of a complete profile");
 }
 
 TEST_CASE("What is no profile is refused by its place", "[kernels]") {
@@ -57,7 +58,7 @@ TEST_CASE("What is no profile is refused by its place", "[kernels]") {
       parse_profile("[1]", "p.json"),
       "p.json: got no \"format\": \"moesim kernel profile\", expected a kernel profile of moesim calibrate");
   REQUIRE_THROWS_WITH(parse_profile(with("/version", 0), "p.json"),
-                      "p.json: version: got 0, expected 1 (calibrate again with this moesim)");
+                      "p.json: version: got 0, expected 2 (calibrate again with this moesim)");
   REQUIRE_THROWS_WITH(parse_profile(with("/points", json::array()), "p.json"),
                       "p.json: points: got [], expected at least one point");
   CHECK_THROWS_AS(load_profile("/nowhere/p.json"), InputError);
@@ -83,6 +84,9 @@ TEST_CASE("A wrong value of a profile is refused with what it should be", "[kern
   REQUIRE_THROWS_WITH(parse_profile(with("/provenance/source", "published"), "p.json"),
                       "p.json: provenance.source: got \"published\", expected measured");
   CHECK_THROWS_AS(parse_profile(with("/points/0/median_s", nullptr), "p.json"), InputError);
+  REQUIRE_THROWS_WITH(parse_profile(with("/operations/0/sizes/batch", "many"), "p.json"),
+                      "p.json: operations[0].sizes: got {\"batch\":\"many\",\"length\":4096}, expected an object of "
+                      "whole numbers");
 }
 
 TEST_CASE("An unknown or a missing key of a profile is refused", "[kernels]") {

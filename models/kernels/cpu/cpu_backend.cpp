@@ -18,6 +18,7 @@ namespace {
 /// Caches that go by between two readings of a weight.
 constexpr double kCachesBetween = 5;
 constexpr Bytes kUnknownCache{64e6};
+constexpr const char* kKernel = "onednn_matmul";
 
 Seconds median(std::vector<Seconds> times) {
   const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
@@ -67,7 +68,6 @@ public:
   }
 
   std::vector<KernelFormat> formats() const override { return formats_; }
-  std::string kernel(KernelFormat /*format*/) const override { return "onednn_matmul"; }
 
   BytesPerSecond measure_copy() override {
     constexpr int kCalls = 7;
@@ -78,12 +78,12 @@ public:
     return Bytes{static_cast<double>(pool_.memory().size())} / median(times);
   }
 
-  FlopsPerSecond measure_gemm(KernelFormat format) override {
+  std::vector<FormatRate> measure_gemm(KernelFormat format) override {
     constexpr int kCalls = 3, kFirst = 512, kLargest = 8192;
     constexpr Seconds kLongEnough{0.03};
     for (int size = kFirst;; size *= 2) {
       const Seconds took = median(time_square_product(size, format, kCalls));
-      if (took >= kLongEnough || size >= kLargest) return Flops{2.0 * size * size * size} / took;
+      if (took >= kLongEnough || size >= kLargest) return {{format, Flops{2.0 * size * size * size} / took, kKernel}};
     }
   }
 
@@ -105,17 +105,17 @@ public:
     shape_ = shape;
   }
 
-  std::vector<Seconds> run(std::span<const std::int32_t> rows_per_expert, int calls, Caches caches) override {
+  KernelRun run(std::span<const std::int32_t> rows_per_expert, int calls, Caches caches) override {
     load(rows_per_expert);
     std::vector<const std::byte*> slots(rows_per_expert.size());
-    std::vector<Seconds> times;
+    KernelRun result{kKernel, {}};
     for (int call = 0; call < calls; ++call) {
       if (caches == Caches::warm) pool_.rewind();
       for (std::size_t expert = 0; expert < slots.size(); ++expert)
         slots[expert] = rows_per_expert[expert] > 0 ? pool_.next() : nullptr;
-      times.push_back(time_of([&] { ffn_->run(slots); }));
+      result.times.push_back(time_of([&] { ffn_->run(slots); }));
     }
-    return times;
+    return result;
   }
 
 private:
