@@ -63,9 +63,11 @@ public:
   virtual std::string name() const = 0;    ///< "mma_64x128"
   virtual std::string format() const = 0;  ///< of the weights, as profiles say it: "bf16", "fp8", "int4"
   virtual int gemm() const = 0;            ///< 1 or 2
+  /// `most_rows` on one expert; a kernel that fits many rows fits fewer.
   virtual bool fits(int n, int k, int most_rows, const cudaDeviceProp& device) const = 0;
   /// One expert's weights with their scales; equal for all kernels of a format.
   virtual std::size_t weight_bytes(int n, int k) const = 0;
+  /// Equal for all kernels of a format.
   virtual WordPattern words() const { return {}; }
   /// Worst relative error against fp64 on this device, on ragged and empty experts; infinite when something was
   /// written that should not. The kernel is right when it is not above tolerance().
