@@ -99,23 +99,25 @@ private:
     for (const PlannedPoint& point : plan) {
       if (watch_.stop()) break;
       if (cost(point) > std::min(timer_.left(), kLargestShare * request_.budget)) continue;  // a cheaper one may fit
-      if (!in_memory([&] { measure(point); })) continue;
+      if (!can([&] { measure(point); })) continue;
       tell();
       if (timer_.elapsed() - last_anchors_ > anchor_interval()) repeat_anchors();
     }
     measure_dips();
   }
 
-  /// Whether `work` found the memory it needs; the points that did not are counted.
+  /// Whether `work` found the memory and the kernel it needs; the points that did not are counted.
   template <class Work>
-  bool in_memory(const Work& work) {
+  bool can(const Work& work) {
     try {
       work();
       return true;
     } catch (const std::bad_alloc&) {
       ++out_of_memory_;
-      return false;
+    } catch (const KernelMissing&) {
+      ++without_kernel_;
     }
+    return false;
   }
 
   void measure(const PlannedPoint& planned) {
@@ -130,7 +132,7 @@ private:
   void measure_operations(const std::vector<OperationPoint>& operations) {
     for (std::size_t i = 0; i < operations.size() && !watch_.stop() && timer_.left() > Seconds{}; ++i) {
       std::optional<OperationPoint> point;
-      in_memory([&] { point = timer_.time(operations[i], i); });
+      can([&] { point = timer_.time(operations[i], i); });
       if (!point) continue;
       profile_.operations.push_back(*std::move(point));
       tell();
@@ -154,7 +156,7 @@ private:
   void measure_again(std::size_t index) {
     ProfilePoint& point = profile_.points[index];
     if (watch_.stop() || !timer_.fits(point.median) || !again_.insert(index).second) return;
-    in_memory([&] {
+    can([&] {
       Seconds first;
       ProfilePoint again = timer_.time({point.shape, point.histogram, 0, point.held_out}, first);
       if (again.median < point.median) point = std::move(again);
@@ -186,6 +188,8 @@ private:
     std::vector<std::string> notes = backend_.closing_notes();
     if (out_of_memory_ > 0)
       notes.push_back(fmt::format("{} points left out: the device was out of memory", out_of_memory_));
+    if (without_kernel_ > 0)
+      notes.push_back(fmt::format("{} points left out: no kernel here takes them", without_kernel_));
     profile_.provenance.notes.insert(profile_.provenance.notes.end(), notes.begin(), notes.end());
     tell();
   }
@@ -193,6 +197,7 @@ private:
   [[noreturn]] void refuse(const std::vector<PlannedPoint>& plan) const {
     if (watch_.stop()) throw RunError{"stopped before the first point was measured"};
     if (out_of_memory_ > 0) throw RunError{"the device was out of memory before the first point was measured"};
+    if (without_kernel_ > 0) throw RunError{"no kernel of this device takes any point of these models"};
     if (plan.empty()) throw RunError{"no rank of these models fits in half of this device's memory"};
     Seconds cheapest = cost(plan.front());
     for (const PlannedPoint& point : plan) cheapest = std::min(cheapest, cost(point));
@@ -207,10 +212,10 @@ private:
   Profile& profile_;
   PointTimer timer_;
   Seconds last_anchors_;
-  std::vector<double> slowness_;      ///< measured over guessed, of every point
-  std::vector<std::size_t> anchors_;  ///< of profile_.points
-  std::set<std::size_t> again_;       ///< points that were measured twice because of a dip
-  int out_of_memory_ = 0;             ///< points
+  std::vector<double> slowness_;                ///< measured over guessed, of every point
+  std::vector<std::size_t> anchors_;            ///< of profile_.points
+  std::set<std::size_t> again_;                 ///< points that were measured twice because of a dip
+  int out_of_memory_ = 0, without_kernel_ = 0;  ///< points
 };
 
 }  // namespace

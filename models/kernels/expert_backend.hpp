@@ -16,6 +16,12 @@ public:
   using std::runtime_error::runtime_error;
 };
 
+/// No kernel of the backend takes this shape or so many rows; others it may.
+class KernelMissing : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
+
 enum class Caches {
   cold,  ///< weights come from memory: sets rotate, beyond the last-level cache
   warm   ///< every call reads the same weights
@@ -53,7 +59,7 @@ public:
   virtual void prepare(const KernelShape& shape) = 0;
 
   /// Runs the expert FFN of the prepared shape `calls` times on `rows_per_expert` [experts] and times each call.
-  /// What can be made ahead for a histogram is not in the times. Throws std::bad_alloc.
+  /// What can be made ahead for a histogram is not in the times. Throws std::bad_alloc and KernelMissing.
   virtual KernelRun run(std::span<const std::int32_t> rows_per_expert, int calls, Caches caches) = 0;
 
   /// Kernels other than the expert FFN, at the sizes worth knowing, most useful first; their times are empty.

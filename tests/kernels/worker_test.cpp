@@ -106,6 +106,16 @@ TEST_CASE("A worker's points without memory are left out", "[kernels]") {
   CHECK_THAT(profile.provenance.notes.back(), Contains(" points left out: the device was out of memory"));
 }
 
+TEST_CASE("A worker's points without a kernel are left out", "[kernels]") {
+  const auto backend = worker("decode_only");
+  Profile profile = dated_profile();
+  calibrate(*backend, toy_request(), silent(), profile);
+  CHECK(profile.points.size() > 10);
+  for (const ProfilePoint& point : profile.points)
+    for (const std::int32_t rows : point.histogram.rows) CHECK(rows <= 64);
+  CHECK_THAT(profile.provenance.notes.back(), Contains(" points left out: no kernel here takes them"));
+}
+
 TEST_CASE("A worker verifies its kernels", "[kernels]") {
   const auto right = verify_kernels(*worker(), 7);
   REQUIRE(right.size() == 1);

@@ -1,6 +1,7 @@
 #include "models/kernels/cuda/call_timer.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "models/kernels/cuda/device_memory.cuh"
 
@@ -37,20 +38,20 @@ void CallTimer::drop_graph() {
   graph_ = nullptr;
 }
 
-void CallTimer::capture() {
+bool CallTimer::capture() {
   cudaGraph_t graph = nullptr;
+  bool whole = true;
   check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeGlobal), "capture");
   try {
     for (int call = 0; call < calls_; ++call) work_->launch(call, stream_);
-  } catch (...) {
-    cudaStreamEndCapture(stream_, &graph);  // the stream is of no use before its capture has ended
-    if (graph != nullptr) cudaGraphDestroy(graph);
-    throw;
+  } catch (const std::runtime_error&) {
+    whole = false;  // the stream is of no use before its capture has ended
   }
-  check(cudaStreamEndCapture(stream_, &graph), "capture");
-  const cudaError_t made = cudaGraphInstantiate(&graph_, graph, 0);
-  cudaGraphDestroy(graph);
-  check(made, "graph");
+  whole &= cudaStreamEndCapture(stream_, &graph) == cudaSuccess && graph != nullptr;
+  if (whole) whole = cudaGraphInstantiate(&graph_, graph, 0) == cudaSuccess;
+  if (graph != nullptr) cudaGraphDestroy(graph);
+  cudaGetLastError();
+  return whole;
 }
 
 void CallTimer::start(Work& work, int sets) {
@@ -62,7 +63,7 @@ void CallTimer::start(Work& work, int sets) {
   if (sample() >= kShort) return;
   // whole turns of the ring, or the first calls of a replay would find what the last ones of the one before left
   calls_ = std::min((kInGraph + sets - 1) / sets * sets, kMostInGraph);
-  capture();
+  if (!capture()) drop_graph();
   for (int replay = 0; replay < kWarmUpReplays; ++replay) sample();
 }
 
@@ -71,7 +72,7 @@ double CallTimer::sample() {
   if (graph_ != nullptr)
     check(cudaGraphLaunch(graph_, stream_), "graph");
   else
-    work_->launch(next_++, stream_);
+    for (int call = 0; call < calls_; ++call) work_->launch(next_++, stream_);
   check(cudaEventRecord(end_, stream_), "event");
   check(cudaEventSynchronize(end_), "kernels");
   float milliseconds = 0;

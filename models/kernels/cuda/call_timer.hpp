@@ -20,7 +20,7 @@ public:
   CallTimer& operator=(const CallTimer&) = delete;
 
   /// Makes `work`, whose memory is cold again after `sets` calls, what times() times, and warms up. It must live as
-  /// long as it is timed.
+  /// long as it is timed. Work that cannot be captured (some libraries) is put on the stream call by call.
   void start(Work& work, int sets);
 
   /// Seconds per call, one for each sample. Throws std::runtime_error for what the device reports.
@@ -33,14 +33,15 @@ public:
 
 private:
   double sample();
-  void capture();
+  /// Whether it could be.
+  bool capture();
   void drop_graph();
 
   cudaStream_t stream_ = nullptr;
   cudaEvent_t begin_ = nullptr, end_ = nullptr;
   cudaGraphExec_t graph_ = nullptr;
   Work* work_ = nullptr;
-  int calls_ = 1, next_ = 0;
+  int calls_ = 1, next_ = 0;  ///< calls of a sample, and the number of the next call outside a graph
 };
 
 /// The element in the middle, the upper of two. Requires values.

@@ -39,6 +39,7 @@ struct CublasLibrary::Functions {
   void* handle = nullptr;
   int (*create)(void**) = nullptr;
   int (*destroy)(void*) = nullptr;
+  int (*version)(void*, int*) = nullptr;
   int (*set_stream)(void*, cudaStream_t) = nullptr;
   int (*gemm)(void*, int, int, int, int, int, const void*, const void*, int, int, const void*, int, int, const void*,
               void*, int, int, int, int) = nullptr;
@@ -65,12 +66,21 @@ std::unique_ptr<CublasLibrary> CublasLibrary::load() {
   if (!found->library) return nullptr;
   found->find(found->create, "cublasCreate_v2");
   found->find(found->destroy, "cublasDestroy_v2");
+  found->find(found->version, "cublasGetVersion_v2");
   found->find(found->set_stream, "cublasSetStream_v2");
   found->find(found->gemm, "cublasGemmEx");
   found->find(found->grouped, "cublasGemmGroupedBatchedEx");
   if (!found->create || !found->destroy || !found->set_stream || !found->gemm) return nullptr;
   if (found->create(&found->handle) != 0) return nullptr;
   return std::unique_ptr<CublasLibrary>{new CublasLibrary{std::move(found)}};
+}
+
+std::string CublasLibrary::version() const {
+  constexpr int kMajor = 10000, kMinor = 100;
+  int number = 0;
+  if (!functions_->version || functions_->version(functions_->handle, &number) != 0) return {};
+  return std::to_string(number / kMajor) + "." + std::to_string(number % kMajor / kMinor) + "." +
+         std::to_string(number % kMinor);
 }
 
 bool CublasLibrary::has_grouped() const {

@@ -3,6 +3,7 @@
 // comparator.
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <cuda_runtime.h>
@@ -26,6 +27,9 @@ public:
   /// Empty when no cuBLAS of version 12 or 13 can be loaded or it refuses the device.
   static std::unique_ptr<CublasLibrary> load();
   ~CublasLibrary();
+
+  /// "13.1.0"; empty when it does not tell.
+  std::string version() const;
 
   /// One cublasGemmEx per expert. Returns the first status of cuBLAS that is not 0, or 0.
   int multiply_in_loop(const ExpertProducts& products, cudaStream_t stream);

@@ -16,6 +16,8 @@ namespace {
 // cublasLt is column-major: c^T [n, rows] = op_t(b) a^T. Values of cublasLt.h, unchanged from version 11 to 13.
 constexpr int kCompute32F = 68, kTransA = 3, kMostWorkspace = 1;
 constexpr std::int32_t kTransposed = 1;
+constexpr std::array kAlignments{6, 7, 8};  // of b, c and d here: rows of 2880 start at multiples of 128 bytes only
+constexpr std::uint32_t kAlignment = 128;
 constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // what NVIDIA recommends for Hopper
 
 struct Heuristic {
@@ -30,6 +32,8 @@ struct Heuristic {
 static_assert(sizeof(Heuristic) == sizeof(cublasLtMatmulHeuristicResult_t));
 static_assert(offsetof(Heuristic, state) == offsetof(cublasLtMatmulHeuristicResult_t, state));
 static_assert(kCompute32F == CUBLAS_COMPUTE_32F && kTransA == CUBLASLT_MATMUL_DESC_TRANSA);
+static_assert(kAlignments.front() == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES);
+static_assert(kAlignments.back() == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES);
 static_assert(kMostWorkspace == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES && kTransposed == CUBLAS_OP_T);
 #endif
 
@@ -130,6 +134,8 @@ int CublasLtLibrary::plan(const Size& size, Plan*& found) {
   if (status == 0) status = lt.create_layout(&made->c, CUDA_R_16BF, wide(n), wide(rows), n);
   if (status == 0) status = lt.create_preference(&preference);
   if (status == 0) status = lt.set_preference(preference, kMostWorkspace, &kWorkspace, sizeof kWorkspace);
+  for (const int operand : kAlignments)
+    if (status == 0) status = lt.set_preference(preference, operand, &kAlignment, sizeof kAlignment);
   int choices = 0;
   if (status == 0)
     status = lt.choose(lt.handle, made->product, made->a, made->b, made->c, made->c, preference, 1, &made->heuristic,

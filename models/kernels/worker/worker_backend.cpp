@@ -151,6 +151,7 @@ private:
       const json answer = json::parse(line);
       if (!answer.contains("error")) return read(answer);
       if (answer.at("error") == "out_of_memory") throw std::bad_alloc{};
+      if (answer.at("error") == "no_kernel") throw KernelMissing{answer.at("text").get<std::string>()};
       wrong = answer.at("error").get<std::string>();
     } catch (const json::exception& error) {
       wrong = error.what();
