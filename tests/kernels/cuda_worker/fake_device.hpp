@@ -1,0 +1,31 @@
+#pragma once
+// A device that is not there: the part of the CUDA runtime that the worker's host code calls, on host memory and a
+// clock that only kernels move. It knows what was read when, so that tests see whether memory was cold.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace moesim::testing {
+
+struct FakeDevice {
+  int devices = 1;
+  int driver_error = 0;  ///< of cudaGetDeviceCount
+  int major = 9;
+  std::size_t memory = std::size_t{2} << 30;
+  std::size_t cache = std::size_t{1} << 20;
+
+  double clock = 0;  ///< seconds
+  std::size_t allocated = 0;
+  int live = 0;  ///< allocations, streams, events and graphs
+
+  std::size_t least_read_between = SIZE_MAX;  ///< bytes between two readings of the same address
+};
+
+/// The one device.
+FakeDevice& fake_device();
+
+/// A kernel: put on a stream it runs at once, or with every launch of the graph that is being captured. `reads` bytes
+/// at `address` come from memory; it takes `seconds`.
+void launch_fake(const void* address, std::size_t reads, double seconds);
+
+}  // namespace moesim::testing
