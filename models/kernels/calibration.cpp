@@ -51,7 +51,7 @@ private:
   void describe() {
     profile_.device = backend_.device();
     profile_.provenance.libraries = backend_.libraries();
-    profile_.provenance.notes = backend_.notes();
+    for (std::string& note : backend_.notes()) profile_.provenance.notes.push_back(std::move(note));
     profile_.provenance.seed = request_.seed;
     profile_.provenance.budget = request_.budget;
     profile_.device.copy = backend_.measure_copy();

@@ -32,6 +32,15 @@ struct KernelRun {
   std::vector<Seconds> times;  ///< one per call
 };
 
+/// What the verification of one kernel against double precision found.
+struct VerifiedKernel {
+  std::string kernel;
+  double relative_error = 0;  ///< infinite: something was written that should not be, or is no number
+  double tolerance = 0;
+
+  bool right() const { return relative_error <= tolerance; }
+};
+
 /// One device. Not for use by several threads.
 class ExpertBackend {
 public:
@@ -47,6 +56,10 @@ public:
 
   /// Formats that run here, best known first.
   virtual std::vector<KernelFormat> formats() const = 0;
+
+  /// Every kernel on this device, on inputs of `seed`, before any of their times is believed; empty where the tests of
+  /// this build have done that.
+  virtual std::vector<VerifiedKernel> verify(std::uint64_t /*seed*/) { return {}; }
 
   virtual BytesPerSecond measure_copy() = 0;
   /// One large square product: by the fastest library that is there first, then by the kernels that calls of run use.

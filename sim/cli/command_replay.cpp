@@ -22,7 +22,7 @@ namespace {
 constexpr double kLeastBudget = 0.001, kMostBudget = 86400;  // s: a day
 
 struct ReplayOptions {
-  std::string scenario, profile, backend = "auto";
+  std::string scenario, profile, backend = "auto", worker;
   std::vector<std::string> set;
   double seconds = 60;
 };
@@ -77,7 +77,7 @@ Replay replay_run(const ReplayOptions& options, const Globals& globals) {
   const Profile profile = load_profile(options.profile);
   const Scenario scenario = load_scenario(options.scenario, parse_overrides(options.set));
   if (!scenario.model.moe) throw InputError{options.scenario, "a model without experts", "a model with experts"};
-  const auto backend = make_backend(options.backend);
+  const auto backend = make_backend(options.backend, options.worker);
   Replay result;
   const KernelFormat format = format_of(scenario, *backend, result.notes);
   note_other_device(profile, *backend, result.notes);
@@ -167,6 +167,7 @@ void add_replay_command(CLI::App& app, Globals& globals) {
   command->add_option("--backend", options->backend, "What runs the kernels (auto: the fastest that is here)")
       ->check(one_of({"auto", "cuda", "cpu"}))
       ->capture_default_str();
+  command->add_option("--cuda-worker", options->worker, kWorkerHelp);
   command->add_option("--budget-seconds", options->seconds, "Wall-clock time of the kernels; common classes come first")
       ->check(number(kLeastBudget, kMostBudget))
       ->capture_default_str();

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <utility>
 #include <vector>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -55,11 +53,6 @@ std::string run_json(Seconds wall) {
 }
 
 }  // namespace
-
-std::string now_in_utc() {
-  const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now.time_since_epoch().count()));
-}
 
 fs::path choose_result_folder(const fs::path& named, const std::string& scenario, bool force) {
   if (named.empty()) return claim_numbered_folder(scenario);

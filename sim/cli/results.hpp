@@ -4,13 +4,11 @@
 #include <filesystem>
 #include <string>
 
+#include "sim/cli/utc_time.hpp"
 #include "sim/metrics/summary.hpp"
 #include "sim/scenario/scenario.hpp"
 
 namespace moesim {
-
-/// "2026-01-31T12:00:00Z", now.
-std::string now_in_utc();
 
 /// Where results go: `named`, or the next free out/NNNN-scenario below the current folder when empty.
 /// Throws InputError when the named folder exists and is not empty, unless `force`; or is a file.

@@ -123,7 +123,7 @@ public:
     return times;
   }
 
-  std::vector<VerifiedKernel> verify(std::uint64_t seed) {
+  std::vector<VerifiedKernel> verify(std::uint64_t seed) override {
     std::vector<VerifiedKernel> kernels;
     ask({{"do", "verify"}, {"seed", seed}}, [&](const json& answer) {
       for (const json& one : answer.at("verified")) {
@@ -197,12 +197,6 @@ private:
 
 std::unique_ptr<ExpertBackend> make_worker_backend(const std::vector<std::string>& command, Seconds patience) {
   return std::make_unique<WorkerBackend>(command, patience);
-}
-
-std::vector<VerifiedKernel> verify_kernels(ExpertBackend& backend, std::uint64_t seed) {
-  auto* worker = dynamic_cast<WorkerBackend*>(&backend);
-  if (worker == nullptr) throw std::invalid_argument{"verify_kernels: not a worker's backend"};
-  return worker->verify(seed);
 }
 
 }  // namespace moesim

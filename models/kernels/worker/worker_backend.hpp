@@ -20,16 +20,4 @@ inline constexpr Seconds kWorkerPatience{120};
 std::unique_ptr<ExpertBackend> make_worker_backend(const std::vector<std::string>& command,
                                                    Seconds patience = kWorkerPatience);
 
-/// What a worker's verification of one kernel against double precision found.
-struct VerifiedKernel {
-  std::string kernel;
-  double relative_error = 0;  ///< infinite: something was written that should not, or is no number
-  double tolerance = 0;
-  bool right() const { return relative_error <= tolerance; }
-};
-
-/// Asks the worker of make_worker_backend to verify all its kernels on inputs of `seed`. Throws as its calls, and
-/// std::invalid_argument for another backend.
-std::vector<VerifiedKernel> verify_kernels(ExpertBackend& backend, std::uint64_t seed);
-
 }  // namespace moesim

@@ -1,0 +1,47 @@
+#pragma once
+// One calibration from the command line: verified, measured, kept in a file, told. Shared by `moesim calibrate` and by
+// the program that a machine with nothing but a GPU builds.
+
+#include <csignal>
+#include <filesystem>
+#include <string>
+
+#include "models/kernels/calibration.hpp"
+
+namespace moesim {
+
+/// Holds the signals that end a process back, and looks for them between kernels. None may be delivered inside one:
+/// code that oneDNN generates keeps values where the frame of a signal handler goes (seen with 2.6.3 on AVX2: a corrupt
+/// heap). Threads and programs that start later hold them back too. What the caller ignores (as nohup does) stays
+/// ignored.
+class SignalWatch {
+public:
+  SignalWatch();
+  /// Whether one came.
+  bool stop();
+  int caught() const { return caught_; }
+  void let_in() const;
+
+private:
+  sigset_t ending_{};
+  int caught_ = 0;
+};
+
+struct CalibrationSession {
+  CalibrationRequest request;
+  std::filesystem::path out;  ///< checked by check_writable
+  std::string program_version;
+  bool json = false, quiet = false;
+};
+
+/// Before minutes of work are spent for it: the folder is made, and takes a file. Throws InputError (--out).
+void check_writable(const std::filesystem::path& file);
+
+/// Verifies the backend's kernels, measures, and writes the profile now and then and at the end; tells the result on
+/// stdout and how far it is on stderr. When a signal came the process ends by it, the profile written.
+///
+/// Throws InputError for a budget that is too small and RunError for a wrong kernel or a failing device: what was
+/// measured until then is in the file, and the error says so.
+void run_calibration(const CalibrationSession& session, ExpertBackend& backend, SignalWatch& signals);
+
+}  // namespace moesim
