@@ -15,6 +15,7 @@
 #include "models/kernels/worker/worker_backend.hpp"
 #include "models/units/error.hpp"
 #include "sim/cli/calibration_session.hpp"
+#include "sim/cli/signals.hpp"
 
 namespace {
 

@@ -3,18 +3,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <ctime>
 #include <functional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <signal.h>  // NOLINT(modernize-deprecated-headers): sigaction and its kin are POSIX
 #include <unistd.h>
 
 #include "models/units/error.hpp"
 #include "models/units/text.hpp"
 #include "sim/cli/atomic_file.hpp"
-#include "sim/cli/compare_workers.hpp"
+#include "sim/cli/signals.hpp"
 #include "sim/cli/utc_time.hpp"
 
 namespace moesim {
@@ -106,11 +104,10 @@ std::string verify(ExpertBackend& backend) {
                      kernels.size(), worst, seed);
 }
 
-[[noreturn]] void end_interrupted(const CalibrationSession& session, const Profile& profile,
-                                  const SignalWatch& signals) {
+[[noreturn]] void end_interrupted(const CalibrationSession& session, const Profile& profile, SignalWatch& signals) {
   fmt::print(stderr, "moesim: interrupted: {} of {} points are in {}\n", measured(profile), profile.planned,
              session.out.string());
-  signals.let_in();
+  signals.restore();
   end_by_signal(signals.caught());
 }
 
@@ -123,7 +120,7 @@ void measure(const CalibrationSession& session, const CalibrationRequest& reques
     return fmt::format("{}; the {} points measured before are in {}", failure, measured(profile), session.out.string());
   };
   try {
-    calibrate(backend, request, {[&] { return signals.stop(); }, std::ref(keeper)}, profile);
+    calibrate(backend, request, {[&] { return signals.caught() != 0; }, std::ref(keeper)}, profile);
   } catch (const std::bad_alloc&) {
     throw RunError{keep("out of memory")};
   } catch (const RunError& error) {
@@ -133,26 +130,6 @@ void measure(const CalibrationSession& session, const CalibrationRequest& reques
 }
 
 }  // namespace
-
-SignalWatch::SignalWatch() {
-  sigemptyset(&ending_);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction action {};
-    ::sigaction(number, nullptr, &action);
-    if (action.sa_handler != SIG_IGN) sigaddset(&ending_, number);
-  }
-  ::sigprocmask(SIG_BLOCK, &ending_, nullptr);
-}
-
-bool SignalWatch::stop() {
-  const timespec at_once{};
-  if (caught_ == 0) caught_ = std::max(0, ::sigtimedwait(&ending_, nullptr, &at_once));
-  return caught_ != 0;
-}
-
-void SignalWatch::let_in() const {
-  ::sigprocmask(SIG_UNBLOCK, &ending_, nullptr);
-}
 
 void check_writable(const fs::path& file) {
   const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path{"."};

@@ -2,7 +2,6 @@
 // One calibration from the command line: verified, measured, kept in a file, told. Shared by `moesim calibrate` and by
 // the program that a machine with nothing but a GPU builds.
 
-#include <csignal>
 #include <filesystem>
 #include <string>
 
@@ -10,22 +9,7 @@
 
 namespace moesim {
 
-/// Holds the signals that end a process back, and looks for them between kernels. None may be delivered inside one:
-/// code that oneDNN generates keeps values where the frame of a signal handler goes (seen with 2.6.3 on AVX2: a corrupt
-/// heap). Threads and programs that start later hold them back too. What the caller ignores (as nohup does) stays
-/// ignored.
-class SignalWatch {
-public:
-  SignalWatch();
-  /// Whether one came.
-  bool stop();
-  int caught() const { return caught_; }
-  void let_in() const;
-
-private:
-  sigset_t ending_{};
-  int caught_ = 0;
-};
+class SignalWatch;
 
 struct CalibrationSession {
   CalibrationRequest request;

@@ -10,6 +10,7 @@
 #include "sim/cli/backend.hpp"
 #include "sim/cli/calibration_session.hpp"
 #include "sim/cli/command.hpp"
+#include "sim/cli/signals.hpp"
 #include "sim/cli/usage.hpp"
 
 namespace moesim {

@@ -12,6 +12,7 @@
 #include "sim/cli/compare_workers.hpp"
 #include "sim/cli/report.hpp"
 #include "sim/cli/results.hpp"
+#include "sim/cli/signals.hpp"
 #include "sim/cli/usage.hpp"
 
 namespace moesim {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -14,6 +15,7 @@
 #include "sim/cli/remedy_runs.hpp"
 #include "sim/cli/report.hpp"
 #include "sim/cli/results.hpp"
+#include "sim/cli/signals.hpp"
 #include "sim/cli/terminal.hpp"
 #include "sim/cli/trace_options.hpp"
 #include "sim/cli/usage.hpp"
@@ -21,9 +23,11 @@
 #include "sim/simulate.hpp"
 
 namespace moesim {
+namespace fs = std::filesystem;
 namespace {
 
 constexpr int kMostAudited = 1'000'000;  // more than any run has layers to redo in a day
+constexpr auto kNothingWritten = "interrupted: no results were written";
 constexpr auto kNoRemedy = "  remedies   none to rerun: no hotspot has one that a scenario can state\n";
 constexpr int kMostRemedies = 10;  // as many as there are hotspots
 
@@ -45,41 +49,69 @@ std::vector<RemedyRun> rerun(const RunOptions& options, bool quiet) {
                       });
 }
 
-void run(const RunOptions& options, Globals& globals) {
-  const auto start = std::chrono::steady_clock::now();
-  TraceOutput trace{options.trace, options.out, options.force};
-  const Scenario scenario = load_scenario(options.scenario, parse_overrides(options.set));
-  const auto folder = choose_result_folder(options.out, scenario.name, options.force);
-  try {
-    const std::vector<RemedyRun> reruns = rerun(options, globals.quiet);
-    Summary summary = simulate(scenario, options.audit, trace.listener());
-    add_gains(reruns, summary);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    trace.prepare(summary);
-    write_results(folder, scenario, summary, Seconds{took.count()});
-    write_report({folder}, folder / "report.html");
-    trace.write();
-    if (std::any_of(reruns.begin(), reruns.end(), [](const RemedyRun& one) { return one.died; })) globals.exit_code = 1;
-    if (globals.json) {
-      fmt::print("{}", summary_json(summary));
-      if (!globals.quiet) fmt::print(stderr, "{}", trace.message());
-      return;
-    }
-    fmt::print("{}{}  report {}\n", terminal_summary(summary, wants_colour()),
-               options.remedies > 0 && reruns.empty() ? kNoRemedy : "", (folder / "report.html").string());
-    if (const std::string message = trace.message(); !message.empty()) fmt::print("  {}", message);
-  } catch (...) {
-    std::error_code ignored;
-    if (options.out.empty()) std::filesystem::remove(folder, ignored);  // the claimed folder, if still empty
-    throw;
-  }
+void write_all(const fs::path& folder, const Scenario& scenario, const Summary& summary, Seconds took,
+               const TraceOutput& trace) {
+  write_results(folder, scenario, summary, took);
+  write_report({folder}, folder / "report.html");
+  trace.write();
 }
 
-void run_or_end(const RunOptions& options, Globals& globals) {
+void print_all(const RunOptions& options, const fs::path& folder, const Summary& summary, bool any_rerun,
+               const TraceOutput& trace, const Globals& globals) {
+  const std::string message = trace.message();
+  if (globals.json) {
+    fmt::print("{}", summary_json(summary));
+    if (!globals.quiet) fmt::print(stderr, "{}", message);
+    return;
+  }
+  fmt::print("{}{}  report {}\n", terminal_summary(summary, wants_colour()),
+             options.remedies > 0 && !any_rerun ? kNoRemedy : "", (folder / "report.html").string());
+  if (!message.empty()) fmt::print("  {}", message);
+}
+
+/// SimGrid takes SIGINT for itself when it starts, and would end without a word.
+ListenerMaker keeping(LastWords& last_words, const ListenerMaker& listen) {
+  return [&last_words, listen](const RunShape& shape) -> Listener {
+    return [&last_words, listener = listen ? listen(shape) : nullptr, is_first = true](const Event& event) mutable {
+      if (is_first) last_words.listen();
+      is_first = false;
+      if (listener) listener(event);
+    };
+  };
+}
+
+void simulate_into(const fs::path& folder, const Scenario& scenario, const RunOptions& options, TraceOutput& trace,
+                   LastWords& last_words, Globals& globals) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::vector<RemedyRun> reruns = rerun(options, globals.quiet);
+  Summary summary = simulate(scenario, options.audit, keeping(last_words, trace.listener()));
+  add_gains(reruns, summary);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  trace.prepare(summary);
+  {
+    const HoldSignals until_whole;
+    write_all(folder, scenario, summary, Seconds{took.count()}, trace);
+    last_words.say(fmt::format("interrupted: the results are whole in {}", folder.string()));
+  }
+  if (std::any_of(reruns.begin(), reruns.end(), [](const RemedyRun& one) { return one.died; })) globals.exit_code = 1;
+  print_all(options, folder, summary, !reruns.empty(), trace, globals);
+}
+
+void run(const RunOptions& options, Globals& globals) {
+  LastWords last_words{kNothingWritten};
+  TraceOutput trace{options.trace, options.out, options.force};
+  const Scenario scenario = load_scenario(options.scenario, parse_overrides(options.set));
+  const fs::path folder = choose_result_folder(options.out, scenario.name, options.force);
+  const fs::path claimed = options.out.empty() ? folder : fs::path{};  // removed if the run leaves it empty
+  last_words.say(kNothingWritten, claimed);
   try {
-    run(options, globals);
+    simulate_into(folder, scenario, options, trace, last_words, globals);
   } catch (const Interrupted& interrupt) {
     end_by_signal(interrupt.signal);
+  } catch (...) {
+    std::error_code ignored;
+    if (!claimed.empty()) fs::remove(claimed, ignored);
+    throw;
   }
 }
 
@@ -105,7 +137,7 @@ void add_run_command(CLI::App& app, Globals& globals) {
       ->check(whole_number(0, kMostRemedies));
   add_common_options(*command, globals, "  moesim run scenarios/quickstart.yaml",
                      "  moesim run scenarios/deepseek_v3_decode_ep32.yaml --set workload.steps=20 --remedies 2 --json");
-  command->callback([options, &globals] { run_or_end(*options, globals); });
+  command->callback([options, &globals] { run(*options, globals); });
 }
 
 }  // namespace moesim

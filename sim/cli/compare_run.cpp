@@ -12,6 +12,7 @@
 #include "models/units/error.hpp"
 #include "sim/cli/compare_workers.hpp"
 #include "sim/cli/results.hpp"
+#include "sim/cli/signals.hpp"
 #include "sim/metrics/summary_json.hpp"
 #include "sim/simulate.hpp"
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -11,59 +10,16 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sim/cli/signals.hpp"
+
 namespace moesim {
 namespace {
 
-constexpr int kEnding[] = {SIGINT, SIGTERM, SIGHUP};
 constexpr char kAnswer = 'a', kFailure = 'f';
-
-volatile std::sig_atomic_t caught = 0;
-
-void remember(int number) {
-  caught = number;
-}
-
-sigset_t ending_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : kEnding) sigaddset(&set, number);
-  return set;
-}
-
-/// Catches the signals that end a process, and lets them in only where `before` is the mask: no signal is lost between
-/// a look at `caught` and the wait. What the caller ignores (as nohup does) stays ignored.
-class SignalWatch {
-public:
-  SignalWatch() {
-    caught = 0;
-    const sigset_t ending = ending_signals();
-    ::sigprocmask(SIG_BLOCK, &ending, &before_);
-    for (std::size_t i = 0; i < std::size(kEnding); ++i) {
-      ::sigaction(kEnding[i], nullptr, &actions_[i]);
-      struct sigaction watch {};
-      watch.sa_handler = remember;
-      if (actions_[i].sa_handler != SIG_IGN) ::sigaction(kEnding[i], &watch, nullptr);
-    }
-  }
-  ~SignalWatch() { restore(); }
-  SignalWatch(const SignalWatch&) = delete;
-  SignalWatch& operator=(const SignalWatch&) = delete;
-
-  const sigset_t& before() const { return before_; }
-  void restore() const {
-    for (std::size_t i = 0; i < std::size(kEnding); ++i) ::sigaction(kEnding[i], &actions_[i], nullptr);
-    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
-  }
-
-private:
-  sigset_t before_{};
-  struct sigaction actions_[std::size(kEnding)]{};
-};
 
 void write_all(int pipe, const std::string& text) {
   for (std::size_t done = 0; done < text.size();) {
@@ -126,11 +82,16 @@ public:
     return true;
   }
 
-  /// Waits until a worker says something or ends; returns how many ended.
+  /// The signal that came, 0: none.
+  int caught() { return watch_.caught(); }
+
+  /// Waits until a worker says something or ends, or a signal comes; returns how many ended.
   std::size_t step() {
     std::vector<pollfd> pipes;
     for (const auto& [pipe, worker] : workers_) pipes.push_back({pipe, POLLIN, 0});
-    const int ready = ::ppoll(pipes.data(), pipes.size(), nullptr, &watch_.before());
+    pipes.push_back({watch_.descriptor(), POLLIN, 0});
+    const int ready = ::poll(pipes.data(), pipes.size(), -1);
+    pipes.pop_back();
     std::size_t ended = 0;
     for (const pollfd& pipe : pipes)
       if (ready > 0 && pipe.revents != 0 && !listen(pipe.fd)) {
@@ -188,12 +149,12 @@ std::vector<WorkerResult> run_workers(std::size_t count, int jobs, const std::fu
   Pool pool{count, work};
   std::size_t next = 0, done = 0;
   while (done < count) {
-    while (next < count && pool.running() < static_cast<std::size_t>(jobs) && caught == 0)
+    while (next < count && pool.running() < static_cast<std::size_t>(jobs) && pool.caught() == 0)
       if (!pool.start(next++)) ++done;
     if (pool.running() > 0) done += pool.step();
-    if (caught != 0) {
+    if (const int signal = pool.caught()) {
       pool.end_all();
-      throw Interrupted{caught, done};
+      throw Interrupted{signal, done};
     }
     progress(done);
   }
@@ -207,22 +168,6 @@ int usable_cores() {
 void show_progress(std::size_t done, std::size_t all) {
   fmt::print(stderr, "\r{}", done < all ? fmt::format("{} of {} runs", done, all) : "\x1b[K");
   std::fflush(stderr);
-}
-
-void end_by_signal(int number) {
-  std::signal(number, SIG_DFL);
-  std::raise(number);
-  ::_exit(128 + number);
-}
-
-HoldSignals::HoldSignals() {
-  const sigset_t ending = ending_signals();
-  ::sigprocmask(SIG_BLOCK, &ending, nullptr);
-}
-
-HoldSignals::~HoldSignals() {
-  const sigset_t ending = ending_signals();
-  ::sigprocmask(SIG_UNBLOCK, &ending, nullptr);
 }
 
 }  // namespace moesim

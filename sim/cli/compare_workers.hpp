@@ -33,16 +33,4 @@ int usable_cores();
 /// "3 of 12 runs" on one line of a terminal on stderr, gone when all are done.
 void show_progress(std::size_t done, std::size_t all);
 
-/// As the shell expects of an interrupted program: the signal takes its course.
-[[noreturn]] void end_by_signal(int number);
-
-/// While it lives, signals that end a process wait: what is being written gets whole.
-class HoldSignals {
-public:
-  HoldSignals();
-  ~HoldSignals();
-  HoldSignals(const HoldSignals&) = delete;
-  HoldSignals& operator=(const HoldSignals&) = delete;
-};
-
 }  // namespace moesim

@@ -213,3 +213,28 @@ TEST_CASE("More GPUs, a faster link or fewer tokens never slow a balanced step",
   CHECK(step("fast", "cluster.fabric.nic=800 Gb/s") <= base);
   CHECK(step("less", "workload.tokens_per_gpu=32") < base);
 }
+
+TEST_CASE("An interrupted run says what it keeps, ends by the signal and leaves no half-written folder", "[cli]") {
+  const TemporaryFolder scratch;
+  const std::string scenario = scratch.write("s.yaml", std::string{kSmall} + "seed: 1\n");
+  // A shell has its jobs in the background ignore SIGINT.
+  const auto interrupted = [&](const std::string& options) {
+    return run_program("sh",
+                       {"-c", std::string{"env --default-signal=INT '"} + MOESIM_BINARY + "' run '" + scenario +
+                                  "' --set workload.steps=1000000 --audit 0 " + options +
+                                  " & pid=$!; while [ ! -e out ] && [ ! -e r ]; do sleep 0.02; done; sleep 0.3; "
+                                  "kill -INT $pid; wait $pid"},
+                       {.folder = scratch.path().string()});
+  };
+  const CommandResult fresh = interrupted("");
+  CHECK(fresh.exit == 128 + 2);
+  CHECK(fresh.out.empty());
+  CHECK(fresh.err == "moesim: interrupted: no results were written\n");
+  CHECK(fs::is_empty(scratch.path() / "out"));
+  fs::create_directory(scratch.path() / "r");
+  scratch.write("r/summary.json", "an older one");
+  const CommandResult forced = interrupted("--out r --force");
+  CHECK(forced.exit == 128 + 2);
+  CHECK(forced.err == "moesim: interrupted: no results were written\n");
+  CHECK(read(scratch.path() / "r/summary.json") == "an older one");
+}
