@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "models/hardware/gpu.hpp"
@@ -21,6 +22,18 @@ struct ExpertShape {
   int hidden = 0;
   int expert_hidden = 0;  ///< on this rank (after expert TP)
   NumberFormat format = NumberFormat::bf16;
+  // What measured times depend on besides; the roofline does not ask.
+  int slots = 0;    ///< expert slots of this rank
+  int experts = 0;  ///< of the model
+  int top_k = 0;
+};
+
+/// Whose time it is, and how well it is known.
+struct KernelEvidence {
+  KernelSource source = KernelSource::roofline;
+  std::string kernel;  ///< as its source names it; empty for the roofline
+  double sigma = 0;    ///< of the logarithm of the time, one standard deviation; 0 when unknown
+  std::string regime;  ///< "inside", "between", "outside" ... what was measured; empty for the roofline
 };
 
 /// Prepared for one shape; called once per rank, layer and step, so it must take well under 100 ns per local slot.
@@ -40,6 +53,9 @@ public:
   virtual Seconds time(const Op& op) const = 0;
   /// Throws std::invalid_argument for a shape without width.
   virtual std::unique_ptr<ExpertTimes> experts(const ExpertShape& shape) const = 0;
+  /// Of what time() and experts() say. Not for the innermost loop.
+  virtual KernelEvidence evidence(const Op& op) const;
+  virtual KernelEvidence evidence(const ExpertShape& shape, std::span<const std::int32_t> rows_per_slot) const;
 };
 
 /// t = launch + max(flops / (eta_f peak), bytes / (eta_b bandwidth)), eta_f from tile quantisation (domain B.5):

@@ -27,6 +27,8 @@ Place place_of(Resource kind) {
       return {"catalogue", "models/hardware/catalogue"};
     case Resource::schema:
       return {"schema", "scenarios/schema"};
+    case Resource::profiles:
+      return {"profiles", "models/kernels/profiles"};
     case Resource::scenarios:
       break;
   }

@@ -8,7 +8,7 @@
 
 namespace moesim {
 
-enum class Resource { zoo, catalogue, schema, scenarios };
+enum class Resource { zoo, catalogue, schema, scenarios, profiles };
 
 /// The folder of a kind of shipped data. Throws RunError when neither place has it.
 std::filesystem::path resource_folder(Resource kind);

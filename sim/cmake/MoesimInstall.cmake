@@ -20,10 +20,10 @@ foreach(folder models sim)
           FILES_MATCHING PATTERN "*.hpp"
           PATTERN "simgrid_compat.hpp" EXCLUDE
           PATTERN "cli" EXCLUDE PATTERN "cmake" EXCLUDE PATTERN "cuda" EXCLUDE PATTERN "cpu" EXCLUDE
-          PATTERN "zoo" EXCLUDE PATTERN "catalogue" EXCLUDE)
+          PATTERN "zoo" EXCLUDE PATTERN "catalogue" EXCLUDE PATTERN "profiles" EXCLUDE)
 endforeach()
 
-install(DIRECTORY models/llm/zoo models/hardware/catalogue scenarios scenarios/schema DESTINATION ${MOESIM_DATA_DIR})
+install(DIRECTORY models/llm/zoo models/hardware/catalogue models/kernels/profiles scenarios scenarios/schema DESTINATION ${MOESIM_DATA_DIR})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 install(EXPORT moesimTargets NAMESPACE moesim:: DESTINATION ${MOESIM_CMAKE_DIR})

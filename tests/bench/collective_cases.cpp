@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "tests/bench/kernel_table.hpp"
+#include "models/kernels/published/measured_table.hpp"
 #include "tests/bench/uniform_exchange.hpp"
 
 namespace moesim::bench {
@@ -26,7 +26,7 @@ public:
   void read(const std::string& file, Row row) {
     source_ = file;
     if (!std::filesystem::exists(shared_ / file)) return;
-    const KernelTable table{shared_ / file};
+    const MeasuredTable table{shared_ / file};
     for (std::size_t i = 0; i < table.size(); ++i) row(table.row(i));
   }
   void add(std::string id, std::string group, std::string what, Seconds predicted, Seconds measured, bool ep) {
@@ -46,7 +46,7 @@ private:
   std::vector<CollectiveCase> cases_;
 };
 
-bool is_v3(const KernelRow& row) {
+bool is_v3(const MeasuredRow& row) {
   return row.number("hidden_size") == kHidden && row.number("num_experts") == kExperts &&
          row.number("num_topk") == kTopK;
 }
@@ -57,7 +57,7 @@ CopyRule normal_copies(int ranks) {
 
 /// C01, C02: published as logical GB/s of 4096 tokens, which count every copy (one node) or every node.
 void add_normal_h800(Cases& cases) {
-  cases.read("data/ground_truth/deepep_normal.csv", [&](const KernelRow& row) {
+  cases.read("data/ground_truth/deepep_normal.csv", [&](const MeasuredRow& row) {
     const int ranks = static_cast<int>(row.number("ep"));
     const double tokens = row.number("tokens_per_rank");
     const UniformExchange exchange{"h800-sxm", ranks, 8};
@@ -75,7 +75,7 @@ void add_normal_h800(Cases& cases) {
 
 /// C04 with NVLink, C06 over RDMA alone: there every GPU is a node to the others.
 void add_low_latency_h800(Cases& cases) {
-  cases.read("data/ground_truth/deepep_low_latency.csv", [&](const KernelRow& row) {
+  cases.read("data/ground_truth/deepep_low_latency.csv", [&](const MeasuredRow& row) {
     const int ranks = static_cast<int>(row.number("ep"));
     const bool nvlink = row.text("version").find("NVLink-assisted") != std::string_view::npos;
     const double tokens = row.number("tokens_per_rank");
@@ -91,7 +91,7 @@ void add_low_latency_h800(Cases& cases) {
 /// C08 and its whole table: low-latency kernels on 1, 2 and 4 nodes.
 void add_low_latency(Cases& cases, const std::string& gpu, const std::string& file) {
   const std::string name = gpu.substr(0, gpu.find('-'));
-  cases.read(file, [&](const KernelRow& row) {
+  cases.read(file, [&](const MeasuredRow& row) {
     const int nodes = static_cast<int>(row.number("node_num"));
     const double tokens = row.number("num_token");
     if (!is_v3(row) || tokens > 1024) return;  // beyond 1024 a low-latency buffer is not used
@@ -113,7 +113,7 @@ CollectiveParameters with_sms(CollectiveParameters parameters, double sms) {
 
 /// C10 and the tables around it, transmit and notify; 20 SMs are what the catalogue was fitted to, 24 what C10 names.
 void add_normal_h100(Cases& cases, const std::string& file, bool one_node) {
-  cases.read(file, [&](const KernelRow& row) {
+  cases.read(file, [&](const MeasuredRow& row) {
     const int nodes = static_cast<int>(row.number("node_num"));
     const double tokens = row.number("num_token"), sms = row.number("dispatch_sms");
     if (!is_v3(row) || (nodes == 1) != one_node || tokens < 16 || (sms != 20 && sms != 24)) return;
@@ -130,7 +130,7 @@ void add_normal_h100(Cases& cases, const std::string& file, bool one_node) {
 
 /// C18 at 512 MiB, and the same collectives over all sizes.
 void add_nccl(Cases& cases) {
-  cases.read("data/ground_truth/nccl_intranode_derived.csv", [&](const KernelRow& row) {
+  cases.read("data/ground_truth/nccl_intranode_derived.csv", [&](const MeasuredRow& row) {
     if (row.text("nccl_version") != "2.29.2" || row.number("gpus") != 8) return;
     const bool h100 = row.text("system") == "h100_sxm";
     const UniformExchange exchange{h100 ? "h100-sxm" : "b200-sxm", 8, 8};
@@ -152,7 +152,7 @@ void add_nccl(Cases& cases) {
 
 /// C20: bus bandwidth of an all-to-all over EFA; "peak" is at the largest sizes.
 void add_efa(Cases& cases) {
-  cases.read("data/ground_truth/aws_ep_backends.csv", [&](const KernelRow& row) {
+  cases.read("data/ground_truth/aws_ep_backends.csv", [&](const MeasuredRow& row) {
     const int ranks = static_cast<int>(row.number("ranks"));
     const Bytes message = row.text("mode") == "peak" ? 16_GiB : 64_MiB;
     const double bus = row.number("value") * 1e9;
@@ -164,7 +164,7 @@ void add_efa(Cases& cases) {
 
 /// C23: bf16 both ways.
 void add_one_sided(Cases& cases) {
-  cases.read("data/ground_truth/trtllm_alltoall_gb200.csv", [&](const KernelRow& row) {
+  cases.read("data/ground_truth/trtllm_alltoall_gb200.csv", [&](const MeasuredRow& row) {
     const int ranks = static_cast<int>(row.number("ep"));
     const double tokens = row.number("batch_per_rank");
     const UniformExchange exchange{"gb200-nvl72", ranks, 72};

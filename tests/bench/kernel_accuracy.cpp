@@ -19,7 +19,7 @@ namespace {
 using namespace moesim;
 using namespace moesim::bench;
 
-using Compare = std::function<Outcome(KernelCases&, const KernelRow&)>;
+using Compare = std::function<Outcome(KernelCases&, const MeasuredRow&)>;
 
 struct Source {
   const char* file;
@@ -31,13 +31,13 @@ struct Source {
 // 2).
 const std::vector<Source>& sources() {
   static const std::vector<Source> all = [] {
-    const Compare moe = [](KernelCases& cases, const KernelRow& row) { return cases.fused_moe(row); };
-    const Compare grouped = [](KernelCases& cases, const KernelRow& row) { return cases.grouped_gemms(row); };
-    const Compare gemm = [](KernelCases& cases, const KernelRow& row) { return cases.gemm(row); };
-    const Compare decode = [](KernelCases& cases, const KernelRow& row) { return cases.decode_attention(row); };
-    const Compare prefill = [](KernelCases& cases, const KernelRow& row) { return cases.prefill_attention(row); };
-    const Compare mla_decode = [](KernelCases& cases, const KernelRow& row) { return cases.decode_mla(row); };
-    const Compare mla_prefill = [](KernelCases& cases, const KernelRow& row) { return cases.prefill_mla(row); };
+    const Compare moe = [](KernelCases& cases, const MeasuredRow& row) { return cases.fused_moe(row); };
+    const Compare grouped = [](KernelCases& cases, const MeasuredRow& row) { return cases.grouped_gemms(row); };
+    const Compare gemm = [](KernelCases& cases, const MeasuredRow& row) { return cases.gemm(row); };
+    const Compare decode = [](KernelCases& cases, const MeasuredRow& row) { return cases.decode_attention(row); };
+    const Compare prefill = [](KernelCases& cases, const MeasuredRow& row) { return cases.prefill_attention(row); };
+    const Compare mla_decode = [](KernelCases& cases, const MeasuredRow& row) { return cases.decode_mla(row); };
+    const Compare mla_prefill = [](KernelCases& cases, const MeasuredRow& row) { return cases.prefill_mla(row); };
     return std::vector<Source>{
         {"moe/trtllm/1.3.0rc10/moe_perf", "MoE block, TensorRT-LLM 1.3.0rc10", moe},
         {"moe/vllm/0.19.0/moe_perf", "MoE block, vLLM 0.19.0 (Triton, Marlin)", moe},
@@ -81,7 +81,7 @@ void print_source(const std::filesystem::path& folder, const Source& source, Ker
     fmt::print("  {}: {} is not there\n", source.what, file.string());
     return;
   }
-  const KernelTable table{file};
+  const MeasuredTable table{file};
   std::map<std::string, std::vector<double>> groups;
   std::map<std::string, std::size_t> left_out;
   for (std::size_t i = 0; i < table.size(); ++i) {

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "tests/bench/expert_histogram.hpp"
+#include "models/kernels/published/collector_histogram.hpp"
 
 namespace moesim::bench {
 namespace {
@@ -27,12 +27,12 @@ std::string_view size_class(double tokens) {
   return tokens <= 64 ? "1-64" : tokens <= 1024 ? "65-1024" : "over 1024";
 }
 
-Seconds measured(const KernelRow& row) {
+Seconds measured(const MeasuredRow& row) {
   return Seconds{row.number("latency") * 1e-3};
 }
 
 /// Rows per local expert, or nothing for a distribution we cannot draw.
-std::optional<std::vector<std::int32_t>> rows_of(const Routing& routing, std::string_view distribution) {
+std::optional<std::vector<std::int32_t>> rows_of(const CollectorRouting& routing, std::string_view distribution) {
   if (distribution == "balanced" || distribution == "uniform") return balanced_rows(routing);
   constexpr std::string_view kPowerLaw = "power_law_";
   if (!distribution.starts_with(kPowerLaw)) return std::nullopt;
@@ -48,16 +48,16 @@ Op attention(const AttentionCore& core, double flops_per_pair, double bytes) {
   return {"attention core", OpClass::attention_core, Flops{flops_per_pair * pairs}, Bytes{bytes}, core};
 }
 
-std::string_view kv_format(const KernelRow& row) {
+std::string_view kv_format(const MeasuredRow& row) {
   return row.text("kv_cache_dtype");
 }
 
-double kv_bytes(const KernelRow& row) {
+double kv_bytes(const MeasuredRow& row) {
   return kv_format(row) == "fp8" ? 1 : 2;
 }
 
 /// Windowed layers and fp8 attention are not modelled yet.
-std::optional<LeftOut> unsupported_attention(const KernelRow& row, std::string_view dtype_column) {
+std::optional<LeftOut> unsupported_attention(const MeasuredRow& row, std::string_view dtype_column) {
   if (row.number_or("window_size", 0) > 0) return LeftOut{"sliding window is not modelled"};
   if (row.text(dtype_column) != "bfloat16")
     return LeftOut{fmt::format("attention in {} is not modelled", row.text(dtype_column))};
@@ -65,7 +65,7 @@ std::optional<LeftOut> unsupported_attention(const KernelRow& row, std::string_v
   return std::nullopt;
 }
 
-AttentionCore core_of(const KernelRow& row, Phase phase) {
+AttentionCore core_of(const MeasuredRow& row, Phase phase) {
   AttentionCore core{.phase = phase, .sequences = row.number("batch_size"), .heads = row.number("num_heads")};
   core.new_tokens = phase == Phase::decode ? 1 : row.number("isl");
   core.context = phase == Phase::decode ? row.number("isl") + row.number("step") - 1 : row.number("step");
@@ -76,7 +76,7 @@ AttentionCore core_of(const KernelRow& row, Phase phase) {
 
 KernelCases::KernelCases(const Gpu& gpu) : gpu_(gpu), times_(make_roofline(gpu)) {}
 
-Outcome KernelCases::compared(std::string group, const Op& op, const KernelRow& row, FlopsPerSecond peak) const {
+Outcome KernelCases::compared(std::string group, const Op& op, const MeasuredRow& row, FlopsPerSecond peak) const {
   if (op.flops / peak > measured(row)) return LeftOut{"faster than the peak of the data sheet"};
   return Compared{std::move(group), times_->time(op), measured(row)};
 }
@@ -87,21 +87,21 @@ Seconds KernelCases::experts(const ExpertShape& shape, std::span<const std::int3
   return (*prepared)(rows);
 }
 
-Outcome KernelCases::fused_moe(const KernelRow& row) {
+Outcome KernelCases::fused_moe(const MeasuredRow& row) {
   return moe(row, true);
 }
-Outcome KernelCases::grouped_gemms(const KernelRow& row) {
+Outcome KernelCases::grouped_gemms(const MeasuredRow& row) {
   if (row.text("op_name") == "moe_context" && row.text("distribution") == "uniform")
     return LeftOut{"contiguous, uniform: fewer experts were touched than the label says"};
   return moe(row, false);
 }
 
-Outcome KernelCases::moe(const KernelRow& row, bool whole_block) {
+Outcome KernelCases::moe(const MeasuredRow& row, bool whole_block) {
   const auto format = format_of(row.text("moe_dtype"));
   if (!format) return not_modelled(row.text("moe_dtype"));
   if (row.text("kernel_source").ends_with("_nongated")) return LeftOut{"experts with two matrices are not modelled"};
 
-  const Routing routing{static_cast<int>(row.number("num_tokens")), static_cast<int>(row.number("num_experts")),
+  const CollectorRouting routing{static_cast<int>(row.number("num_tokens")), static_cast<int>(row.number("num_experts")),
                         static_cast<int>(row.number("topk")), static_cast<int>(row.number("moe_ep_size"))};
   const auto rows = rows_of(routing, row.text("distribution"));
   if (!rows) return LeftOut{fmt::format("distribution {} cannot be drawn", row.text("distribution"))};
@@ -120,7 +120,7 @@ Outcome KernelCases::moe(const KernelRow& row, bool whole_block) {
                   predicted, measured(row)};
 }
 
-Outcome KernelCases::gemm(const KernelRow& row) const {
+Outcome KernelCases::gemm(const MeasuredRow& row) const {
   const auto format = format_of(row.text("gemm_dtype"));
   if (!format) return not_modelled(row.text("gemm_dtype"));
   const double m = row.number("m"), n = row.number("n"), k = row.number("k");
@@ -131,7 +131,7 @@ Outcome KernelCases::gemm(const KernelRow& row) const {
                   *format == NumberFormat::bf16 ? gpu_.bf16 : gpu_.fp8);
 }
 
-Outcome KernelCases::decode_attention(const KernelRow& row) const {
+Outcome KernelCases::decode_attention(const MeasuredRow& row) const {
   if (auto reason = unsupported_attention(row, "attn_dtype")) return *reason;
   AttentionCore core = core_of(row, Phase::decode);
   core.kv_heads = row.number("num_key_value_heads");
@@ -143,7 +143,7 @@ Outcome KernelCases::decode_attention(const KernelRow& row) const {
                   attention(core, 4 * core.head_dim, bytes), row, gpu_.bf16);
 }
 
-Outcome KernelCases::prefill_attention(const KernelRow& row) const {
+Outcome KernelCases::prefill_attention(const MeasuredRow& row) const {
   if (auto reason = unsupported_attention(row, "attn_dtype")) return *reason;
   AttentionCore core = core_of(row, Phase::prefill);
   core.kv_heads = row.number("num_key_value_heads");
@@ -156,7 +156,7 @@ Outcome KernelCases::prefill_attention(const KernelRow& row) const {
 }
 
 // DeepSeek's MLA (V2, V3, Kimi K2): latent 512 + rope 64; naive heads of 128 + 64 (queries, keys) and 128 (values).
-Outcome KernelCases::decode_mla(const KernelRow& row) const {
+Outcome KernelCases::decode_mla(const MeasuredRow& row) const {
   if (auto reason = unsupported_attention(row, "mla_dtype")) return *reason;
   AttentionCore core = core_of(row, Phase::decode);
   core.kind = AttentionKind::mla;
@@ -169,7 +169,7 @@ Outcome KernelCases::decode_mla(const KernelRow& row) const {
                   attention(core, 2 * (576 + 512), bytes), row, gpu_.bf16);
 }
 
-Outcome KernelCases::prefill_mla(const KernelRow& row) const {
+Outcome KernelCases::prefill_mla(const MeasuredRow& row) const {
   if (auto reason = unsupported_attention(row, "mla_dtype")) return *reason;
   AttentionCore core = core_of(row, Phase::prefill);
   core.kind = AttentionKind::mla;

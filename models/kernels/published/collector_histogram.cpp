@@ -1,4 +1,4 @@
-#include "tests/bench/expert_histogram.hpp"
+#include "models/kernels/published/collector_histogram.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 #include "models/units/random.hpp"
 
-namespace moesim::bench {
+namespace moesim {
 namespace {
 
 /// Whole numbers near `loads` x total / sum(loads), none above `cap`, that sum to total (if experts x cap allows it).
@@ -30,7 +30,7 @@ std::vector<std::int32_t> scaled_to(const std::vector<double>& loads, std::int64
 
 }  // namespace
 
-std::vector<std::int32_t> balanced_rows(const Routing& routing) {
+std::vector<std::int32_t> balanced_rows(const CollectorRouting& routing) {
   const int stride = (routing.experts + routing.top_k - 1) / routing.top_k;
   const auto local = static_cast<std::size_t>(std::max(1, routing.experts / routing.ep));
   std::vector<std::int32_t> rows(local);
@@ -44,7 +44,7 @@ std::vector<std::int32_t> balanced_rows(const Routing& routing) {
   return rows;
 }
 
-std::vector<std::int32_t> power_law_rows(const Routing& routing, double alpha, std::uint32_t draw) {
+std::vector<std::int32_t> power_law_rows(const CollectorRouting& routing, double alpha, std::uint32_t draw) {
   const std::int64_t total = static_cast<std::int64_t>(routing.tokens) * routing.top_k;
   const bool many = total > routing.experts;
   const double low = many ? 1 : 0.01, high = many ? std::max(1.0, 0.8 * routing.tokens) : 2, power = 1 - alpha;
@@ -64,4 +64,4 @@ std::vector<std::int32_t> power_law_rows(const Routing& routing, double alpha, s
   return {hottest, hottest + local};
 }
 
-}  // namespace moesim::bench
+}  // namespace moesim

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace moesim::bench {
+namespace moesim {
 
-struct Routing {
+struct CollectorRouting {
   int tokens = 0;  ///< entering the whole expert-parallel group
   int experts = 0;
   int top_k = 0;
@@ -16,11 +16,11 @@ struct Routing {
 
 /// Token t takes experts t + j ceil(E/k), j = 0 .. k-1; with fewer tokens than that stride they are spread over it.
 /// Returns the rows of the first E/ep experts (rank 0).
-std::vector<std::int32_t> balanced_rows(const Routing& routing);
+std::vector<std::int32_t> balanced_rows(const CollectorRouting& routing);
 
 /// Loads drawn from p(x) ~ x^-alpha on [1, 0.8 T] (on [0.01, 2] when tokens are fewer than experts), scaled to k T, no
 /// expert above T. The measured histograms are not stored: this is another draw of the same law.
 /// Returns the rows of the rank with the highest load.
-std::vector<std::int32_t> power_law_rows(const Routing& routing, double alpha, std::uint32_t draw);
+std::vector<std::int32_t> power_law_rows(const CollectorRouting& routing, double alpha, std::uint32_t draw);
 
-}  // namespace moesim::bench
+}  // namespace moesim

@@ -1,0 +1,95 @@
+#include "models/kernels/published/curve.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+namespace moesim {
+namespace {
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>((values.size() - 1) / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Neighbours with one value.
+struct Pool {
+  std::vector<double> values;
+  std::size_t sizes = 0;
+  double level = 0;
+};
+
+/// One level per distinct size; `sizes` gets those.
+std::vector<double> monotone_levels(const std::vector<CurvePoint>& sorted, std::vector<double>& sizes) {
+  std::vector<Pool> pools;
+  for (std::size_t i = 0; i < sorted.size();) {
+    Pool pool;
+    const double size = sorted[i].size;
+    for (; i < sorted.size() && sorted[i].size == size; ++i) pool.values.push_back(sorted[i].microseconds);
+    pool.values = {median(pool.values)};
+    pool.level = pool.values.front();
+    pool.sizes = 1;
+    sizes.push_back(size);
+    while (!pools.empty() && pools.back().level > pool.level) {
+      pool.values.insert(pool.values.end(), pools.back().values.begin(), pools.back().values.end());
+      pool.sizes += pools.back().sizes;
+      pool.level = median(pool.values);
+      pools.pop_back();
+    }
+    pools.push_back(std::move(pool));
+  }
+  std::vector<double> levels;
+  for (const Pool& pool : pools) levels.insert(levels.end(), pool.sizes, pool.level);
+  return levels;
+}
+
+/// Keeps the knot that its chord misses most, then looks left and right of it.
+void keep_knots(const std::vector<double>& size, const std::vector<double>& level, std::size_t first, std::size_t last,
+                double tolerance, std::vector<bool>& kept) {
+  double worst = tolerance;
+  std::size_t knot = 0;
+  for (std::size_t i = first + 1; i < last; ++i) {
+    const double chord =
+        level[first] + (level[last] - level[first]) * (size[i] - size[first]) / (size[last] - size[first]);
+    const double miss = std::abs(chord / level[i] - 1);
+    if (miss > worst) {
+      worst = miss;
+      knot = i;
+    }
+  }
+  if (knot == 0) return;
+  kept[knot] = true;
+  keep_knots(size, level, first, knot, tolerance, kept);
+  keep_knots(size, level, knot, last, tolerance, kept);
+}
+
+}  // namespace
+
+double interpolate(const Curve& curve, double size) {
+  const auto& x = curve.size;
+  if (size <= x.front()) return curve.microseconds.front();
+  if (size >= x.back()) return curve.microseconds.back();
+  const auto right = static_cast<std::size_t>(std::upper_bound(x.begin(), x.end(), size) - x.begin());
+  const double share = (size - x[right - 1]) / (x[right] - x[right - 1]);
+  return curve.microseconds[right - 1] + share * (curve.microseconds[right] - curve.microseconds[right - 1]);
+}
+
+Curve fit_curve(std::vector<double> at, std::vector<CurvePoint> points, double tolerance) {
+  if (points.empty()) throw std::invalid_argument{"a curve needs a point"};
+  std::sort(points.begin(), points.end(), [](const CurvePoint& a, const CurvePoint& b) { return a.size < b.size; });
+  std::vector<double> sizes;
+  const std::vector<double> levels = monotone_levels(points, sizes);
+  std::vector<bool> kept(sizes.size());
+  kept.front() = kept.back() = true;
+  keep_knots(sizes, levels, 0, sizes.size() - 1, tolerance, kept);
+  Curve curve{std::move(at), {}, {}};
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    if (!kept[i]) continue;
+    curve.size.push_back(sizes[i]);
+    curve.microseconds.push_back(levels[i]);
+  }
+  return curve;
+}
+
+}  // namespace moesim

@@ -1,0 +1,102 @@
+#include "models/kernels/published/expert_curves.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "models/kernels/published/curve_grid.hpp"
+
+namespace moesim {
+namespace {
+
+constexpr int kTabulated = 2048;  // rows of one expert: 8 KiB, a quarter of an L1 cache
+
+/// Every size at which a curve of the table has a knot, in rows per slot, for `slots` of them.
+std::vector<double> all_sizes(const KernelTable& table, int slots) {
+  std::vector<double> sizes;
+  for (const Curve& curve : table.curves)
+    for (const double size : curve.size) sizes.push_back(size / curve.at[0] * slots);
+  std::sort(sizes.begin(), sizes.end());
+  const auto same = [](double a, double b) { return b - a < 1e-9 * b; };
+  sizes.erase(std::unique(sizes.begin(), sizes.end(), same), sizes.end());
+  sizes.erase(std::remove_if(sizes.begin(), sizes.end(), [](double size) { return size < 1; }), sizes.end());
+  return sizes;
+}
+
+/// The curves of the two neighbours at the same rows per slot, each against its own ceiling.
+Curve blend(const KernelTable& table, const KernelCeiling& ceiling, const Curve& low, const Curve& high, int slots) {
+  const double share = std::log(slots / low.at[0]) / std::log(high.at[0] / low.at[0]);
+  const auto reached = [&](const Curve& curve, double per_slot) {
+    const double size = std::clamp(per_slot * curve.at[0], curve.size.front(), curve.size.back());
+    return std::log(interpolate(curve, size) / ceiling.microseconds(curve.at, size));
+  };
+  Curve made{{static_cast<double>(slots)}, {}, {}};
+  for (const double size : all_sizes(table, slots)) {
+    const double per_slot = size / slots;
+    if (per_slot > std::max(low.size.back() / low.at[0], high.size.back() / high.at[0])) break;
+    const double share_of_ceiling = (1 - share) * reached(low, per_slot) + share * reached(high, per_slot);
+    const double microseconds = ceiling.microseconds(made.at, size) * std::exp(share_of_ceiling);
+    made.size.push_back(size);
+    made.microseconds.push_back(made.microseconds.empty() ? microseconds
+                                                          : std::max(microseconds, made.microseconds.back()));
+  }
+  return made;
+}
+
+/// The curve for `slots`: measured, blended, or of the nearest count with its utilisation held.
+Curve curve_for(const KernelTable& table, const KernelCeiling& ceiling, int slots, bool& measured) {
+  if (slots < 1) throw std::invalid_argument{"a rank without expert slots"};
+  std::vector<const Curve*> sorted;
+  for (const Curve& curve : table.curves) sorted.push_back(&curve);
+  std::sort(sorted.begin(), sorted.end(), [](const Curve* a, const Curve* b) { return a->at[0] < b->at[0]; });
+  const auto high = std::find_if(sorted.begin(), sorted.end(), [&](const Curve* c) { return c->at[0] >= slots; });
+  measured = high != sorted.end() && (*high)->at[0] == slots;
+  if (measured) return **high;
+  if (high != sorted.end() && high != sorted.begin()) return blend(table, ceiling, **(high - 1), **high, slots);
+  const Curve& near = high == sorted.end() ? *sorted.back() : *sorted.front();
+  Curve held{{static_cast<double>(slots)}, {}, {}};
+  for (std::size_t i = 0; i < near.size.size(); ++i) {
+    const double size = std::max(1.0, near.size[i] / near.at[0] * slots);
+    if (!held.size.empty() && size <= held.size.back()) continue;
+    held.size.push_back(size);
+    held.microseconds.push_back(near.microseconds[i] * ceiling.microseconds(held.at, size) /
+                                ceiling.microseconds(near.at, near.size[i]));
+    const std::size_t last = held.size.size() - 1;
+    if (last > 0) held.microseconds[last] = std::max(held.microseconds[last], held.microseconds[last - 1]);
+  }
+  return held;
+}
+
+}  // namespace
+
+ExpertCurves::ExpertCurves(const KernelTable& table, const Gpu& gpu, int slots)
+    : ceiling_(gpu, table), curve_(curve_for(table, ceiling_, slots, measured_)), slots_(slots) {
+  const double h = table.dimensions[0], f = table.dimensions[1];
+  const double first = curve_.microseconds.front(), read_at_first = std::min<double>(curve_.size.front(), slots);
+  launch_ = std::clamp(first - ceiling_.nominal_read(read_at_first * bytes_of(3 * h * f, table.format)),
+                       std::min(ceiling_.floor(), 0.9 * first), 0.95 * first);
+  ramp_ = all_with(1) - launch_;
+  for (int rows = 0; rows < kTabulated; ++rows)
+    of_.push_back(rows == 0 ? 0 : static_cast<float>((all_with(rows) - launch_) / slots_));
+}
+
+double ExpertCurves::all_with(double rows_per_slot) const {
+  const double size = rows_per_slot * slots_, last = curve_.size.back();
+  if (size <= last) return interpolate(curve_, size);
+  return launch_ + (curve_.microseconds.back() - launch_) *
+                       (ceiling_.microseconds(curve_.at, size) - ceiling_.floor()) /
+                       (ceiling_.microseconds(curve_.at, last) - ceiling_.floor());
+}
+
+Seconds ExpertCurves::operator()(std::span<const std::int32_t> rows_per_slot) const {
+  double sum = 0;
+  for (const std::int32_t rows : rows_per_slot)
+    sum += rows < kTabulated ? of_[static_cast<std::size_t>(rows)] : (all_with(rows) - launch_) / slots_;
+  if (sum <= 0) return Seconds{0};
+  if (sum >= ramp_) return Seconds{(launch_ + sum) * 1e-6};
+  const double size = sum / ramp_ * slots_, first = curve_.size.front();
+  if (size >= first) return Seconds{interpolate(curve_, size) * 1e-6};
+  return Seconds{(launch_ + (curve_.microseconds.front() - launch_) * size / first) * 1e-6};
+}
+
+}  // namespace moesim

@@ -1,0 +1,180 @@
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "models/kernels/published/aiconfigurator_rows.hpp"
+#include "models/kernels/published/import.hpp"
+#include "models/units/error.hpp"
+
+namespace moesim {
+namespace fs = std::filesystem;
+namespace {
+
+std::vector<std::string> folders_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator{folder, failure})
+    if (entry.is_directory()) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// "1.3.0rc10" as {1, 3, 0, 10}: enough to order the versions of one engine.
+std::vector<int> parts_of(const std::string& version) {
+  std::vector<int> parts;
+  for (auto digit = version.begin(); digit != version.end();) {
+    digit = std::find_if(digit, version.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (digit == version.end()) break;
+    int part = 0;
+    const auto end = std::from_chars(&*digit, version.data() + version.size(), part).ptr;
+    parts.push_back(part);
+    digit = version.begin() + (end - version.data());
+  }
+  return parts;
+}
+
+bool older(const std::string& a, const std::string& b) {
+  return parts_of(a) < parts_of(b);
+}
+
+/// The file of a table, gzipped or not.
+std::optional<fs::path> file_of(const fs::path& folder, const TableKind& kind, const std::string& engine,
+                                const std::string& version) {
+  for (const char* ending : {".csv.gz", ".csv"}) {
+    const fs::path file = folder / kind.folder / engine / version / (std::string{kind.stem} + ending);
+    if (std::error_code failure; fs::exists(file, failure)) return file;
+  }
+  return std::nullopt;
+}
+
+bool has_main_tables(const fs::path& folder, const std::string& engine, const std::string& version) {
+  for (const TableKind& kind : aiconfigurator_tables()) {
+    const std::string_view name = kind.folder;
+    if ((name == "moe" || name == "gemm" || name == "attention") && !file_of(folder, kind, engine, version))
+      return false;
+  }
+  return true;
+}
+
+/// Every engine with its newest complete version.
+std::vector<std::pair<std::string, std::string>> engines_in(const fs::path& folder) {
+  std::vector<std::pair<std::string, std::string>> engines;
+  std::vector<std::string> names = folders_in(folder / "moe");
+  std::stable_partition(names.begin(), names.end(), [](const std::string& name) { return name == "trtllm"; });
+  for (const std::string& engine : names) {
+    std::vector<std::string> versions = folders_in(folder / "moe" / engine);
+    std::erase_if(versions, [&](const std::string& v) { return !has_main_tables(folder, engine, v); });
+    if (!versions.empty()) engines.emplace_back(engine, *std::max_element(versions.begin(), versions.end(), older));
+  }
+  if (engines.empty())
+    throw InputError{folder.string(), "no engine with tables of experts, dense products and attention",
+                     "a folder of one GPU with moe/ENGINE/VERSION/moe_perf.csv[.gz], and gemm and attention likewise"};
+  return engines;
+}
+
+std::optional<fs::path> nearest_file(const fs::path& folder, const TableKind& kind, const std::string& engine,
+                                     const std::string& version) {
+  std::vector<std::string> versions = folders_in(folder / kind.folder / engine);
+  std::erase_if(versions, [&](const std::string& v) { return older(version, v) || !file_of(folder, kind, engine, v); });
+  if (versions.empty()) return std::nullopt;
+  return file_of(folder, kind, engine, *std::max_element(versions.begin(), versions.end(), older));
+}
+
+/// Reads the tables of one GPU into point stores, engine by engine.
+class Reader {
+public:
+  Reader(fs::path folder, std::string gpu) : folder_{std::move(folder)}, gpu_name_{std::move(gpu)} {}
+
+  EngineModel engine(const std::string& name, const std::string& version) {
+    PointStore store;
+    for (const TableKind& kind : aiconfigurator_tables())
+      if (const auto file = nearest_file(folder_, kind, name, version)) read(*file, kind, store);
+    EngineModel engine{name, version, {}, {}};
+    fit_engine(store.points(), gpu(), engine);
+    return engine;
+  }
+
+  const std::string& device() const { return device_; }
+  const Gpu& gpu() {
+    if (!gpu_) gpu_ = find_gpu(gpu_name_ == "auto" ? gpu_of_device(device_) : gpu_name_, "--gpu");
+    return *gpu_;
+  }
+  std::vector<ImportedFile> files;
+
+private:
+  void read(const fs::path& file, const TableKind& kind, PointStore& store) {
+    const MeasuredTable table{file};
+    table.require(kind.columns);
+    ImportedFile seen{file.lexically_relative(folder_).generic_string(), static_cast<int>(table.size()), 0, {}};
+    for (std::size_t i = 0; i < table.size(); ++i) {
+      const MeasuredRow row = table.row(i);
+      check_device(row);
+      const RowMeaning meaning = kind.read(row);
+      if (const auto* placed = std::get_if<PlacedPoint>(&meaning)) {
+        store.add(placed->key, placed->point, row.without("latency"), row.place());
+        ++seen.used;
+      } else {
+        ++seen.left_out[std::get<std::string>(meaning)];
+      }
+    }
+    files.push_back(std::move(seen));
+  }
+
+  void check_device(const MeasuredRow& row) {
+    if (!row.has("device")) return;
+    if (device_.empty()) device_ = row.text("device");
+    if (row.text("device") != device_)
+      throw InputError{row.place() + ": device", std::string{row.text("device")},
+                       fmt::format("{}, as in the other rows: one GPU in a model", device_)};
+  }
+
+  fs::path folder_;
+  std::string gpu_name_, device_;
+  std::optional<Gpu> gpu_;
+};
+
+}  // namespace
+
+std::string gpu_of_device(const std::string& device) {
+  std::vector<std::string> found;
+  for (const std::string& name : gpu_names()) {
+    std::string chip = name.substr(0, name.find('-'));
+    std::transform(chip.begin(), chip.end(), chip.begin(), [](char c) { return static_cast<char>(std::toupper(c)); });
+    const std::size_t at = device.find(chip);
+    if (at == std::string::npos) continue;
+    const bool whole =
+        at + chip.size() == device.size() || !std::isalnum(static_cast<unsigned char>(device[at + chip.size()]));
+    if (whole && (at == 0 || device[at - 1] == ' ')) found.push_back(name);
+  }
+  if (found.size() == 1) return found.front();
+  throw InputError{
+      "--gpu", fmt::format("auto for device '{}'", device),
+      found.empty() ? "the name of its entry in `moesim list gpus`" : fmt::format("one of {}", fmt::join(found, ", "))};
+}
+
+Imported import_aiconfigurator(const fs::path& folder, const ImportRequest& request) {
+  if (std::error_code failure; !fs::is_directory(folder, failure))
+    throw InputError{folder.string(), "no such folder", "a folder of measured tables of one GPU"};
+  Reader reader{folder, request.gpu};
+  Imported imported;
+  KernelModel& model = imported.model;
+  for (const auto& [engine, version] : engines_in(folder)) model.engines.push_back(reader.engine(engine, version));
+  const auto or_else = [](const std::string& given, const char* standard) { return given.empty() ? standard : given; };
+  model.gpu = reader.gpu().name;
+  model.name = request.name.empty() ? model.gpu : request.name;
+  model.device = reader.device().empty() ? or_else(request.device, "not said") : reader.device();
+  model.origin = {KernelSource::published,
+                  or_else(request.source, "aiconfigurator (github.com/ai-dynamo/aiconfigurator), measured by NVIDIA"),
+                  or_else(request.revision, "not said"),
+                  or_else(request.date, "not said"),
+                  or_else(request.licence, "tables Apache-2.0, coefficients fitted by moesim"),
+                  {"the routing of skewed rows is not stored: their histograms are re-drawn from the same law"}};
+  imported.files = std::move(reader.files);
+  return imported;
+}
+
+}  // namespace moesim

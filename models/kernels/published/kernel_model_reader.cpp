@@ -1,0 +1,178 @@
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "models/hardware/catalogue_json.hpp"
+#include "models/kernels/profile.hpp"
+#include "models/kernels/published/kernel_model.hpp"
+#include "models/units/error.hpp"
+#include "models/units/resources.hpp"
+
+namespace moesim {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFormat = "moesim kernel model";
+constexpr double kMost = 1e12;
+
+std::string shown(const json& value) {
+  return value.dump().substr(0, 60);
+}
+
+const json& list(const json& object, const std::string& key, const std::string& where) {
+  if (!object.at(key).is_array()) throw InputError{where, shown(object.at(key)), "a list"};
+  return object.at(key);
+}
+
+std::vector<double> numbers(const json& list, std::size_t count, const std::string& where) {
+  if (!list.is_array() || list.empty() || (count > 0 && list.size() != count))
+    throw InputError{where, shown(list), count > 0 ? fmt::format("a list of {} numbers", count) : "a list of numbers"};
+  std::vector<double> values;
+  values.reserve(list.size());
+  for (const json& value : list) {
+    if (!value.is_number() || !(value.get<double>() >= 0) || value.get<double>() > kMost)
+      throw InputError{where, shown(value), "a number from 0 to 1e12"};
+    values.push_back(value.get<double>());
+  }
+  return values;
+}
+
+Curve curve(const json& triple, std::size_t axes, const std::string& where) {
+  if (!triple.is_array() || triple.size() != 3) throw InputError{where, shown(triple), "[[place], [sizes], [us]]"};
+  if (axes == 0 && !triple[0].empty()) throw InputError{where, shown(triple[0]), "no axes"};
+  Curve made{numbers(triple[0], axes, where + ", place"), numbers(triple[1], 0, where + ", sizes"), {}};
+  made.microseconds = numbers(triple[2], made.size.size(), where + ", microseconds");
+  for (std::size_t i = 0; i < made.size.size(); ++i) {
+    if (made.microseconds[i] <= 0)
+      throw InputError{where, fmt::format("{:g} us", made.microseconds[i]), "times above 0"};
+    if (i > 0 && made.size[i] <= made.size[i - 1])
+      throw InputError{where, fmt::format("size {:g} after {:g}", made.size[i], made.size[i - 1]),
+                       "sizes that rise, each once"};
+    if (i > 0 && made.microseconds[i] < made.microseconds[i - 1])
+      throw InputError{where, fmt::format("{:g} us after {:g} us", made.microseconds[i], made.microseconds[i - 1]),
+                       "times that do not fall"};
+  }
+  return made;
+}
+
+KernelOperation operation(const CatalogueObject& object) {
+  const std::string found = object.text("operation");
+  std::vector<std::string> names;
+  for (int i = 0; i < kKernelOperations; ++i) {
+    names.emplace_back(name_of(static_cast<KernelOperation>(i)));
+    if (names.back() == found) return static_cast<KernelOperation>(i);
+  }
+  throw InputError{object.where("operation"), found, "an operation of a kernel model", nearest(found, names)};
+}
+
+std::vector<std::string> keys_of(const std::vector<std::string_view>& names) {
+  return {names.begin(), names.end()};
+}
+
+void check_layout(const json& part, const OperationLayout& layout, const std::string& where) {
+  if (part.at("axes") != json(layout.axes))
+    throw InputError{where + ".axes", shown(part.at("axes")), json(layout.axes).dump()};
+  if (part.at("size") != json(layout.size))
+    throw InputError{where + ".size", shown(part.at("size")), std::string{layout.size}};
+}
+
+KernelTable table(const json& part, const std::string& where) {
+  const CatalogueObject object{part, where, {"operation", "kernel", "format", "dimensions", "axes", "size", "curves"}};
+  KernelTable made;
+  made.operation = operation(object);
+  const OperationLayout& layout = layout_of(made.operation);
+  check_layout(part, layout, where);
+  made.kernel = object.text("kernel");
+  made.format = parse_number_format(object.text("format"), object.where("format"));
+  const CatalogueObject dimensions = object.object("dimensions", keys_of(layout.dimensions));
+  for (const std::string_view name : layout.dimensions)
+    made.dimensions.push_back(static_cast<int>(dimensions.number(std::string{name}, 0, 1e9)));
+  std::set<std::vector<double>> places;
+  for (const json& triple : list(part, "curves", object.where("curves"))) {
+    made.curves.push_back(
+        curve(triple, layout.axes.size(), fmt::format("{}[{}]", object.where("curves"), made.curves.size())));
+    if (!places.insert(made.curves.back().at).second)
+      throw InputError{object.where("curves"), fmt::format("two curves at {}", shown(triple[0])), "one at each place"};
+  }
+  if (made.curves.empty()) throw InputError{object.where("curves"), "[]", "at least one curve"};
+  return made;
+}
+
+ModelError error_of(const json& part, const std::string& where) {
+  const CatalogueObject object{part,
+                               where,
+                               {"operation", "regime", "points", "median", "p90", "sigma", "bias", "baseline",
+                                "baseline_median", "baseline_p90"}};
+  ModelError made;
+  made.operation = operation(object);
+  made.regime = object.text("regime");
+  made.points = object.count("points");
+  made.median = object.number("median", 0, kMost);
+  made.p90 = object.number("p90", 0, kMost);
+  made.sigma = object.number("sigma", 0, kMost);
+  made.bias = object.number("bias", -1, kMost);
+  made.baseline = object.text("baseline");
+  made.baseline_median = object.number("baseline_median", 0, kMost);
+  made.baseline_p90 = object.number("baseline_p90", 0, kMost);
+  return made;
+}
+
+EngineModel engine(const json& part, const std::string& where) {
+  const CatalogueObject object{part, where, {"engine", "version", "errors", "tables"}};
+  EngineModel made{object.text("engine"), object.text("version"), {}, {}};
+  for (const json& item : list(part, "tables", object.where("tables")))
+    made.tables.push_back(table(item, fmt::format("{}[{}]", object.where("tables"), made.tables.size())));
+  for (const json& item : list(part, "errors", object.where("errors")))
+    made.errors.push_back(error_of(item, fmt::format("{}[{}]", object.where("errors"), made.errors.size())));
+  return made;
+}
+
+ModelOrigin origin_of(const json& part, const std::string& where) {
+  const CatalogueObject object{part, where, {"source", "name", "revision", "date", "licence", "notes"}};
+  ModelOrigin made{KernelSource::published, object.text("name"),    object.text("revision"),
+                   object.text("date"),     object.text("licence"), {}};
+  const std::string source = object.text("source");
+  if (source == name_of(KernelSource::calibrated)) {
+    made.kind = KernelSource::calibrated;
+  } else if (source != name_of(KernelSource::published)) {
+    throw InputError{object.where("source"), source, "published or calibrated"};
+  }
+  for (const json& note : list(part, "notes", object.where("notes"))) {
+    if (!note.is_string()) throw InputError{object.where("notes"), shown(note), "texts"};
+    made.notes.push_back(note.get<std::string>());
+  }
+  return made;
+}
+
+bool is_kernel_model(const json& document) {
+  return document.is_object() && document.contains("format") && document["format"] == kFormat;
+}
+
+void check_format(const json& document, const std::string& origin) {
+  if (!is_kernel_model(document))
+    throw InputError{origin, fmt::format("no \"format\": \"{}\"", kFormat), "a kernel model of moesim profile import"};
+  if (!document.contains("version") || document["version"] != kKernelModelVersion)
+    throw InputError{origin + ": version", document.contains("version") ? document["version"].dump() : "none",
+                     fmt::format("{} (import again with this moesim)", kKernelModelVersion)};
+}
+
+}  // namespace
+
+KernelModel parse_kernel_model(const std::string& text, const std::string& origin) {
+  const json document = parse_catalogue_json(text, origin);
+  check_format(document, origin);
+  const CatalogueObject file{
+      document, origin + ": ", {"format", "version", "name", "gpu", "device", "origin", "engines"}};
+  KernelModel model{file.text("name"), file.text("gpu"), file.text("device"), {}, {}};
+  model.origin = origin_of(document.at("origin"), file.where("origin"));
+  for (const json& part : list(document, "engines", file.where("engines")))
+    model.engines.push_back(engine(part, fmt::format("{}[{}]", file.where("engines"), model.engines.size())));
+  if (model.engines.empty()) throw InputError{file.where("engines"), "[]", "at least one engine"};
+  return model;
+}
+
+}  // namespace moesim

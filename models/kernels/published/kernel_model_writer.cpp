@@ -1,0 +1,89 @@
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "models/kernels/published/kernel_model.hpp"
+
+namespace moesim {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// One line per curve, "[[n, k], [m ...], [us ...]]", so that files can be compared by line.
+std::string text_of(const Curve& curve) {
+  return ordered_json::array({curve.at, curve.size, curve.microseconds}).dump();
+}
+
+/// Whole numbers without ".0".
+std::string compact(std::string json) {
+  std::string text;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const bool whole = json[i] == '.' && json.compare(i, 2, ".0") == 0 && i + 2 < json.size() &&
+                       (json[i + 2] == ',' || json[i + 2] == ']');
+    if (whole) {
+      ++i;
+    } else {
+      text += json[i];
+    }
+  }
+  return text;
+}
+
+template <class Part, class Text>
+std::string lines_of(const std::vector<Part>& parts, const char* indent, Text text_of_part) {
+  std::string text;
+  for (const Part& part : parts) text += fmt::format("{}\n{}{}", text.empty() ? "" : ",", indent, text_of_part(part));
+  return "[" + text + "]";
+}
+
+std::string text_of(const KernelTable& table) {
+  const OperationLayout& layout = layout_of(table.operation);
+  ordered_json dimensions = ordered_json::object();
+  for (std::size_t i = 0; i < layout.dimensions.size(); ++i)
+    dimensions[std::string{layout.dimensions[i]}] = table.dimensions[i];
+  ordered_json head{{"operation", layout.name}, {"kernel", table.kernel}, {"format", name_of(table.format)},
+                    {"dimensions", dimensions}, {"axes", layout.axes},    {"size", layout.size}};
+  std::string text = head.dump();
+  text.pop_back();
+  return text + ",\"curves\":" +
+         lines_of(table.curves, "        ", [](const Curve& curve) { return compact(text_of(curve)); }) + "}";
+}
+
+std::string text_of(const ModelError& error) {
+  return ordered_json{{"operation", name_of(error.operation)},
+                      {"regime", error.regime},
+                      {"points", error.points},
+                      {"median", error.median},
+                      {"p90", error.p90},
+                      {"sigma", error.sigma},
+                      {"bias", error.bias},
+                      {"baseline", error.baseline},
+                      {"baseline_median", error.baseline_median},
+                      {"baseline_p90", error.baseline_p90}}
+      .dump();
+}
+
+std::string text_of(const EngineModel& engine) {
+  return fmt::format("{{\"engine\": {}, \"version\": {}, \"errors\": {},\n     \"tables\": {}}}",
+                     ordered_json(engine.name).dump(), ordered_json(engine.version).dump(),
+                     lines_of(engine.errors, "      ", [](const ModelError& error) { return text_of(error); }),
+                     lines_of(engine.tables, "      ", [](const KernelTable& table) { return text_of(table); }));
+}
+
+ordered_json json_of(const ModelOrigin& origin) {
+  return {{"source", name_of(origin.kind)}, {"name", origin.name},
+          {"revision", origin.revision},    {"date", origin.date},
+          {"licence", origin.licence},      {"notes", origin.notes}};
+}
+
+}  // namespace
+
+std::string kernel_model_text(const KernelModel& model) {
+  return fmt::format(
+      "{{\n  \"format\": \"moesim kernel model\",\n  \"version\": {},\n  \"name\": {},\n  \"gpu\": {},\n"
+      "  \"device\": {},\n  \"origin\": {},\n  \"engines\": {}\n}}\n",
+      kKernelModelVersion, ordered_json(model.name).dump(), ordered_json(model.gpu).dump(),
+      ordered_json(model.device).dump(), json_of(model.origin).dump(),
+      lines_of(model.engines, "    ", [](const EngineModel& engine) { return text_of(engine); }));
+}
+
+}  // namespace moesim

@@ -1,0 +1,44 @@
+#include <array>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "models/kernels/published/kernel_model.hpp"
+#include "models/units/error.hpp"
+
+namespace moesim {
+
+const OperationLayout& layout_of(KernelOperation operation) {
+  static const std::array<OperationLayout, kKernelOperations> layouts{{
+      {"experts", {"hidden", "expert_hidden", "experts", "top_k"}, {"slots"}, "rows"},
+      {"expert_gemms", {"hidden", "expert_hidden", "experts", "top_k"}, {"slots"}, "rows"},
+      {"gemm", {}, {"n", "k"}, "m"},
+      {"prefill_attention", {"head_dim"}, {"heads_per_kv_head", "tokens"}, "sequences_x_heads"},
+      {"decode_attention", {"head_dim"}, {"heads_per_kv_head", "keys"}, "sequences_x_kv_heads"},
+      {"prefill_mla", {}, {"tokens"}, "sequences_x_heads"},
+      {"decode_mla", {}, {"heads", "keys"}, "sequences"},
+      {"mla_in", {}, {"heads"}, "tokens"},
+      {"mla_out", {}, {"heads"}, "tokens"},
+  }};
+  return layouts[static_cast<std::size_t>(operation)];
+}
+
+std::string_view name_of(KernelOperation operation) {
+  return layout_of(operation).name;
+}
+
+bool is_experts(KernelOperation operation) {
+  return operation == KernelOperation::experts || operation == KernelOperation::expert_gemms;
+}
+
+const EngineModel& find_engine(const KernelModel& model, const std::string& name, const std::string& where) {
+  std::vector<std::string> names;
+  for (const EngineModel& engine : model.engines) {
+    if (engine.name == name || name == "auto") return engine;
+    names.push_back(engine.name);
+  }
+  throw InputError{where, name, fmt::format("an engine of profile {}: {}", model.name, fmt::join(names, ", ")),
+                   nearest(name, names)};
+}
+
+}  // namespace moesim

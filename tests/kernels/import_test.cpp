@@ -1,0 +1,133 @@
+// Tables of others become a kernel model, or one clear line.
+
+#include "models/kernels/published/import.hpp"
+
+#include <fmt/format.h>
+
+#include "models/kernels/published/curve_grid.hpp"
+#include "models/units/error.hpp"
+#include "tests/catch_compat.hpp"
+#include "tests/shared_data.hpp"
+#include "tests/temporary_folder.hpp"
+
+using namespace moesim;
+using namespace moesim::testing;
+using Catch::Matchers::Contains;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kMoe =
+    "device,kernel_source,moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,moe_ep_size,"
+    "distribution,latency\n";
+constexpr const char* kGemm = "device,kernel_source,gemm_dtype,m,n,k,latency\n";
+constexpr const char* kPrefill =
+    "device,kernel_source,batch_size,isl,num_heads,num_key_value_heads,head_dim,attn_dtype,kv_cache_dtype,step,"
+    "latency\n";
+
+/// A folder with the four tables that an engine needs; rows can be given for one of them.
+class Tables {
+public:
+  explicit Tables(const std::string& moe_rows = "", const std::string& gemm_rows = "") {
+    write("moe", "moe_perf", kMoe + (moe_rows.empty() ? balanced() : moe_rows));
+    write("gemm", "gemm_perf",
+          kGemm + (gemm_rows.empty() ? "NVIDIA H100 80GB HBM3,torch,bfloat16,1,128,256,0.004\n" : gemm_rows));
+    const std::string attention = "NVIDIA H100 80GB HBM3,flash,2,64,16,4,128,bfloat16,fp8,0,0.02\n";
+    write("attention", "context_attention_perf", kPrefill + attention);
+    write("attention", "generation_attention_perf", kPrefill + attention);
+  }
+  const fs::path& path() const { return folder_.path(); }
+
+private:
+  /// Two experts of each token's two: T tokens are T rows for both.
+  static std::string balanced() {
+    std::string rows;
+    for (const int tokens : {1, 4, 16})
+      rows +=
+          fmt::format("NVIDIA H100 80GB HBM3,cutlass,fp8_block,{},64,96,2,2,3,1,balanced,{}\n", tokens, 0.01 * tokens);
+    return rows + "NVIDIA H100 80GB HBM3,cutlass_nongated,fp8_block,1,64,96,2,2,1,1,balanced,0.01\n";
+  }
+  void write(const std::string& kind, const std::string& stem, const std::string& text) {
+    const fs::path into = folder_.path() / kind / "trtllm" / "1.3.0rc10";
+    fs::create_directories(into);
+    std::ofstream{into / (stem + ".csv")} << text;
+  }
+  TemporaryFolder folder_;
+};
+
+void refuses(const Tables& tables, const std::string& says) {
+  const std::string folder = tables.path().string() + "/";
+  try {
+    import_aiconfigurator(tables.path(), {});
+    FAIL("nothing was refused");
+  } catch (const InputError& error) {
+    std::string what = error.what();
+    if (const auto at = what.find(folder); at != std::string::npos) what.erase(at, folder.size());
+    CHECK(what == says);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("Tables become curves with their shapes per rank", "[kernels]") {
+  const Tables tables;
+  const Imported imported = import_aiconfigurator(tables.path(), {});
+  CHECK(imported.model.gpu == "h100-sxm");
+  CHECK(imported.model.device == "NVIDIA H100 80GB HBM3");
+  REQUIRE(imported.model.engines.size() == 1);
+  const EngineModel& engine = imported.model.engines.front();
+  CHECK(engine.name + " " + engine.version == "trtllm 1.3.0rc10");
+  REQUIRE(engine.tables.size() == 4);
+  const KernelTable& experts = engine.tables[0];  // width 96 over 3 ranks of expert TP; 4 tokens: 8 rows on 2 slots
+  CHECK(experts.dimensions == std::vector<int>{64, 32, 2, 2});
+  CHECK(experts.format == NumberFormat::fp8_block);
+  REQUIRE(experts.curves.size() == 1);
+  CHECK(experts.curves[0].at == std::vector<double>{2});
+  CHECK(experts.curves[0].size.front() == 2);
+  CHECK(experts.curves[0].size.back() == 32);
+  CHECK(experts.curves[0].microseconds.back() == 160);
+  CHECK(engine.tables[1].curves == std::vector<Curve>{{{128, 256}, {1}, {4}}});
+  CHECK(engine.tables[2].curves == std::vector<Curve>{{{4, 64}, {32}, {20}}});  // 2 sequences x 16 heads
+  CHECK(engine.tables[3].curves == std::vector<Curve>{{{4, 64}, {8}, {20}}});   // 2 sequences x 4 KV heads
+  CHECK(imported.files[0].used == 3);
+  CHECK(imported.files[0].left_out.at("experts with two matrices are not modelled") == 1);
+}
+
+TEST_CASE("Damaged tables are refused with the line", "[kernels]") {
+  const std::string device = "NVIDIA H100 80GB HBM3,";
+  const std::string file = "gemm/trtllm/1.3.0rc10/gemm_perf.csv";
+  const std::string good = device + "torch,bfloat16,1,128,256,0.004\n";
+  refuses(Tables{"", device + "torch,bfloat16,1,128,256,nan\n"}, file + ":2: latency: got 'nan', expected a number");
+  refuses(Tables{"", device + "torch,bfloat16,1,128,256,-0.1\n"},
+          file + ":2: latency: got -0.1, expected a number above 0");
+  refuses(Tables{"", good + device + "torch,bfloat16,1\n"}, file + ":3: got 4 cells, expected 7, one for each column");
+  refuses(
+      Tables{"", good + device + "torch,bfloat16,1,128,256,0.009\n"},
+      file +
+          ":3: got 9 us, but the same point is 4 us above, expected times of one point that agree to a factor of two");
+  refuses(
+      Tables{"", good + "NVIDIA B200,torch,bfloat16,2,128,256,0.004\n"},
+      file + ":3: device: got NVIDIA B200, expected NVIDIA H100 80GB HBM3, as in the other rows: one GPU in a model");
+  Tables without_column;
+  std::ofstream{without_column.path() / file} << "device,kernel_source,m,n,k,latency\n";
+  refuses(without_column,
+          file + ":1: got no column gemm_dtype, expected columns kernel_source,gemm_dtype,m,n,k,latency");
+}
+
+TEST_CASE("A folder without tables is refused", "[kernels]") {
+  const TemporaryFolder empty;
+  CHECK_THROWS_WITH(import_aiconfigurator(empty.path(), {}),
+                    Contains("got no engine with tables of experts, dense products and attention"));
+  CHECK_THROWS_WITH(import_aiconfigurator("/no/such", {}),
+                    "/no/such: got no such folder, expected a folder of measured tables of one GPU");
+}
+
+TEST_CASE("A device is matched with its catalogue entry", "[kernels]") {
+  CHECK(gpu_of_device("NVIDIA H100 80GB HBM3") == "h100-sxm");
+  CHECK(gpu_of_device("NVIDIA B200") == "b200-sxm");
+  CHECK(gpu_of_device("NVIDIA H20") == "h20-sxm");
+  CHECK_THROWS_WITH(gpu_of_device("NVIDIA A100-SXM4-80GB"),
+                    "--gpu: got auto for device 'NVIDIA A100-SXM4-80GB', expected one of a100-pcie, a100-sxm");
+  CHECK_THROWS_WITH(gpu_of_device("Toy"),
+                    "--gpu: got auto for device 'Toy', expected the name of its entry in `moesim list gpus`");
+}

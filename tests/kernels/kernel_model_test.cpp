@@ -1,0 +1,164 @@
+// Curves, tables and their blending, by hand.
+
+#include "models/kernels/published/kernel_model.hpp"
+
+#include "models/kernels/published/curve_grid.hpp"
+#include "models/kernels/published/expert_curves.hpp"
+#include "models/units/error.hpp"
+#include "tests/catch_compat.hpp"
+#include "tests/kernels/kernel_model_testing.hpp"
+#include "tests/kernels/kernels_testing.hpp"
+#include "tests/kernels/profile_testing.hpp"
+
+using namespace moesim;
+using namespace moesim::testing;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::string with(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+/// 100 launches' worth of time apart: t(rows everywhere) = 10 + 2 rows for 4 slots, and 7 with one active slot.
+KernelTable four_slots() {
+  return {KernelOperation::expert_gemms, "toy", NumberFormat::bf16, {64, 32, 8, 2}, {{{4}, {1, 4, 400}, {7, 12, 210}}}};
+}
+
+double us(const ExpertTimes& times, const std::vector<std::int32_t>& rows) {
+  return microseconds(times(rows));
+}
+
+}  // namespace
+
+TEST_CASE("A curve takes the median of equal sizes and pools what falls", "[kernels]") {
+  // sizes 1: {3, 9, 4} -> 4; 2: 8; 4: 6 -> falls: pool {8, 6} with the lower median 6; 8: 20
+  const Curve curve = fit_curve({1, 2}, {{8, 20}, {1, 3}, {1, 9}, {2, 8}, {1, 4}, {4, 6}}, 0);
+  CHECK(curve.at == std::vector<double>{1, 2});
+  CHECK(interpolate(curve, 1) == 4);
+  CHECK(interpolate(curve, 2) == 6);
+  CHECK(interpolate(curve, 3) == 6);
+  CHECK(interpolate(curve, 6) == 13);   // half way from 6 to 20
+  CHECK(interpolate(curve, 0.5) == 4);  // nothing below the first knot, or above the last
+  CHECK(interpolate(curve, 99) == 20);
+}
+
+TEST_CASE("One slow outlier does not lift what follows it", "[kernels]") {
+  // 380 pools with the 11 after it, and their lower median is 11: no more falls
+  const Curve curve = fit_curve({}, {{1, 10}, {2, 380}, {3, 11}, {4, 12}, {5, 13}}, 0);
+  CHECK(interpolate(curve, 2) == 11);
+  CHECK(interpolate(curve, 4) == 12);
+  CHECK(interpolate(curve, 5) == 13);
+}
+
+TEST_CASE("Knots that their neighbours predict are left out", "[kernels]") {
+  const std::vector<CurvePoint> points{{1, 10}, {2, 20.2}, {3, 30}, {4, 80}};
+  CHECK(fit_curve({}, points, 0.02).size == std::vector<double>{1, 3, 4});  // 20 is 1 % off 20.2
+  CHECK(fit_curve({}, points, 0.005).size == std::vector<double>{1, 2, 3, 4});
+}
+
+TEST_CASE("Between curves the share of the ceiling is blended", "[kernels]") {
+  // the toy GPU reads 1 byte in 1e-6 us; m = 1: bytes 2 n k + 2 (n + k), far above the FLOPs. Both curves take exactly
+  // twice their ceiling, so any place between takes twice its own.
+  KernelTable table{KernelOperation::gemm, "toy", NumberFormat::bf16, {}, {}};
+  const auto ceiling = [](double n, double k) { return (2 * n * k + 2 * (n + k)) * 1e-6; };
+  table.curves = {{{1000, 1000}, {1}, {2 * ceiling(1000, 1000)}}, {{4000, 1000}, {1}, {2 * ceiling(4000, 1000)}}};
+  const CurveGrid grid{table, toy_gpu()};
+  const double places[3][2] = {{1000, 1000}, {2000, 1000}, {8000, 1000}};
+  const Nearness nearness[3] = {Nearness::inside, Nearness::between, Nearness::outside};
+  for (int i = 0; i < 3; ++i) {
+    const TableTime time = grid.time(places[i], 1);
+    CHECK(time.microseconds == Approx(2 * ceiling(places[i][0], places[i][1])));
+    CHECK(time.nearness == nearness[i]);
+  }
+}
+
+TEST_CASE("Beyond the last knot the utilisation is held", "[kernels]") {
+  // n = k = 1000 on 4 TFLOP/s: 1e6 rows are 500,000 us of FLOPs; measured 600,000 at 1e6 rows, so 1,200,000 at 2e6
+  const KernelTable table{
+      KernelOperation::gemm, "toy", NumberFormat::bf16, {}, {{{1000, 1000}, {1, 1e6}, {2, 600000}}}};
+  const double place[2] = {1000, 1000};
+  const TableTime time = CurveGrid{table, toy_gpu()}.time(place, 2e6);
+  CHECK(time.microseconds == Approx(1200000));
+  CHECK(time.nearness == Nearness::outside);
+}
+
+TEST_CASE("Expert curves are exact on balanced rows and add what each expert costs", "[kernels]") {
+  const ExpertCurves experts{four_slots(), toy_gpu(), 4};
+  CHECK(us(experts, {0, 0, 0, 0}) == 0);
+  CHECK(us(experts, {1, 1, 1, 1}) == Approx(12));
+  CHECK(us(experts, {100, 100, 100, 100}) == Approx(210));
+  CHECK(us(experts, {1, 0, 0, 0}) == Approx(7));
+  CHECK(us(experts, {50, 50, 50, 50}) == Approx(110));  // 12 + 196 of 396 rows at 0.5 us
+  // one hot expert: 100 rows cost (210 - t0) / 4, each single row (12 - t0) / 4, and t0 once: 210/4 + 3/4 12 = 61.5
+  CHECK(us(experts, {100, 1, 1, 1}) == Approx(61.5));
+}
+
+TEST_CASE("Expert times never fall with rows", "[kernels]") {
+  const ExpertCurves experts{four_slots(), toy_gpu(), 4};
+  std::vector<std::int32_t> rows{0, 0, 0, 0};
+  double before = 0;
+  for (int i = 0; i < 400; ++i) {
+    ++rows[static_cast<std::size_t>(i * 7 % 4)];
+    const double now = us(experts, rows);
+    CHECK(now >= before);
+    before = now;
+  }
+}
+
+TEST_CASE("A model reads back as it was written", "[kernels]") {
+  const KernelModel model = small_kernel_model();
+  CHECK(parse_kernel_model(kernel_model_text(model), "m.json") == model);
+}
+
+TEST_CASE("Damaged models are refused with the place", "[kernels]") {
+  const std::string text = kernel_model_text(small_kernel_model());
+  const auto refused = [](const std::string& damaged, const std::string& says) {
+    CHECK_THROWS_WITH(parse_kernel_model(damaged, "m.json"), says);
+  };
+  refused(with(text, "\"version\": 1", "\"version\": 2"),
+          "m.json: version: got 2, expected 1 (import again with this moesim)");
+  refused(with(text, "moesim kernel model", "other"),
+          "m.json: got no \"format\": \"moesim kernel model\", expected a kernel model of moesim profile import");
+  refused(with(text, "[3,9]", "[3,-9]"),
+          "m.json: engines[0].tables[1].curves[0], microseconds: got -9, expected a number from 0 to 1e12");
+  refused(with(text, "[3,9]", "[3,2]"),
+          "m.json: engines[0].tables[1].curves[0]: got 2 us after 3 us, expected times that do not fall");
+  refused(with(text, "[3,9]", "[0,9]"), "m.json: engines[0].tables[1].curves[0]: got 0 us, expected times above 0");
+  refused(with(text, "[1,64]", "[64,64]"),
+          "m.json: engines[0].tables[1].curves[0]: got size 64 after 64, expected sizes that rise, each once");
+  refused(with(text, "[512,256]", "[256,256]"),
+          "m.json: engines[0].tables[1].curves: got two curves at [256,256], expected one at each place");
+  refused(with(text, "\"kernel\":\"toy_gemm\",", ""),
+          "m.json: engines[0].tables[1]: got no key 'kernel', expected it; every key is required");
+  refused(
+      with(text, "\"gemm\"", "\"gemn\""),
+      "m.json: engines[0].tables[1].operation: got gemn, expected an operation of a kernel model; did you mean gemm?");
+  refused("{",
+          "m.json: got [json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing "
+          "object key - unexpected end of input; expected string literal, expected a JSON document");
+}
+
+TEST_CASE("An engine that the model lacks is named with those it has", "[kernels]") {
+  const KernelModel model = small_kernel_model();
+  CHECK(find_engine(model, "auto", "kernels.engine").name == "toyrt");
+  CHECK_THROWS_WITH(find_engine(model, "toyr", "kernels.engine"),
+                    "kernels.engine: got toyr, expected an engine of profile toy: toyrt; did you mean toyrt?");
+}
+
+TEST_CASE("A calibrated profile becomes a model of its balanced points", "[kernels]") {
+  Profile profile = small_profile();
+  profile.points[0].shape.format = KernelFormat::bf16;  // 2 experts with 8 rows each: 16 rows in 1.25 ms
+  const KernelModel model = kernel_model_of(profile, "mine", "h100-sxm");
+  CHECK(model.origin.kind == KernelSource::calibrated);
+  REQUIRE(model.engines.front().tables.size() == 1);  // the other point is skewed, in f32 and held out
+  const KernelTable& table = model.engines.front().tables.front();
+  CHECK(table.operation == KernelOperation::expert_gemms);
+  CHECK(table.curves == std::vector<Curve>{{{2}, {16}, {1250}}});
+  CHECK(parse_kernel_model(kernel_model_text(model), "m.json") == model);
+  profile.points[0].shape.format = KernelFormat::f32;
+  CHECK_THROWS_WITH(kernel_model_of(profile, "mine", "h100-sxm"),
+                    "mine: got no balanced point in a format of the scenarios, expected a calibrated profile");
+}

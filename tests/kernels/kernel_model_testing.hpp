@@ -1,0 +1,32 @@
+#pragma once
+// A small kernel model with every kind of value in it.
+
+#include "models/kernels/published/kernel_model.hpp"
+
+namespace moesim::testing {
+
+inline KernelModel small_kernel_model() {
+  KernelModel model;
+  model.name = "toy";
+  model.gpu = "h100-sxm";
+  model.device = "Toy \"GPU\"";
+  model.origin = {KernelSource::published, "someone", "abc", "2026-01-02", "Apache-2.0", {"a note"}};
+  EngineModel engine{"toyrt", "1.0", {}, {}};
+  engine.tables.push_back({KernelOperation::experts,
+                           "toy_moe",
+                           NumberFormat::fp8_block,
+                           {4096, 1536, 128, 8},
+                           {{{16}, {8, 16, 128}, {30.5, 41.25, 99}}, {{128}, {8, 1024}, {60, 1200}}}});
+  engine.tables.push_back({KernelOperation::gemm,
+                           "toy_gemm",
+                           NumberFormat::bf16,
+                           {},
+                           {{{256, 256}, {1, 64}, {3, 9}}, {{512, 256}, {1, 64}, {4, 12}}}});
+  engine.tables.push_back(
+      {KernelOperation::decode_attention, "toy_attention", NumberFormat::fp8, {128}, {{{8, 1024}, {1, 8}, {12, 14}}}});
+  engine.errors.push_back({KernelOperation::experts, "balanced", 17, 0.01, 0.08, 0.02, -0.003, "roofline", 0.2, 0.6});
+  model.engines.push_back(engine);
+  return model;
+}
+
+}  // namespace moesim::testing
