@@ -65,6 +65,7 @@ const std::vector<Library>& libraries() {
       {"boost/", {"models/hardware"}, true},  // Boost.Graph
       {"pugixml", {"models/hardware"}, true},
       {"cuda", {"models/kernels"}, true},
+      {"cublas", {"models/kernels"}, false},
       {"oneapi/dnnl/", {"models/kernels"}, false},
       {"omp.h", {"models/kernels"}, false},
       {"simgrid/", {"sim/engine"}, true},
