@@ -18,10 +18,13 @@ Cell text(const std::string& value) {
   return value.empty() ? Cell{} : Cell{value};
 }
 
-std::string bound_by(const Summary& summary) {
-  const auto largest = std::max_element(summary.critical_path.begin(), summary.critical_path.end());
-  return fmt::format("{} {:.0f} %", words_of(static_cast<Cause>(largest - summary.critical_path.begin())),
-                     100 * *largest);
+std::string bound_words(const Summary& summary) {
+  const CauseShare bound = bound_by(summary);
+  return fmt::format("{} {:.0f} %", words_of(bound.cause), 100 * bound.share);
+}
+
+Cell mean_of(const std::optional<MeanMax>& imbalance) {
+  return imbalance ? Cell{imbalance->mean} : Cell{};
 }
 
 std::string verdicts(const Summary& summary) {
@@ -54,24 +57,31 @@ std::optional<double> rate_of(const ReportRun* run) {
   return run != nullptr && run->summary ? std::optional{rate_per_gpu(*run->summary)} : std::nullopt;
 }
 
+/// Why a run is not done stands in view beside its name, not behind the figures that it does not have.
+std::string status_words(const ReportRun& run) {
+  return run.reason.empty() ? run.status : run.status + ": " + run.reason;
+}
+
 /// What planners look for first comes first.
 std::vector<ComparedColumn> compared_columns(const std::vector<ReportRun>& runs) {
   const char* rate = counts_output(runs) ? "output tok/s a GPU" : "input tok/s a GPU";
   std::vector<ComparedColumn> columns{
       {{"run", "", {}}, [](const ReportRun& run) { return text(run.label); }},
-      {{"status", "", {}}, [](const ReportRun& run) { return text(run.status); }, false},
+      {{"status", "", {}}, [](const ReportRun& run) { return text(status_words(run)); }, false},
+      {{"model", "", {}}, [](const ReportRun& run) { return text(run.model); }, false},
+      {{"GPU", "", {}}, [](const ReportRun& run) { return text(run.gpu); }, false},
       {{"throughput", rate, Better::high}, result([](const Summary& of) { return rate_per_gpu(of); })},
       {{"to first", "x", Better::high}, ratio_to(rate_of(&first_run(runs)))},
       {{"to best", "x", Better::high}, ratio_to(rate_of(best_run(runs)))},
       {{"step", "ms", Better::low}, result([](const Summary& of) { return of.step.mean.value() * 1e3; })},
       {{"SLO", "", {}}, result([](const Summary& of) { return text(verdicts(of)); }), false},
       {{"memory", "GiB", {}}, [](const ReportRun& run) { return run.memory ? Cell{gibibytes(*run.memory)} : Cell{}; }},
-      {{"GPU load", "max/mean", Better::low}, result([](const Summary& of) { return of.gpu_imbalance.mean; })},
-      {{"bound by", "", {}}, result([](const Summary& of) { return text(bound_by(of)); })},
+      {{"GPU load", "max/mean", Better::low}, result([](const Summary& of) { return mean_of(of.gpu_imbalance); })},
+      {{"bound by", "", {}}, result([](const Summary& of) { return text(bound_words(of)); })},
       {{"uneven load costs", "% of step", Better::low},
        result([](const Summary& of) { return 100 * of.imbalance_cost.total(); })},
       {{"expert load", "max/mean", Better::low},
-       result([](const Summary& of) { return of.expert_imbalance.mean; }),
+       result([](const Summary& of) { return mean_of(of.expert_imbalance); }),
        false},
       {{"step p99", "ms", Better::low}, result([](const Summary& of) { return of.step.p99.value() * 1e3; })},
       {{"cost", "USD per million output tokens", Better::low},
@@ -88,8 +98,6 @@ std::vector<ComparedColumn> compared_columns(const std::vector<ReportRun>& runs)
   columns.push_back({{"layout", "", {}}, [](const ReportRun& run) { return text(run.layout); }, false});
   columns.push_back(
       {{"kernel times", "", {}}, result([](const Summary& of) { return text(of.kernel_source); }), false});
-  if (std::any_of(runs.begin(), runs.end(), [](const ReportRun& run) { return !run.reason.empty(); }))
-    columns.push_back({{"why not", "", {}}, [](const ReportRun& run) { return text(run.reason); }});
   return columns;
 }
 
@@ -103,6 +111,13 @@ std::optional<Cell> common_cell(const ComparedColumn& column, const std::vector<
     common = cell;
   }
   return common ? common : Cell{};
+}
+
+std::string caption_of(const std::vector<ReportRun>& runs) {
+  const auto differs = [&](const ReportRun& run) { return !run.model.empty() && run.model != runs.front().model; };
+  const bool models = !runs.front().model.empty() && std::any_of(runs.begin(), runs.end(), differs);
+  return std::string{"One row a run. Click a heading to sort."} +
+         (models ? " The runs are of different models: a token of one is not the work of a token of another." : "");
 }
 
 Chart comparison(const std::vector<ReportRun>& runs) {
@@ -119,7 +134,7 @@ Chart comparison(const std::vector<ReportRun>& runs) {
     table.columns.push_back(column.column);
     for (std::size_t r = 0; r < runs.size(); ++r) table.rows[r].push_back(column.of(runs[r]));
   }
-  return {"comparison", "Comparison", "One row a run. Click a heading to sort.", same, std::move(table)};
+  return {"comparison", "Comparison", caption_of(runs), same, std::move(table)};
 }
 
 void mark_front(std::vector<ParetoChart::Point>& points) {

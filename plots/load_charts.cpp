@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -80,10 +81,7 @@ double largest_over_mean(const std::vector<ChartValue>& values) {
   return largest;
 }
 
-}  // namespace
-
-std::optional<Chart> expert_load_chart(const Summary& summary) {
-  const Loads loads = loads_of(summary);
+std::optional<Chart> expert_load_chart(const Loads& loads) {
   if (loads.experts < 2) return std::nullopt;
   HeatmapChart map{.unit = "x the layer's mean",
                    .row_label = "layer",
@@ -103,8 +101,7 @@ std::optional<Chart> expert_load_chart(const Summary& summary) {
                step_note(step, "experts.csv"), std::move(map)};
 }
 
-std::optional<Chart> gpu_load_chart(const Summary& summary) {
-  const Loads loads = loads_of(summary);
+std::optional<Chart> gpu_load_chart(const Loads& loads, const std::vector<GpuUse>& names) {
   std::set<int> holders;
   for (const auto& layer : loads.gpu_rows)
     for (const auto& [gpu, rows] : layer) holders.insert(gpu);
@@ -116,7 +113,7 @@ std::optional<Chart> gpu_load_chart(const Summary& summary) {
                    .columns = {},
                    .views = {{"as placed", {}}, {"experts in order", {}}},
                    .sortable = true};
-  for (const int gpu : holders) map.columns.push_back(summary.gpu_table[static_cast<std::size_t>(gpu)].name);
+  for (const int gpu : holders) map.columns.push_back(names[static_cast<std::size_t>(gpu)].name);
   const std::size_t step = row_step(loads.layers.size(), map.columns.size());
   double placed_sum = 0, ordered_sum = 0;
   for (std::size_t l = 0; l < loads.layers.size(); ++l) {
@@ -142,6 +139,16 @@ std::optional<Chart> gpu_load_chart(const Summary& summary) {
                            "same loads fell on experts in their order, without replicas.",
                            placed_sum / layers, ordered_sum / layers),
                step_note(step, "experts.csv"), std::move(map)};
+}
+
+}  // namespace
+
+std::vector<Chart> load_charts(const Summary& summary) {
+  const Loads loads = loads_of(summary);
+  std::vector<Chart> charts;
+  if (auto chart = expert_load_chart(loads)) charts.push_back(std::move(*chart));
+  if (auto chart = gpu_load_chart(loads, summary.gpu_table)) charts.push_back(std::move(*chart));
+  return charts;
 }
 
 }  // namespace moesim

@@ -10,6 +10,7 @@
 #include "plots/joint_charts.hpp"
 #include "plots/report_tiles.hpp"
 #include "plots/run_charts.hpp"
+#include "sim/metrics/shell_word.hpp"
 
 namespace moesim {
 namespace {
@@ -26,15 +27,20 @@ std::string error_text(const std::optional<SampleError>& error) {
 }
 
 /// Name and text pairs on what the numbers rest on.
-Json facts_of(const Summary& summary) {
+Json facts_of(const ReportRun& run) {
   Json facts = Json::array();
+  if (!run.summary) return facts;
+  const Summary& summary = *run.summary;
   const auto add = [&](const std::string& name, const std::string& text) {
     facts.push_back(Json::array({name, text}));
   };
+  if (!run.command.empty()) add("command", run.command);
   add("kernel times", summary.kernel_source);
   for (const auto& [key, took] : summary.chosen) add(key + " (auto)", took);
   if (summary.audit) {
-    add("audit: sampled MoE layers", std::to_string(summary.audit->sampled));
+    add("audit: sampled MoE layers",
+        std::to_string(summary.audit->sampled) +
+            (summary.audit->sampled == 1 ? ": one draw, which may be chance; --audit N looks at more" : ""));
     add("audit: tokens one by one / this run", error_text(summary.audit->sampling));
     add("audit: flows / fluid times", error_text(summary.audit->sharing));
   }
@@ -48,12 +54,10 @@ Json facts_of(const Summary& summary) {
 }
 
 Json run_json(const ReportRun& run) {
-  Json notes = run.summary ? Json(run.summary->notes) : Json::array();
-  for (const std::string& remedy : run.remedies) notes.push_back("remedy: " + remedy);
   return {{"label", run.label},       {"headline", run.summary ? run.summary->headline : run.layout},
           {"status", run.status},     {"reason", run.reason.empty() ? Json(nullptr) : Json(run.reason)},
-          {"charts", Json::array()},  {"facts", run.summary ? facts_of(*run.summary) : Json::array()},
-          {"notes", std::move(notes)}};
+          {"remedies", run.remedies}, {"charts", Json::array()},
+          {"facts", facts_of(run)},   {"notes", run.summary ? Json(run.summary->notes) : Json::array()}};
 }
 
 /// Invalid UTF-8 of a name becomes U+FFFD.
@@ -64,8 +68,8 @@ std::string text_of(const Json& json) {
 /// What draws a chart again, in the folder of the report.
 std::string command_for(const Chart& chart, const std::string& folder) {
   if (std::holds_alternative<TableChart>(chart.body) || std::holds_alternative<DrawingChart>(chart.body))
-    return "moesim report " + folder;
-  return fmt::format("moesim plot {} --chart {}", folder, chart.id);
+    return "moesim report " + shell_word(folder);
+  return fmt::format("moesim plot {} --chart {}", shell_word(folder), chart.id);
 }
 
 /// The charts of a run, within what is left of the document's size.
@@ -78,10 +82,11 @@ Json charts_of(const ReportRun& run, bool is_alone, std::size_t& left) {
     Json json = chart_json(chart, command);
     const std::size_t bytes = text_of(json).size();
     if (bytes > left && bytes > kMostBytes / 100) {
-      list.push_back(chart_json({chart.id, chart.title, chart.caption,
-                                 "left out to keep this report small; moesim report " + folder + " shows it",
-                                 TableChart{{{"chart", "", {}}}, {}}},
-                                command));
+      list.push_back(
+          chart_json({chart.id, chart.title, chart.caption,
+                      "left out to keep this report small; moesim report " + shell_word(folder) + " shows it",
+                      TableChart{{{"chart", "", {}}}, {}}},
+                     command));
       continue;
     }
     left -= std::min(left, bytes);
@@ -115,7 +120,8 @@ std::string subtitle_of(const std::vector<ReportRun>& runs) {
 
 }  // namespace
 
-ReportDocument report_document(const std::vector<ReportRun>& runs, const std::string& again) {
+ReportDocument report_document(const std::vector<ReportRun>& runs, const std::vector<std::string>& commands,
+                               const std::string& again) {
   Json charts = Json::array(), list = Json::array();
   for (const Chart& chart : joint_charts(runs))
     charts.push_back(chart_json(chart, again.empty() ? command_for(chart, ".") : again));
@@ -129,7 +135,7 @@ ReportDocument report_document(const std::vector<ReportRun>& runs, const std::st
                       {"question", question_of(runs)}, {"kind", runs.size() == 1 ? "run" : "comparison"},
                       {"version", MOESIM_VERSION},     {"tiles", report_tiles(runs)},
                       {"charts", std::move(charts)},   {"runs", std::move(list)},
-                      {"glossary", Json(glossary())}};
+                      {"commands", commands},          {"glossary", Json(glossary())}};
   return {title_of(runs), text_of(document)};
 }
 

@@ -15,8 +15,10 @@ struct ReportDocument {
 
 /// One run: a report on it. Several: a comparison, with the charts of each run below.
 /// Heatmaps of later runs are left out, with a note, where the document would exceed about 2 MB.
+/// `commands`: those that made the results.
 /// `again`: the command that writes the report once more, for charts that no single folder draws; empty: they are those
 /// of the report's folder.
-ReportDocument report_document(const std::vector<ReportRun>& runs, const std::string& again = "");
+ReportDocument report_document(const std::vector<ReportRun>& runs, const std::vector<std::string>& commands = {},
+                               const std::string& again = "");
 
 }  // namespace moesim

@@ -14,10 +14,6 @@ bool counts_output(const std::vector<ReportRun>& runs) {
                      [](const ReportRun& run) { return run.summary && run.summary->output_tokens_per_s; });
 }
 
-double rate_per_gpu(const Summary& summary) {
-  return summary.output_tokens_per_s.value_or(summary.total_tokens_per_s) / summary.gpus;
-}
-
 const ReportRun* best_run(const std::vector<ReportRun>& runs) {
   const ReportRun* best = nullptr;
   for (const ReportRun& run : runs)

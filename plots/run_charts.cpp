@@ -121,8 +121,7 @@ Chart memory_lines(const Summary& summary) {
 
 std::vector<Chart> run_charts(const Summary& summary, const std::string& drawing) {
   std::vector<Chart> charts{hotspots(summary)};
-  if (auto chart = expert_load_chart(summary)) charts.push_back(std::move(*chart));
-  if (auto chart = gpu_load_chart(summary)) charts.push_back(std::move(*chart));
+  for (Chart& chart : load_charts(summary)) charts.push_back(std::move(chart));
   charts.push_back(gpus(summary));
   const bool has_traffic =
       std::any_of(summary.links.begin(), summary.links.end(), [](const LinkUse& use) { return use.bytes.value() > 0; });

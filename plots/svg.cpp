@@ -1,5 +1,6 @@
 #include "plots/svg.hpp"
 
+#include <algorithm>
 #include <iterator>
 
 #include <fmt/format.h>
@@ -28,6 +29,60 @@ std::string escaped(std::string_view text) {
         safe += c;
     }
   return safe;
+}
+
+namespace {
+
+constexpr std::string_view kElements[] = {"svg", "title", "desc", "rect", "line", "path", "text"};
+constexpr std::string_view kAttributes[] = {"xmlns",      "viewBox",     "width",     "height",      "role",
+                                            "x",          "y",           "rx",        "fill",        "stroke",
+                                            "x1",         "y1",          "x2",        "y2",          "stroke-width",
+                                            "d",          "font-family", "font-size", "font-weight", "stroke-opacity",
+                                            "text-anchor"};
+
+template <std::size_t N>
+bool is_one_of(std::string_view name, const std::string_view (&known)[N]) {
+  return std::find(std::begin(known), std::end(known), name) != std::end(known);
+}
+
+constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-:";
+
+std::string_view take_name(std::string_view& text) {
+  const std::string_view name = text.substr(0, std::min(text.find_first_not_of(kLetters), text.size()));
+  text.remove_prefix(name.size());
+  return name;
+}
+
+std::string foreign_attribute(std::string_view rest) {
+  while (!rest.empty() && rest != "/") {
+    if (rest.front() != ' ') return "what is no attribute";
+    rest.remove_prefix(1);
+    const std::string_view name = take_name(rest);
+    if (!is_one_of(name, kAttributes)) return fmt::format("the attribute '{}'", name);
+    const std::size_t end = rest.starts_with("=\"") ? rest.find('"', 2) : std::string_view::npos;
+    if (end == std::string_view::npos) return fmt::format("no value of the attribute '{}'", name);
+    if (rest.substr(0, end).find("url(") != std::string_view::npos) return "an address";
+    rest.remove_prefix(end + 1);
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string foreign_to_drawing(std::string_view svg) {
+  if (!svg.starts_with("<svg ") || !svg.ends_with("</svg>\n")) return "a part of a drawing, or none";
+  while (true) {
+    const std::size_t open = svg.find('<');
+    if (open == std::string_view::npos) return "";
+    const std::size_t close = svg.find('>', open);
+    if (close == std::string_view::npos) return "a part of a drawing";
+    std::string_view tag = svg.substr(open + 1, close - open - 1);
+    svg.remove_prefix(close + 1);
+    if (tag.starts_with('/')) tag.remove_prefix(1);
+    const std::string_view name = take_name(tag);
+    if (!is_one_of(name, kElements)) return fmt::format("the element '{}'", name);
+    if (const std::string found = foreign_attribute(tag); !found.empty()) return found;
+  }
 }
 
 void Svg::rect(const Box& box, const std::string& fill, const std::string& stroke, double radius) {

@@ -24,6 +24,10 @@ struct TextStyle {
 /// Text made safe inside XML: & < > and quotes.
 std::string escaped(std::string_view text);
 
+/// What stands in a text that Svg::document does not write (a script, an event handler, an outside address, a part of a
+/// drawing), for messages; empty: nothing, so that it is safe to open.
+std::string foreign_to_drawing(std::string_view svg);
+
 /// Collects shapes in painting order.
 class Svg {
 public:

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "models/units/error.hpp"
+#include "sim/metrics/shell_word.hpp"
 #include "sim/scenario/value.hpp"
 
 namespace moesim {
@@ -16,8 +17,9 @@ using Why = Hotspot::Cause;
 using Set = std::vector<Override>;
 
 struct Remedy {
-  std::string what;  ///< "place by load"
-  Set set{};         ///< empty: the scenario cannot state it
+  std::string what;           ///< "place by load"
+  Set set{};                  ///< empty: the scenario cannot state it
+  std::vector<Set> others{};  ///< that may help instead, likeliest first
 };
 
 /// The same list without some of it, as YAML; "" takes an empty one's key out.
@@ -104,13 +106,23 @@ private:
     return set;
   }
 
-  Remedy placed_by_load() const { return {"place by load", eplb(plan_.placement.slots())}; }
+  Remedy placed_by_load() const {
+    const Placement& placement = plan_.placement;
+    Remedy remedy{"place by load", eplb(placement.slots())};
+    for (int more = 1; more <= 2; ++more)
+      if (placement.slots_per_rank + more <= placement.experts)
+        remedy.others.push_back(eplb(placement.slots() + more * placement.ranks));
+    return remedy;
+  }
 
   /// One more slot on every GPU, unless all experts are on all of them.
   Remedy more_replicas() const {
     const Placement& placement = plan_.placement;
     if (placement.slots_per_rank >= placement.experts) return {};
-    return {"one more expert slot on each GPU", eplb(placement.slots() + placement.ranks)};
+    Remedy remedy{"one more expert slot on each GPU", eplb(placement.slots() + placement.ranks)};
+    if (placement.slots_per_rank + 1 < placement.experts)
+      remedy.others.push_back(eplb(placement.slots() + 2 * placement.ranks));
+    return remedy;
   }
 
   /// With all that are as slow: one of them alone would change nothing.
@@ -161,16 +173,19 @@ private:
 void add_remedies(const Scenario& scenario, const Deployment& plan, Summary& summary) {
   const Remedies remedies{scenario, plan, summary};
   std::map<Set, bool> valid;
+  const auto is_valid = [&](const Set& set) {
+    const auto [known, is_new] = valid.try_emplace(set, false);
+    if (is_new) known->second = remedies.is_valid(set);
+    return known->second;
+  };
   for (Hotspot& spot : summary.hotspots) {
     const Remedy remedy = remedies.of(spot);
     spot.advice = remedy.what;
     if (!remedy.what.empty()) spot.remedy += "; " + remedy.what;
-    if (remedy.set.empty()) continue;
-    const auto [known, is_new] = valid.try_emplace(remedy.set, false);
-    if (is_new) known->second = remedies.is_valid(remedy.set);
-    if (!known->second) continue;
+    if (remedy.set.empty() || !is_valid(remedy.set)) continue;
     spot.set = remedy.set;
     spot.remedy += ":" + as_options(remedy.set);
+    std::copy_if(remedy.others.begin(), remedy.others.end(), std::back_inserter(spot.other_sets), is_valid);
   }
 }
 
@@ -187,13 +202,8 @@ std::vector<double> link_factors(const ClusterSpec& cluster, const Topology& top
 
 std::string as_options(const std::vector<Override>& set) {
   std::string options;
-  for (const auto& [key, value] : set) {
-    const bool plain = value.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/") ==
-                       std::string::npos;
-    std::string quoted;
-    for (const char c : value) quoted += c == '\'' ? "'\\''" : std::string{c};
-    options += plain ? fmt::format(" --set {}={}", key, value) : fmt::format(" --set {}='{}'", key, quoted);
-  }
+  for (const auto& [key, value] : set)
+    options += fmt::format(" --set {}={}", key, value.empty() ? "" : shell_word(value));
   return options;
 }
 

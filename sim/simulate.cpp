@@ -167,11 +167,17 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
   if (scenario.model.mtp_layers > 0) notes.push_back("the MTP module is neither held in memory nor run");
   if (plan.sampler == Sampler::aggregate && scenario.workload.dp_imbalance > 1)
     notes.push_back("aggregate sampler: dispatch bytes by source take the mean share of each data-parallel rank");
+  if (!summary.expert_imbalance)
+    notes.push_back("imbalance.expert and imbalance.gpu are null: a dense model has no experts");
   if (!summary.nic_imbalance) notes.push_back("imbalance.nic is null: no expert traffic crosses a NIC");
   if (!summary.audit)
     notes.push_back(scenario.model.moe
                         ? "audit is null: at this size it costs more than a tenth of the run; --audit N asks"
                         : "audit is null: a dense model has no expert traffic");
+  if (summary.audit && summary.audit->sampled == 1)
+    notes.push_back(
+        "audit: one layer was looked at, so its errors are one draw and have no interval (ci95 of sampling is null); "
+        "--audit N looks at more");
   if (summary.audit && summary.audit->escalated > 0)
     notes.push_back(
         fmt::format("audit: {} of {} combines have starts whose bracket is wider than {:.1f} %; as flows that start "
@@ -210,7 +216,11 @@ Summary simulate(const Scenario& scenario, std::optional<int> audited, const Lis
   summary.headline = headline(scenario, plan);
   summary.chosen = plan.chosen;
   summary.remarks = plan.notes;
+  summary.model = scenario.model.name;
+  summary.gpu = scenario.cluster.gpu.name;
   summary.gpus = plan.layout.gpus();
+  summary.cluster_gpus = scenario.cluster.gpus();
+  if (has_equal_nodes(scenario.cluster)) summary.gpus_per_node = scenario.cluster.gpus_per_node;
   summary.nodes = scenario.cluster.nodes;
   summary.memory = plan.memory;
   summary.audit = checked;

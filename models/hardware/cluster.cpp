@@ -97,6 +97,25 @@ const Gpu& gpu_of(const ClusterSpec& cluster, int rank) {
   return cluster.gpu;
 }
 
+namespace {
+
+/// "n0g3" of "N0G3" or "node0 gpu3"; empty when there is no such GPU. Of numbers the nearest is no better guess than
+/// any other.
+std::string by_its_numbers(const std::string& name, const std::map<std::string, int>& gpus) {
+  constexpr std::string_view kDigits = "0123456789";
+  std::string meant;
+  std::size_t at = name.find_first_of(kDigits);
+  for (const char letter : {'n', 'g'}) {
+    if (at == std::string::npos) return "";
+    const std::size_t end = std::min(name.find_first_not_of(kDigits, at), name.size());
+    meant += letter + name.substr(at, end - at);
+    at = name.find_first_of(kDigits, end);
+  }
+  return at == std::string::npos && gpus.contains(meant) ? meant : "";
+}
+
+}  // namespace
+
 std::vector<double> gpu_speeds(const ClusterSpec& cluster) {
   if (cluster.slow_gpus.empty()) return {};
   std::map<std::string, int> index;
@@ -109,9 +128,10 @@ std::vector<double> gpu_speeds(const ClusterSpec& cluster) {
   for (const GpuFactor& slow : cluster.slow_gpus) {
     const auto found = index.find(slow.name);
     if (found == index.end())
-      throw InputError{slow.where, slow.name,
-                       fmt::format("a GPU of this cluster: n0g0 to n{}g{}", node - 1,
-                                   node_groups(cluster).back().gpus_per_node - 1)};
+      throw InputError{
+          slow.where, slow.name,
+          fmt::format("a GPU of this cluster: n0g0 to n{}g{}", node - 1, node_groups(cluster).back().gpus_per_node - 1),
+          by_its_numbers(slow.name, index)};
     double& speed = speeds[static_cast<std::size_t>(found->second)];
     if (speed > 0) throw InputError{slow.where, fmt::format("{} twice", slow.name), "every slow GPU once"};
     if (!(slow.factor > 0 && slow.factor <= 1))

@@ -28,10 +28,15 @@ function choice(label, names, current, chosen) {
   return element("span", {class: "choice", role: "group", "aria-label": label}, buttons);
 }
 
+/// A text that a spreadsheet would take for a formula gets an apostrophe; a number is none.
+function harmless(cell) {
+  return typeof cell === "string" && /^[=+\-@\t\r]/.test(cell) && Number.isNaN(Number(cell)) ? `'${cell}` : cell;
+}
+
 /// A line of CSV after RFC 4180.
 function csv_line(cells) {
   const quoted = cells.map((cell) => {
-    const text = cell === null || cell === undefined ? "" : String(cell);
+    const text = cell === null || cell === undefined ? "" : String(harmless(cell));
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   });
   return quoted.join(",") + "\r\n";

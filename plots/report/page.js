@@ -6,6 +6,7 @@ const statuses = {
   infeasible: ["✗", "infeasible"],
   invalid: ["✗", "invalid"],
   failed: ["✗", "failed"],
+  unfinished: ["…", "unfinished"],
 };
 
 function tile(one) {
@@ -48,6 +49,26 @@ function fact_list(facts) {
   );
 }
 
+function note_list(notes) {
+  return element(
+    "ul",
+    {class: "notes"},
+    notes.map((note) => element("li", {}, note))
+  );
+}
+
+/// Why a run is not done, and what would help.
+function refusal(run) {
+  if (!run.reason) return null;
+  return element(
+    "div",
+    {class: "reason"},
+    element("p", {}, run.reason),
+    run.remedies.length ? element("p", {class: "remedies"}, "What would help:") : null,
+    run.remedies.length ? note_list(run.remedies) : null
+  );
+}
+
 /// Everything about one run.
 function run_body(run, report_name) {
   return [
@@ -58,7 +79,7 @@ function run_body(run, report_name) {
       status_mark(run.status)
     ),
     run.headline ? element("p", {class: "headline"}, run.headline) : null,
-    run.reason ? element("p", {class: "reason"}, run.reason) : null,
+    refusal(run),
     cards(run.charts, file_name(report_name, run.label)),
     run.facts.length
       ? element(
@@ -73,11 +94,7 @@ function run_body(run, report_name) {
           "section",
           {class: "card"},
           element("h3", {}, "Assumptions, and what is not modelled"),
-          element(
-            "ul",
-            {class: "notes"},
-            run.notes.map((note) => element("li", {}, note))
-          )
+          note_list(run.notes)
         )
       : null,
   ].filter(Boolean);
@@ -116,11 +133,20 @@ function run_section(report) {
         arrow("›", "next run", 1)
       )
     : null;
+  const on_paper = many
+    ? element(
+        "p",
+        {class: "soft paper-only"},
+        `This paper shows one of the ${report.runs.length} runs, the one that was chosen on the screen. ` +
+          "The file itself shows each of them."
+      )
+    : null;
   const section = element(
     "section",
     {id: "runs"},
     element("h2", {}, many ? `The ${report.runs.length} runs, one by one` : "The run"),
     bar,
+    on_paper,
     body
   );
   if (report.runs.length) show(0);
@@ -130,6 +156,25 @@ function run_section(report) {
     section.scrollIntoView({behavior: "smooth"});
   };
   return {section: report.runs.length ? section : null, select};
+}
+
+/// What made the data, as opposed to the commands below the charts, which draw them.
+function origin(report) {
+  if (!report.commands.length) return null;
+  const line = (command) => {
+    const copy = element(
+      "button",
+      {type: "button", class: "copy", onclick: () => copy_text(command, copy)},
+      "Copy command"
+    );
+    return element("div", {class: "command"}, element("code", {}, command), copy);
+  };
+  return element(
+    "section",
+    {class: "card origin"},
+    element("h2", {}, report.commands.length === 1 ? "The command that made this" : "The commands that made this"),
+    report.commands.map(line)
+  );
 }
 
 function glossary(report) {
@@ -153,6 +198,7 @@ function build(report) {
           : null,
         report.charts.length ? cards(report.charts, report.title, link) : null,
         runs.section,
+        origin(report),
         glossary(report),
         element(
           "footer",

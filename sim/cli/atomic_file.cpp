@@ -111,9 +111,11 @@ void sync_folder(const fs::path& file) {
 
 }  // namespace
 
-void write_file_atomically(const fs::path& file, std::string_view text) {
-  const fs::path target = target_of(file);
-  if (const auto other = obstacle(target)) throw InputError{file.string(), *other, kRegular};
+void write_file_atomically(const fs::path& file, std::string_view text, AtLink at_link) {
+  const fs::path target = at_link == AtLink::follow ? target_of(file) : file;
+  std::error_code failure;
+  const bool replaces_link = at_link == AtLink::replace && fs::is_symlink(fs::symlink_status(target, failure));
+  if (const auto other = obstacle(target); other && !replaces_link) throw InputError{file.string(), *other, kRegular};
   Temporary temporary{target};
   temporary.write(text);
   temporary.keep();

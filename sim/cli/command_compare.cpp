@@ -13,7 +13,9 @@
 #include "sim/cli/report.hpp"
 #include "sim/cli/results.hpp"
 #include "sim/cli/signals.hpp"
+#include "sim/cli/terminal.hpp"
 #include "sim/cli/usage.hpp"
+#include "sim/metrics/shell_word.hpp"
 
 namespace moesim {
 namespace fs = std::filesystem;
@@ -29,26 +31,36 @@ struct CompareOptions {
 };
 
 void write_comparison(const fs::path& folder, const std::string& json, const std::string& csv) {
-  write_file_atomically(folder / "compare.csv", csv);
-  write_file_atomically(folder / "compare.json", json);
-  write_report({folder}, folder / "report.html");
+  write_file_atomically(folder / "compare.csv", csv, AtLink::replace);
+  write_file_atomically(folder / "compare.json", json, AtLink::replace);
+  write_report({folder}, folder / "report.html", AtLink::replace);
 }
 
-/// What was finished stays.
+/// What was finished stays, and `moesim report` finds it.
 [[noreturn]] void end_by(const Interrupted& interrupt, const fs::path& folder, std::size_t runs) {
-  fmt::print(stderr, "moesim: interrupted: {} of {} runs are in {}\n", interrupt.finished, runs, folder.string());
+  fmt::print(stderr, "moesim: interrupted: {} of {} runs are in {}{}\n", interrupt.finished, runs,
+             printable(folder.string()),
+             interrupt.finished > 0 ? printable("; moesim report " + shell_word(folder.string()) + " shows them") : "");
   std::error_code ignored;
+  if (interrupt.finished == 0) fs::remove(folder / "compare.json", ignored);
   if (fs::is_empty(folder, ignored)) fs::remove(folder, ignored);
   end_by_signal(interrupt.signal);
+}
+
+/// Before the work: a folder that cannot be is known at once, and from here on holds a comparison, if an unfinished
+/// one.
+void begin(const Comparison& comparison, const fs::path& folder, const std::string& sort) {
+  std::error_code failure;
+  fs::create_directories(folder, failure);
+  if (failure) throw RunError{fmt::format("cannot create {}: {}", folder.string(), failure.message())};
+  forget_results(comparison, folder);
+  write_file_atomically(folder / "compare.json", comparison_json(comparison, sort), AtLink::replace);
 }
 
 void simulate_all(Comparison& comparison, const fs::path& folder, const CompareOptions& options, bool quiet) {
   const std::size_t runs = comparison.runs.size();
   const bool tell = !quiet && ::isatty(STDERR_FILENO) != 0;
-  std::error_code failure;
-  fs::create_directories(folder, failure);  // before the work: a folder that cannot be is known at once
-  if (failure) throw RunError{fmt::format("cannot create {}: {}", folder.string(), failure.message())};
-  fs::remove(folder / "compare.json", failure);  // while runs are being replaced the folder is not a result
+  begin(comparison, folder, options.sort);
   try {
     simulate_runs(comparison, folder, options.jobs > 0 ? options.jobs : std::min(usable_cores(), kMostJobs),
                   [&](std::size_t done, std::size_t all) {
@@ -66,7 +78,7 @@ void print_comparison(const Comparison& comparison, const fs::path& folder, cons
   else if (options.csv)
     fmt::print("{}", csv);
   else
-    fmt::print("{}  report {}\n", comparison_text(comparison), (folder / "report.html").string());
+    fmt::print("{}  report {}\n", comparison_text(comparison), printable((folder / "report.html").string()));
 }
 
 void compare(const CompareOptions& options, Globals& globals) {

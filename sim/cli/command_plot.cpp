@@ -36,7 +36,7 @@ struct Picture {
 
 /// All charts of a folder that gnuplot can draw: those of a comparison, or those of its only run.
 std::vector<Chart> drawable_charts(const fs::path& folder) {
-  const std::vector<ReportRun> runs = read_results({folder}, folder);
+  const std::vector<ReportRun> runs = read_results({folder}, folder).runs;
   std::vector<Chart> charts = joint_charts(runs);
   if (runs.size() == 1)
     for (Chart& chart : run_charts(*runs.front().summary, "")) charts.push_back(std::move(chart));

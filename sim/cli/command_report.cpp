@@ -9,6 +9,7 @@
 #include "sim/cli/atomic_file.hpp"
 #include "sim/cli/command.hpp"
 #include "sim/cli/report.hpp"
+#include "sim/cli/terminal.hpp"
 
 namespace moesim {
 namespace fs = std::filesystem;
@@ -34,12 +35,12 @@ fs::path report_file(const ReportOptions& options) {
 void report(const ReportOptions& options, const Globals& globals) {
   const fs::path file = report_file(options);
   const std::vector<fs::path> folders{options.folders.begin(), options.folders.end()};
-  write_report(folders, file);
+  write_report(folders, file, options.out.empty() ? AtLink::replace : AtLink::follow);
   if (globals.json)
     fmt::print("{}\n", nlohmann::ordered_json{{"report", file.string()}, {"bytes", fs::file_size(file)}}.dump(
                            2, ' ', false, nlohmann::json::error_handler_t::replace));
   else
-    fmt::print("report {}\n", file.string());
+    fmt::print("report {}\n", printable(file.string()));
 }
 
 }  // namespace

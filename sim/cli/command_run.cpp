@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "models/units/error.hpp"
+#include "sim/cli/atomic_file.hpp"
 #include "sim/cli/command.hpp"
 #include "sim/cli/compare_workers.hpp"
 #include "sim/cli/overrides.hpp"
@@ -28,7 +29,6 @@ namespace {
 
 constexpr int kMostAudited = 1'000'000;  // more than any run has layers to redo in a day
 constexpr auto kNothingWritten = "interrupted: no results were written";
-constexpr auto kNoRemedy = "  remedies   none to rerun: no hotspot has one that a scenario can state\n";
 constexpr int kMostRemedies = 10;  // as many as there are hotspots
 
 struct RunOptions {
@@ -49,14 +49,30 @@ std::vector<RemedyRun> rerun(const RunOptions& options, bool quiet) {
                       });
 }
 
-void write_all(const fs::path& folder, const Scenario& scenario, const Summary& summary, Seconds took,
+/// Without what says only where results go.
+std::string command_again(const RunOptions& options) {
+  std::string command = run_command_text(options.scenario, parse_overrides(options.set));
+  if (options.audit) command += fmt::format(" --audit {}", *options.audit);
+  if (options.remedies > 0) command += fmt::format(" --remedies {}", options.remedies);
+  return command;
+}
+
+void write_all(const fs::path& folder, const Scenario& scenario, const Summary& summary, const RunFacts& facts,
                const TraceOutput& trace) {
-  write_results(folder, scenario, summary, took);
-  write_report({folder}, folder / "report.html");
+  write_results(folder, scenario, summary, facts);
+  write_report({folder}, folder / "report.html", AtLink::replace);
   trace.write();
 }
 
-void print_all(const RunOptions& options, const fs::path& folder, const Summary& summary, bool any_rerun,
+/// What to say of fewer reruns than were asked for.
+std::string rerun_note(int asked, std::size_t reruns) {
+  if (static_cast<std::size_t>(asked) <= reruns) return "";
+  if (reruns == 0) return "  remedies   none to rerun: no hotspot has one that a scenario can state\n";
+  return fmt::format("  remedies   {} of {} asked for: the hotspots have no others that a scenario can state\n", reruns,
+                     asked);
+}
+
+void print_all(const RunOptions& options, const fs::path& folder, const Summary& summary, std::size_t reruns,
                const TraceOutput& trace, const Globals& globals) {
   const std::string message = trace.message();
   if (globals.json) {
@@ -64,8 +80,8 @@ void print_all(const RunOptions& options, const fs::path& folder, const Summary&
     if (!globals.quiet) fmt::print(stderr, "{}", message);
     return;
   }
-  fmt::print("{}{}  report {}\n", terminal_summary(summary, wants_colour()),
-             options.remedies > 0 && !any_rerun ? kNoRemedy : "", (folder / "report.html").string());
+  fmt::print("{}{}  report {}\n", terminal_summary(summary, wants_colour()), rerun_note(options.remedies, reruns),
+             printable((folder / "report.html").string()));
   if (!message.empty()) fmt::print("  {}", message);
 }
 
@@ -90,11 +106,11 @@ void simulate_into(const fs::path& folder, const Scenario& scenario, const RunOp
   trace.prepare(summary);
   {
     const HoldSignals until_whole;
-    write_all(folder, scenario, summary, Seconds{took.count()}, trace);
+    write_all(folder, scenario, summary, {command_again(options), Seconds{took.count()}}, trace);
     last_words.say(fmt::format("interrupted: the results are whole in {}", folder.string()));
   }
   if (std::any_of(reruns.begin(), reruns.end(), [](const RemedyRun& one) { return one.died; })) globals.exit_code = 1;
-  print_all(options, folder, summary, !reruns.empty(), trace, globals);
+  print_all(options, folder, summary, reruns.size(), trace, globals);
 }
 
 void run(const RunOptions& options, Globals& globals) {

@@ -1,7 +1,11 @@
+#include <cstdlib>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "sim/cli/compare_table.hpp"
+#include "sim/metrics/shell_word.hpp"
+#include "sim/metrics/summary_json.hpp"
 
 namespace moesim {
 namespace {
@@ -45,10 +49,10 @@ Json figures(const std::optional<RunFigures>& of) {
           {"tokens_per_s_per_gpu", of->tokens_per_s_per_gpu},
           {"ratio_to_first", optional(of->to_first)},
           {"ratio_to_best", optional(of->to_best)},
-          {"expert_max_over_mean", of->expert_load},
-          {"gpu_max_over_mean", of->gpu_load},
-          {"bound_by", of->bound_by},
-          {"bound_by_share", of->bound_share},
+          {"expert_max_over_mean", optional(of->expert_load)},
+          {"gpu_max_over_mean", optional(of->gpu_load)},
+          {"bound_by", name_of(of->bound.cause)},
+          {"bound_by_share", of->bound.share},
           {"slo", slo(*of)},
           {"kernel_source", of->kernel_source}};
 }
@@ -78,10 +82,19 @@ Json row(const ComparedRun& run) {
           {"figures", figures(run.figures)}};
 }
 
+/// What a spreadsheet would take for a formula; a number is none.
+bool is_formula(const std::string& field) {
+  if (field.find_first_of("=+-@\t\r") != 0) return false;
+  char* end = nullptr;
+  std::strtod(field.c_str(), &end);
+  return *end != 0 || end == field.c_str();
+}
+
 std::string quoted(const std::string& field) {
-  if (field.find_first_of("\",\r\n") == std::string::npos) return field;
+  const std::string safe = is_formula(field) ? "'" + field : field;
+  if (safe.find_first_of("\",\r\n") == std::string::npos) return safe;
   std::string text = "\"";
-  for (const char c : field) text += c == '"' ? std::string{"\"\""} : std::string{c};
+  for (const char c : safe) text += c == '"' ? std::string{"\"\""} : std::string{c};
   return text + "\"";
 }
 
@@ -125,7 +138,9 @@ std::string comparison_json(const Comparison& comparison, const std::string& sor
   Json runs = Json::array();
   for (const ComparedRun& run : comparison.runs) runs.push_back(row(run));
   const ComparedRun* best = best_of(comparison);
-  const Json document{{"phase", name_of(comparison.phase)},
+  const std::string sort = sorted_by.empty() ? "" : " --sort " + shell_word(sorted_by);
+  const Json document{{"command", comparison.plan.command + sort},
+                      {"phase", name_of(comparison.phase)},
                       {"set", pairs(comparison.plan.set)},
                       {"varied_keys", comparison.plan.keys},
                       {"differing_keys", comparison.differing},

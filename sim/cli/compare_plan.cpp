@@ -8,6 +8,7 @@
 #include "models/units/error.hpp"
 #include "models/units/text.hpp"
 #include "sim/cli/overrides.hpp"
+#include "sim/metrics/shell_word.hpp"
 #include "sim/scenario/settings.hpp"
 
 namespace moesim {
@@ -126,11 +127,20 @@ std::vector<Override> combination(const std::vector<Varied>& all, std::size_t nu
   return chosen;
 }
 
+std::string command_of(const CompareRequest& request) {
+  std::string command = "moesim compare";
+  for (const std::string& file : request.files) command += " " + shell_word(file);
+  for (const std::string& vary : request.vary) command += " --vary " + shell_word(vary);
+  if (request.zip) command += " --zip";
+  for (const std::string& set : request.set) command += " --set " + shell_word(set);
+  return command + (request.yes ? " --yes" : "");
+}
+
 }  // namespace
 
 ComparePlan plan_comparison(const CompareRequest& request) {
   check_files(request);
-  ComparePlan plan{.set = parse_overrides(request.set), .keys = {}, .runs = {}};
+  ComparePlan plan{.set = parse_overrides(request.set), .keys = {}, .command = command_of(request), .runs = {}};
   const std::vector<Varied> all = parse_all(request, plan.set);
   if (request.zip) check_zip(all);
   for (const Varied& varied : all) plan.keys.push_back(varied.key);

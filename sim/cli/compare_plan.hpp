@@ -26,6 +26,7 @@ struct PlannedRun {
 struct ComparePlan {
   std::vector<Override> set;
   std::vector<std::string> keys;  ///< of --vary
+  std::string command;            ///< that plans the same: "moesim compare a.yaml --vary seed=1,2"
   std::vector<PlannedRun> runs;   ///< files outermost, the last key innermost
 };
 

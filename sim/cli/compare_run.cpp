@@ -13,7 +13,9 @@
 #include "sim/cli/compare_workers.hpp"
 #include "sim/cli/results.hpp"
 #include "sim/cli/signals.hpp"
+#include "sim/cli/usage.hpp"
 #include "sim/metrics/summary_json.hpp"
+#include "sim/metrics/summary_reader.hpp"
 #include "sim/simulate.hpp"
 
 namespace moesim {
@@ -21,12 +23,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using Json = nlohmann::json;
-
-std::string arithmetic(int used, const ClusterSpec& cluster) {
-  const int gpus = cluster.gpus();
-  return fmt::format("{}{} = {} node{} x {}", used == gpus ? "" : fmt::format("{} of ", used), gpus, cluster.nodes,
-                     cluster.nodes == 1 ? "" : "s", cluster.gpus_per_node);
-}
 
 void describe_run(const Scenario& scenario, ComparedRun& run) {
   const Layout layout =
@@ -37,7 +33,10 @@ void describe_run(const Scenario& scenario, ComparedRun& run) {
   run.hash = scenario_hash(scenario);
   run.gpus = layout.gpus();
   run.nodes = scenario.cluster.nodes;
-  run.arithmetic = arithmetic(run.gpus, scenario.cluster);
+  const ClusterSpec& cluster = scenario.cluster;
+  run.arithmetic = node_arithmetic(run.gpus, cluster.gpus(), cluster.nodes,
+                                   has_equal_nodes(cluster) ? std::optional{cluster.gpus_per_node} : std::nullopt);
+  run.reason = "the comparison was interrupted before, or still runs";
 }
 
 /// Which keys differ among the scenarios seen.
@@ -68,18 +67,21 @@ private:
 void check_phases(const std::array<const PlannedRun*, 2>& first) {
   const auto of = [&](Phase phase) { return first[static_cast<std::size_t>(phase)]; };
   if (of(Phase::decode) != nullptr && of(Phase::prefill) != nullptr)
-    throw InputError{
-        "compare",
-        fmt::format("prefill ({}) beside decode ({})", name_of(*of(Phase::prefill)), name_of(*of(Phase::decode))),
-        "one workload.phase: tokens of a prompt and of an answer are different units"};
+    throw mixed_phases("compare", name_of(*of(Phase::prefill)), name_of(*of(Phase::decode)));
 }
 
-// What a worker tells of its run, as JSON text: {status, reason, remedies, memory, summary}.
-
-std::string answer_of_done(const Summary& summary) {
-  const Json whole = Json::parse(summary_json(summary));
-  return Json{{"status", RunStatus::done}, {"memory", whole["memory"]}, {"summary", whole}}.dump();
+/// A value of --vary is no value of --set.
+InputError in_words_of(const PlannedRun& run, const InputError& error) {
+  std::string where = error.where();
+  for (const auto& [key, value] : run.varied)
+    if (where.starts_with("--set " + key + "=")) where.replace(0, std::string_view{"--set"}.size(), "--vary");
+  if (dynamic_cast<const NotModelledYet*>(&error) != nullptr)
+    return NotModelledYet{where, error.found(), error.expected()};
+  return InputError{where, error.found(), error.expected(), error.hint()};
 }
+
+// What a worker tells of its run, as JSON text: {status, reason, remedies, memory}; the summary of one that is done is
+// in its folder.
 
 std::string answer_of_refused(RunStatus status, const std::string& reason) {
   return Json{{"status", status}, {"reason", reason}}.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -101,54 +103,51 @@ std::string simulate_run(const ComparePlan& plan, const PlannedRun& run, const f
       const Summary summary = simulate(scenario);
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
       const HoldSignals until_whole;
-      write_results(folder / run.folder, scenario, summary, Seconds{took.count()});
-      return answer_of_done(summary);
+      write_results(folder / run.folder, scenario, summary,
+                    {run_command_text(run.file, overrides_of(plan, run)), Seconds{took.count()}});
+      return Json{{"status", RunStatus::done}}.dump();
     } catch (const Infeasible& error) {
       return answer_of_infeasible(scenario, error);
     }
   } catch (const InputError& error) {
-    return answer_of_refused(RunStatus::invalid, error.what());
+    return answer_of_refused(RunStatus::invalid, in_words_of(run, error).what());
   }
 }
 
-std::vector<Summary::SloVerdict> slo_of(const Json& list) {
-  std::vector<Summary::SloVerdict> verdicts;
-  for (const Json& item : list) {
-    const auto seconds = [&](const char* key) { return Seconds{item[key].get<double>() * 1e-3}; };
-    std::optional<Seconds> reached;
-    if (!item["reached_ms"].is_null()) reached = seconds("reached_ms");
-    verdicts.push_back({item["name"], seconds("limit_ms"), reached, item["met"] == true});
-  }
-  return verdicts;
+RunFigures figures_of(const Summary& summary) {
+  const double rate = rate_per_gpu(summary);
+  const auto mean = [](const std::optional<MeanMax>& of) { return of ? std::optional{of->mean} : std::nullopt; };
+  return {.step = summary.step.mean,
+          .step_p99 = summary.step.p99,
+          .tokens_per_s = rate * summary.gpus,
+          .tokens_per_s_per_gpu = rate,
+          .expert_load = mean(summary.expert_imbalance),
+          .gpu_load = mean(summary.gpu_imbalance),
+          .bound = bound_by(summary),
+          .slo = summary.slo,
+          .kernel_source = summary.kernel_source,
+          .to_first = {},
+          .to_best = {}};
 }
 
-RunFigures figures_of(const Json& summary, Phase phase) {
-  RunFigures figures;
-  figures.step = Seconds{summary["step"]["mean_ms"].get<double>() * 1e-3};
-  figures.step_p99 = Seconds{summary["step"]["p99_ms"].get<double>() * 1e-3};
-  figures.tokens_per_s =
-      summary["throughput"][phase == Phase::decode ? "output_tokens_per_s" : "input_tokens_per_s"].get<double>();
-  figures.tokens_per_s_per_gpu = figures.tokens_per_s / summary["gpus"].get<int>();
-  figures.expert_load = summary["imbalance"]["expert"]["mean"];
-  figures.gpu_load = summary["imbalance"]["gpu"]["mean"];
-  for (int cause = 0; cause < kCauses; ++cause) {  // the first of equals, in the order of the causes
-    const std::string name{name_of(static_cast<Cause>(cause))};
-    const double share = summary["critical_path"][name];
-    if (!figures.bound_by.empty() && share <= figures.bound_share) continue;
-    figures.bound_by = name;
-    figures.bound_share = share;
-  }
-  figures.slo = slo_of(summary["slo"]);
-  figures.kernel_source = summary["provenance"]["kernel_source"];
-  return figures;
+void fail(ComparedRun& run, const std::string& reason) {
+  run.status = RunStatus::failed;
+  run.reason = reason;
 }
 
-void read_answer(const WorkerResult& result, Phase phase, ComparedRun& run) {
-  if (!result.failure.empty()) {
-    run.status = RunStatus::failed;
-    run.reason = result.failure;
-    return;
+void read_results_of(const fs::path& folder, ComparedRun& run) {
+  try {
+    const Summary summary = read_summary(folder, MOESIM_VERSION);
+    run.memory = summary.memory.needed;
+    run.memory_limit = summary.memory.capacity;
+    run.figures = figures_of(summary);
+  } catch (const InputError& error) {
+    fail(run, error.what());
   }
+}
+
+void read_answer(const WorkerResult& result, const fs::path& folder, ComparedRun& run) {
+  if (!result.failure.empty()) return fail(run, result.failure);
   const Json answer = Json::parse(result.answer);
   run.status = answer["status"].get<RunStatus>();
   run.reason = answer.value("reason", "");
@@ -157,7 +156,7 @@ void read_answer(const WorkerResult& result, Phase phase, ComparedRun& run) {
     run.memory = Bytes{answer["memory"]["per_gpu_max_bytes"].get<double>()};
     run.memory_limit = Bytes{answer["memory"]["capacity_bytes"].get<double>()};
   }
-  if (run.status == RunStatus::done) run.figures = figures_of(answer["summary"], phase);
+  if (run.status == RunStatus::done) read_results_of(folder / run.plan.folder, run);
 }
 
 void add_ratios(Comparison& comparison) {
@@ -176,7 +175,7 @@ void add_ratios(Comparison& comparison) {
 }  // namespace
 
 std::string_view name_of(RunStatus status) {
-  constexpr std::array<std::string_view, 4> kNames{"done", "infeasible", "invalid", "failed"};
+  constexpr std::array<std::string_view, 5> kNames{"done", "infeasible", "invalid", "failed", "unfinished"};
   return kNames.at(static_cast<std::size_t>(status));
 }
 
@@ -197,8 +196,8 @@ Comparison load_runs(const ComparePlan& plan) {
       if (of_phase == nullptr) of_phase = &planned;
     } catch (const InputError& error) {
       run.status = RunStatus::invalid;
-      run.reason = error.what();
-      if (!refused) refused = error;
+      run.reason = in_words_of(planned, error).what();
+      if (!refused) refused = in_words_of(planned, error);
     }
     comparison.runs.push_back(std::move(run));
   }
@@ -208,18 +207,20 @@ Comparison load_runs(const ComparePlan& plan) {
   return comparison;
 }
 
+void forget_results(const Comparison& comparison, const fs::path& folder) {
+  std::error_code none;
+  for (const ComparedRun& run : comparison.runs) fs::remove(folder / run.plan.folder / "summary.json", none);
+}
+
 void simulate_runs(Comparison& comparison, const fs::path& folder, int jobs,
                    const std::function<void(std::size_t, std::size_t)>& progress) {
   std::vector<ComparedRun*> valid;
-  for (ComparedRun& run : comparison.runs) {
-    std::error_code none;
-    fs::remove(folder / run.plan.folder / "summary.json", none);  // an older run's is no result of this one
+  for (ComparedRun& run : comparison.runs)
     if (run.status != RunStatus::invalid) valid.push_back(&run);
-  }
   const auto work = [&](std::size_t i) { return simulate_run(comparison.plan, valid[i]->plan, folder); };
   const std::vector<WorkerResult> results =
       run_workers(valid.size(), jobs, work, [&](std::size_t done) { progress(done, valid.size()); });
-  for (std::size_t i = 0; i < valid.size(); ++i) read_answer(results[i], comparison.phase, *valid[i]);
+  for (std::size_t i = 0; i < valid.size(); ++i) read_answer(results[i], folder, *valid[i]);
   add_ratios(comparison);
 }
 

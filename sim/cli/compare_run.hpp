@@ -17,6 +17,7 @@ enum class RunStatus {
   infeasible,  ///< does not fit
   invalid,     ///< the scenario is refused
   failed,      ///< its process died, or the disk failed
+  unfinished,  ///< not yet, or the comparison was interrupted
 };
 std::string_view name_of(RunStatus status);
 
@@ -24,9 +25,8 @@ std::string_view name_of(RunStatus status);
 struct RunFigures {
   Seconds step, step_p99;
   double tokens_per_s = 0, tokens_per_s_per_gpu = 0;  ///< output tokens of decode, input tokens of prefill
-  double expert_load = 1, gpu_load = 1;               ///< max/mean, mean over layers and steps
-  std::string bound_by;                               ///< largest cause on the critical path
-  double bound_share = 0;                             ///< its share
+  std::optional<double> expert_load, gpu_load;        ///< max/mean, mean over layers and steps; none: dense
+  CauseShare bound;                                   ///< largest cause on the critical path
   std::vector<Summary::SloVerdict> slo;
   std::string kernel_source;
   std::optional<double> to_first, to_best;  ///< ratios of tokens_per_s_per_gpu
@@ -34,7 +34,7 @@ struct RunFigures {
 
 struct ComparedRun {
   PlannedRun plan;
-  RunStatus status = RunStatus::done;
+  RunStatus status = RunStatus::unfinished;
   std::string reason;  ///< why it is not done
   std::vector<std::string> remedies;
   // of a scenario that loads; empty and zero of one that does not
@@ -53,9 +53,12 @@ struct Comparison {
   std::vector<ComparedRun> runs;       ///< in the order of the plan
 };
 
-/// Loads every scenario. Those that are refused are invalid runs. Throws InputError when all are, or when some decode
-/// and some prefill.
+/// Loads every scenario. Those that are refused are invalid runs, the others unfinished ones. Throws InputError when
+/// all are refused, or when some decode and some prefill.
 Comparison load_runs(const ComparePlan& plan);
+
+/// Removes the summaries that older runs left in the subfolders of `folder`: they are no results of these.
+void forget_results(const Comparison& comparison, const std::filesystem::path& folder);
 
 /// Simulates all that is valid, each run in a process of its own with its results in its subfolder of `folder`.
 void simulate_runs(Comparison& comparison, const std::filesystem::path& folder, int jobs,

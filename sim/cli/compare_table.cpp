@@ -1,16 +1,17 @@
 #include "sim/cli/compare_table.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "models/units/error.hpp"
 #include "models/units/text.hpp"
+#include "sim/cli/terminal.hpp"
 #include "sim/metrics/summary_json.hpp"
 
 namespace moesim {
@@ -37,6 +38,10 @@ std::function<Cell(const ComparedRun&)> figure(std::function<Cell(const RunFigur
   return [of](const ComparedRun& run) { return run.figures ? of(*run.figures) : Cell{kNothing, {}}; };
 }
 
+std::string folder_of(const ComparedRun& run) {
+  return printable(run.plan.folder);
+}
+
 Cell ratio(const std::optional<double>& value) {
   return value ? Cell{fmt::format("{:.2f}", *value), value} : Cell{kNothing, {}};
 }
@@ -59,9 +64,7 @@ Cell throughput(const RunFigures& figures) {
 }
 
 Cell bound(const RunFigures& figures) {
-  std::string cause = figures.bound_by;
-  std::replace(cause.begin(), cause.end(), '_', ' ');
-  return {fmt::format("{} {:.0f} %", cause, 100 * figures.bound_share), {}};
+  return {fmt::format("{} {:.0f} %", words_of(figures.bound.cause), 100 * figures.bound.share), {}};
 }
 
 Cell slo(const RunFigures& figures) {
@@ -128,13 +131,6 @@ std::vector<Column> columns(const Comparison& comparison) {
   return all;
 }
 
-/// A hostile name stays on its line.
-std::string printable(std::string text) {
-  for (char& c : text)
-    if (std::iscntrl(static_cast<unsigned char>(c)) != 0) c = '?';
-  return text;
-}
-
 /// The texts of all runs that have one.
 std::set<std::string> texts_of(const Comparison& comparison, const Column& column) {
   std::set<std::string> texts;
@@ -146,7 +142,7 @@ std::set<std::string> texts_of(const Comparison& comparison, const Column& colum
 /// The folder; its number alone says enough where all runs are of one scenario.
 Column run_column(bool one_scenario) {
   return {"run", "run", false, false, [one_scenario](const ComparedRun& run) {
-            const std::string& folder = run.plan.folder;
+            const std::string folder = folder_of(run);
             return Cell{one_scenario ? folder.substr(0, folder.find('-')) : folder, {}};
           }};
 }
@@ -156,7 +152,7 @@ std::string heading_text(const Comparison& comparison, const std::vector<std::st
       fmt::format("{} {}run{}", comparison.runs.size(), comparison.phase == Phase::decode ? "decode " : "prefill ",
                   comparison.runs.size() == 1 ? "" : "s");
   if (const ComparedRun* best = best_of(comparison))
-    text += fmt::format(", best {} with {} {} tok/s per GPU", best->plan.folder, throughput(*best->figures).text,
+    text += fmt::format(", best {} with {} {} tok/s per GPU", folder_of(*best), throughput(*best->figures).text,
                         comparison.phase == Phase::decode ? "output" : "input");
   text += "\n";
   if (!same.empty()) text += fmt::format("the same in all: {}\n", fmt::join(same, " · "));
@@ -190,20 +186,41 @@ std::string reasons(const Comparison& comparison) {
   std::string text;
   for (const ComparedRun& run : comparison.runs) {
     if (run.status == RunStatus::done) continue;
-    text += fmt::format("  {} {}: {}\n", run.plan.folder, name_of(run.status), printable(run.reason));
-    for (const std::string& remedy : run.remedies) text += fmt::format("    remedy: {}\n", remedy);
+    text += fmt::format("  {} {}: {}\n", folder_of(run), name_of(run.status), printable(run.reason));
+    for (const std::string& remedy : run.remedies) text += fmt::format("    remedy: {}\n", printable(remedy));
   }
   return text;
+}
+
+/// The column that somebody may have meant: by its name, its heading, the last word of its key, or its name in the
+/// JSON.
+std::string nearest_column(const std::string& name, const std::vector<Column>& all) {
+  std::vector<std::string> words;
+  std::map<std::string, std::string> column_of{{"step_ms", "step"},
+                                               {"tokens_per_s_per_gpu", "throughput"},
+                                               {"ratio_to_first", "to_first"},
+                                               {"ratio_to_best", "to_best"},
+                                               {"gpu_max_over_mean", "gpu_load"},
+                                               {"per_gpu_max_bytes", "memory"},
+                                               {"kernel_source", "kernels"},
+                                               {"arithmetic", "gpus"}};
+  for (const Column& column : all)
+    for (const std::string& word : {column.name, column.heading, column.name.substr(column.name.rfind('.') + 1)})
+      column_of.emplace(word, column.name);
+  for (const auto& [word, column] : column_of) words.push_back(word);
+  const std::string word = nearest(name, words);
+  return word.empty() ? word : column_of.at(word);
 }
 
 }  // namespace
 
 void check_sort_column(const Comparison& comparison, const std::string& name) {
+  const std::vector<Column> all = columns(comparison);
   std::vector<std::string> names;
-  for (const Column& column : columns(comparison)) names.push_back(column.name);
+  for (const Column& column : all) names.push_back(column.name);
   if (std::find(names.begin(), names.end(), name) == names.end())
     throw InputError{"--sort", "'" + name + "'", fmt::format("one of {}", fmt::join(names, ", ")),
-                     nearest(name, names)};
+                     nearest_column(name, all)};
 }
 
 void sort_runs(Comparison& comparison, const std::string& name) {

@@ -22,7 +22,8 @@ std::string comparison_text(const Comparison& comparison);
 /// One document by scenarios/schema/compare.schema.json, indented. The same runs give the same bytes.
 std::string comparison_json(const Comparison& comparison, const std::string& sorted_by);
 
-/// One line a run, its fields as in the JSON, quoted by RFC 4180 where they must be.
+/// One line a run, its fields as in the JSON, quoted by RFC 4180 where they must be. A text that a spreadsheet
+/// would take for a formula begins with an apostrophe.
 std::string comparison_csv(const Comparison& comparison);
 
 }  // namespace moesim

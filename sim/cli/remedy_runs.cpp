@@ -9,6 +9,7 @@
 #include "models/units/error.hpp"
 #include "models/units/text.hpp"
 #include "sim/cli/compare_workers.hpp"
+#include "sim/remedies.hpp"
 #include "sim/simulate.hpp"
 
 namespace moesim {
@@ -21,10 +22,16 @@ std::string as_answer(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+/// The first choice of every hotspot, then what may help instead.
 std::vector<Set> different_remedies(const Scenario& scenario, int most) {
   std::vector<Set> sets;
-  for (const Hotspot& spot : simulate(scenario, 0).hotspots)
-    if (!spot.set.empty() && std::find(sets.begin(), sets.end(), spot.set) == sets.end()) sets.push_back(spot.set);
+  const auto add = [&](const Set& set) {
+    if (!set.empty() && std::find(sets.begin(), sets.end(), set) == sets.end()) sets.push_back(set);
+  };
+  const std::vector<Hotspot> hotspots = simulate(scenario, 0).hotspots;
+  for (const Hotspot& spot : hotspots) add(spot.set);
+  for (const Hotspot& spot : hotspots)
+    for (const Set& other : spot.other_sets) add(other);
   if (sets.size() > static_cast<std::size_t>(most)) sets.resize(static_cast<std::size_t>(most));
   return sets;
 }
@@ -88,12 +95,20 @@ std::vector<RemedyRun> run_remedies(const std::filesystem::path& file, const std
 }
 
 void add_gains(const std::vector<RemedyRun>& runs, Summary& summary) {
-  for (Hotspot& spot : summary.hotspots)
-    for (const RemedyRun& run : runs) {
-      if (run.set != spot.set) continue;
-      if (run.step) spot.gain = summary.step.mean - *run.step;
-      spot.gain_note = run.step ? note_of(summary.step.mean, *run.step) : run.failure;
+  const auto found = [&](const RemedyRun& run) {
+    return run.step ? note_of(summary.step.mean, *run.step) : run.failure;
+  };
+  for (Hotspot& spot : summary.hotspots) {
+    const auto& others = spot.other_sets;
+    for (const RemedyRun& run : runs) {  // those of others come later
+      if (run.set == spot.set) {
+        if (run.step) spot.gain = summary.step.mean - *run.step;
+        spot.gain_note = found(run);
+      } else if (!spot.gain_note.empty() && std::find(others.begin(), others.end(), run.set) != others.end()) {
+        spot.gain_note += fmt::format("; with{} instead: {}", as_options(run.set), found(run));
+      }
     }
+  }
 }
 
 }  // namespace moesim

@@ -19,13 +19,14 @@ struct RemedyRun {
   bool died = false;            ///< its process did, or the simulation failed: no verdict on the remedy
 };
 
-/// Simulates the scenario to learn its hotspots, then with each of the first `most` different remedies of them, worst
-/// hotspot first; every run in a process of its own, with the scenario's seed, and without an audit. Empty when the
-/// scenario is refused: then the run itself says why. Throws RunError when the first process dies, and Interrupted.
+/// Simulates the scenario to learn its hotspots, then with each of `most` different remedies of them: worst hotspot
+/// first, and where hotspots share theirs, what may help instead. Every run in a process of its own, with the
+/// scenario's seed, and without an audit. Empty when the scenario is refused: then the run itself says why. Throws
+/// RunError when the first process dies, and Interrupted.
 std::vector<RemedyRun> run_remedies(const std::filesystem::path& file, const std::vector<Override>& overrides, int most,
                                     const std::function<void(std::size_t done, std::size_t all)>& progress);
 
-/// Tells each hotspot what the rerun with its keys found.
+/// Tells each hotspot what the reruns with its keys, and with others instead, found.
 void add_gains(const std::vector<RemedyRun>& runs, Summary& summary);
 
 }  // namespace moesim

@@ -12,8 +12,10 @@
 #include "models/units/error.hpp"
 #include "plots/topology_drawing.hpp"
 #include "sim/cli/atomic_file.hpp"
+#include "sim/metrics/shell_word.hpp"
 #include "sim/metrics/summary_json.hpp"
 #include "sim/metrics/tables.hpp"
+#include "sim/remedies.hpp"
 
 namespace moesim {
 namespace fs = std::filesystem;
@@ -47,9 +49,10 @@ std::string link_drawing(const Scenario& scenario, const Summary& summary) {
   return topology_svg(Topology{scenario.cluster}, &shading);
 }
 
-std::string run_json(Seconds wall) {
-  const nlohmann::ordered_json json{{"finished_utc", now_in_utc()}, {"wall_s", wall.value()}};
-  return json.dump(2) + "\n";
+std::string run_json(const RunFacts& facts) {
+  const nlohmann::ordered_json json{
+      {"command", facts.command}, {"finished_utc", now_in_utc()}, {"wall_s", facts.wall.value()}};
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace
@@ -66,7 +69,11 @@ fs::path choose_result_folder(const fs::path& named, const std::string& scenario
   return named;
 }
 
-void write_results(const fs::path& folder, const Scenario& scenario, const Summary& summary, Seconds wall) {
+std::string run_command_text(const std::string& scenario, const std::vector<Override>& set) {
+  return "moesim run " + shell_word(scenario) + as_options(set);
+}
+
+void write_results(const fs::path& folder, const Scenario& scenario, const Summary& summary, const RunFacts& facts) {
   const std::vector<std::pair<std::string, std::string>> files{
       {"requests.csv", requests_csv()},
       {"steps.csv", steps_csv(summary)},
@@ -75,7 +82,7 @@ void write_results(const fs::path& folder, const Scenario& scenario, const Summa
       {"links.csv", links_csv(summary)},
       {"topology.svg", link_drawing(scenario, summary)},
       {"scenario.resolved.yaml", resolved_yaml(scenario)},
-      {"run.json", run_json(wall)},
+      {"run.json", run_json(facts)},
       {"summary.json", summary_json(summary)},  // last: a folder with a summary is complete
   };
   std::error_code failure;
@@ -85,7 +92,7 @@ void write_results(const fs::path& folder, const Scenario& scenario, const Summa
   std::size_t written = 0;
   try {
     for (; written < files.size(); ++written)
-      write_file_atomically(folder / files[written].first, files[written].second);
+      write_file_atomically(folder / files[written].first, files[written].second, AtLink::replace);
   } catch (...) {
     for (std::size_t i = 0; i < written; ++i) fs::remove(folder / files[i].first, failure);
     if (fs::is_empty(folder, failure)) fs::remove(folder, failure);

@@ -51,8 +51,8 @@ std::string critical_path_line(const Summary& summary) {
 }
 
 std::string imbalance_line(const Summary& summary) {
-  std::string text = fmt::format("max/mean load          expert {:.2f}   GPU {:.2f}", summary.expert_imbalance.mean,
-                                 summary.gpu_imbalance.mean);
+  std::string text = fmt::format("max/mean load          expert {:.2f}   GPU {:.2f}", summary.expert_imbalance->mean,
+                                 summary.gpu_imbalance->mean);
   if (summary.nic_imbalance) text += fmt::format("   NIC {:.2f}", summary.nic_imbalance->mean);
   const ImbalanceCost& cost = summary.imbalance_cost;
   text += fmt::format(
@@ -148,13 +148,23 @@ std::string audit_line(const std::optional<Audit>& audit) {
   return text;
 }
 
+constexpr auto kOneDraw = "; one layer is one draw, so this may be chance: --audit 8 gives an interval";
+
 /// Nothing unless the audit found that the run starts its combines too late.
-std::string start_warning(const std::optional<Audit>& audit) {
-  if (!audit || !audit->staggered || std::abs(audit->staggered->mean) <= kStartTolerance) return "";
+std::string start_warning(const Audit& audit) {
+  if (!audit.staggered || std::abs(audit.staggered->mean) <= kStartTolerance) return "";
   return fmt::format(
       "  warning: {} of {} audited combines end {:.1f} % sooner when ranks need not wait for the last, as they do "
-      "here\n",
-      audit->escalated, audit->sampled, -100 * audit->staggered->mean);
+      "here{}\n",
+      audit.escalated, audit.sampled, -100 * audit.staggered->mean, audit.sampled == 1 ? kOneDraw : "");
+}
+
+/// A single layer that an independent draw makes much longer or shorter says little; several have an interval.
+std::string draw_warning(const Audit& audit) {
+  constexpr double kMuch = 0.01;
+  if (audit.sampled != 1 || !audit.sampling || std::abs(audit.sampling->mean) <= kMuch) return "";
+  return fmt::format("  warning: the audited layer takes {:+.1f} % in an independent draw{}\n",
+                     100 * audit.sampling->mean, kOneDraw);
 }
 
 std::string slo_lines(const Summary& summary, bool colour) {
@@ -176,6 +186,22 @@ bool wants_colour() {
   return isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
 }
 
+std::string printable(std::string_view text) {
+  std::string shown;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    const bool is_c1 = byte == 0xC2 && next >= 0x80 && next < 0xA0;  // UTF-8 of U+0080 to U+009F
+    if (is_c1)
+      shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[++i]));
+    else if (byte < ' ' || byte == 0x7F)
+      shown += fmt::format("\\x{:02x}", byte);
+    else
+      shown += text[i];
+  }
+  return shown;
+}
+
 std::string memory_table(const MemoryFit& fit, bool colour) {
   std::string text = "  memory of the fullest GPU\n";
   for (const MemoryLine& line : fit.lines)
@@ -192,15 +218,15 @@ std::string note_lines(const std::vector<std::string>& notes) {
 }
 
 std::string terminal_summary(const Summary& summary, bool colour) {
-  std::string text = summary.headline + "\n";
+  std::string text = printable(summary.headline) + "\n";
   text += fmt::format("kernels {}: estimates, no measured profile     {}\n\n", summary.kernel_source,
                       audit_line(summary.audit));
-  text += start_warning(summary.audit);
+  if (summary.audit) text += start_warning(*summary.audit) + draw_warning(*summary.audit);
   text += "  " + throughput_line(summary) + "\n";
   text += "  " + memory_line(summary.memory, colour) + "\n";
   text += slo_lines(summary, colour);
   text += "  " + critical_path_line(summary) + "\n";
-  if (!summary.experts.empty()) text += "  " + imbalance_line(summary) + "\n";
+  if (summary.expert_imbalance) text += "  " + imbalance_line(summary) + "\n";
   if (summary.capacity) text += "  " + capacity_line(*summary.capacity) + "\n";
   if (summary.offload) text += "  " + offload_line(*summary.offload, summary.steps.size()) + "\n";
   if (summary.quality_penalty)

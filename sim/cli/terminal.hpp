@@ -2,6 +2,7 @@
 // What a person reads in five seconds.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/metrics/summary.hpp"
@@ -10,6 +11,9 @@ namespace moesim {
 
 /// Whether stdout is a terminal, and NO_COLOR does not forbid colours.
 bool wants_colour();
+
+/// On one line, control characters as escapes: a hostile name moves no cursor.
+std::string printable(std::string_view text);
 
 /// Each line of the fullest GPU's memory with its arithmetic, their sum and the limit; then the verdict.
 std::string memory_table(const MemoryFit& fit, bool colour);

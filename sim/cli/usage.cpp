@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "models/units/error.hpp"
-
 namespace moesim {
 namespace {
 
@@ -108,6 +106,11 @@ void refuse_empty_values(CLI::App& app) {
   for (CLI::Option* option : app.get_options())
     if (option->get_items_expected_max() > 0) option->check(not_empty);
   for (CLI::App* command : app.get_subcommands({})) refuse_empty_values(*command);
+}
+
+InputError mixed_phases(const std::string& command, const std::string& prefill, const std::string& decode) {
+  return InputError{command, fmt::format("prefill ({}) beside decode ({})", prefill, decode),
+                    "one workload.phase: tokens of a prompt and of an answer are different units"};
 }
 
 bool is_refusal(const CLI::App& app, const CLI::ParseError& error) {

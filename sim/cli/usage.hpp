@@ -8,6 +8,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "models/units/error.hpp"
+
 namespace moesim {
 
 /// "--format: got 'tabel', expected one of table, json; did you mean table?"
@@ -22,6 +24,9 @@ CLI::Validator number(double least, double most);
 /// An empty value of any option or argument, of all commands, is an error: "--out: got an empty text, expected a
 /// value".
 void refuse_empty_values(CLI::App& app);
+
+/// Runs that cannot stand beside each other: "compare: got prefill (a) beside decode (b), expected one workload.phase".
+InputError mixed_phases(const std::string& command, const std::string& prefill, const std::string& decode);
 
 /// What to print when `error` ended the parsing: help for --help and --version is none of these (exit code 0), unless
 /// it was asked of a command that nobody knows.

@@ -38,8 +38,9 @@ void Recorder::Imbalance::add(double value) {
   ++count;
 }
 
-MeanMax Recorder::Imbalance::mean_max() const {
-  return count == 0 ? MeanMax{} : MeanMax{sum / static_cast<double>(count), max};
+std::optional<MeanMax> Recorder::Imbalance::mean_max() const {
+  if (count == 0) return std::nullopt;
+  return MeanMax{sum / static_cast<double>(count), max};
 }
 
 Recorder::Recorder(const RunShape& shape) : shape_{shape} {
@@ -134,7 +135,7 @@ void Recorder::on(const PhaseFinished& phase) {
   }
   const double mean = sum / static_cast<double>(phase.busy.size());
   const std::size_t last = first + static_cast<std::size_t>(phase.gating_rank);
-  gated_[last] += took;
+  add_gating(phase);
   double excess = took - mean;
   if (computes && speed(last) < 1) {
     const double slow = std::max(0.0, took - std::max(took * speed(last), mean));
@@ -151,6 +152,15 @@ void Recorder::on(const PhaseFinished& phase) {
     expert_excess_[cell(phase.layer, phase.gating_rank)] += excess;
   else
     other_excess_[last] += excess;
+}
+
+void Recorder::add_gating(const PhaseFinished& phase) {
+  const auto first = static_cast<std::size_t>(shape_.first_of(phase.group));
+  const double longest = phase.busy[static_cast<std::size_t>(phase.gating_rank)];
+  const auto tied = std::count(phase.busy.begin(), phase.busy.end(), longest);
+  const double each = phase.took.value() / static_cast<double>(tied);
+  for (std::size_t r = 0; r < phase.busy.size(); ++r)
+    if (phase.busy[r] == longest) gated_[first + r] += each;
 }
 
 void Recorder::on(const ExpertsLoaded& loads) {

@@ -85,8 +85,11 @@ private:
     double sum = 0, max = 0;
     std::int64_t count = 0;
     void add(double value);
-    MeanMax mean_max() const;
+    std::optional<MeanMax> mean_max() const;
   };
+
+  /// The ranks that ended a phase together share what they gate.
+  void add_gating(const PhaseFinished& phase);
 
   static double sum_at(std::span<const double> values, const std::vector<int>& where);
   std::size_t cell(int layer, int rank) const;
@@ -109,7 +112,7 @@ private:
   std::array<std::vector<double>, kCauses> busy_;  // [cause][GPU] seconds of own work
   std::vector<Causes> collective_of_;              // [stage] that every rank spent in collectives
   std::vector<double> wait_;                       // [GPU]
-  std::vector<double> gated_;                      // [GPU] seconds for which it arrived last
+  std::vector<double> gated_;                      // [GPU] seconds that it ended last, its part where others did too
   std::vector<double> expert_excess_;              // [layer + 1][rank] seconds beyond the mean rank that its rows cost
   std::vector<double> other_excess_;               // [GPU] seconds beyond the mean rank, everything else
   std::vector<double> link_total_, link_gate_;     // [links] bytes; seconds for which it was the busiest

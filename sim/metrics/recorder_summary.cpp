@@ -102,7 +102,7 @@ void Recorder::summarise(Summary& summary) const {
   for (std::size_t c = 0; c < kCauses; ++c) summary.critical_path[c] = critical > 0 ? slowest[c] / critical : 0;
   summary.expert_imbalance = expert_imbalance_.mean_max();
   summary.gpu_imbalance = gpu_imbalance_.mean_max();
-  if (nic_imbalance_.count > 0) summary.nic_imbalance = nic_imbalance_.mean_max();
+  summary.nic_imbalance = nic_imbalance_.mean_max();
   fill_costs(summary);
   summary.tokens_conserved = tokens_conserved_;
   summary.capacity = capacity_;

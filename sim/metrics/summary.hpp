@@ -55,6 +55,7 @@ struct Hotspot {
   std::string remedy;    ///< what balance would save, then what to do
   std::string advice{};  ///< what to do, alone: "place by load"; empty: nothing is known
   std::vector<std::pair<std::string, std::string>> set{};  ///< scenario keys that carry the remedy out; empty: none can
+  std::vector<std::vector<std::pair<std::string, std::string>>> other_sets{};  ///< to try after every first; not kept
   std::optional<Seconds> gain{};  ///< of a step when rerun with `set`; none unless it was, or that did not end well
   std::string gain_note{};        ///< what the rerun found; empty unless it was
 };
@@ -113,7 +114,7 @@ struct GpuUse {
   std::array<Seconds, kCauses> busy{};
   Seconds wait;
   std::int64_t tokens = 0;  ///< expert rows
-  double gating_share = 0;  ///< of the critical path that this GPU ended last
+  double gating_share = 0;  ///< of the time, as the last to end a phase; those that end it together share it
 };
 
 struct ExpertUse {
@@ -133,15 +134,18 @@ struct Summary {
   std::map<std::string, std::string> chosen;  ///< what each `auto` took: communication.all_to_all -> deepep_low_latency
   std::vector<std::string> notes;             ///< why keys are null, what was not modelled
   std::vector<std::string> remarks;           ///< those of the notes that people should see: how the scenario was taken
-  int gpus = 0, nodes = 0;                    ///< GPUs of the layout
+  std::string model, gpu;                     ///< names of the model and of the kind of GPU
+  int gpus = 0;                               ///< of the layout
+  int cluster_gpus = 0, nodes = 0;            ///< of the cluster
+  std::optional<int> gpus_per_node;           ///< none where nodes differ
   // throughput and latency
   std::optional<double> output_tokens_per_s, input_tokens_per_s;
   double total_tokens_per_s = 0;
   Percentiles step;
   std::optional<Percentiles> tpot, itl, ttft, e2e;
   // where it goes
-  MeanMax expert_imbalance, gpu_imbalance;
-  std::optional<MeanMax> nic_imbalance;
+  std::optional<MeanMax> expert_imbalance, gpu_imbalance;  ///< none for a dense model
+  std::optional<MeanMax> nic_imbalance;                    ///< none where no expert traffic crosses a NIC
   ImbalanceCost imbalance_cost;
   std::array<double, kCauses> critical_path{};  ///< shares, sum 1
   std::vector<Hotspot> hotspots;
@@ -171,5 +175,16 @@ struct Summary {
   std::vector<ExpertUse> experts;
   std::vector<StepRow> steps;
 };
+
+/// Output tokens per second and GPU; input tokens of a run that yields none.
+double rate_per_gpu(const Summary& summary);
+
+struct CauseShare {
+  Cause cause = Cause::attention;
+  double share = 0;
+};
+
+/// The largest cause on the critical path, the first of equals.
+CauseShare bound_by(const Summary& summary);
 
 }  // namespace moesim

@@ -1,12 +1,6 @@
 #include "sim/metrics/summary_json.hpp"
 
-#include <algorithm>
-#include <cmath>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include "models/units/text.hpp"
 
 namespace moesim {
 namespace {
@@ -145,89 +139,6 @@ Json slo(const Summary& summary) {
 
 }  // namespace
 
-std::string_view name_of(Cause cause) {
-  switch (cause) {
-    case Cause::attention:
-      return "attention";
-    case Cause::tp_collective:
-      return "tp_collective";
-    case Cause::dispatch:
-      return "dispatch";
-    case Cause::offload:
-      return "offload";
-    case Cause::experts:
-      return "experts";
-    case Cause::combine:
-      return "combine";
-    case Cause::dense:
-      return "dense";
-    case Cause::pipeline:
-      return "pipeline";
-    case Cause::host:
-      return "host";
-    case Cause::other:
-      break;
-  }
-  return "other";
-}
-
-std::string words_of(Cause cause) {
-  std::string words{name_of(cause)};
-  std::replace(words.begin(), words.end(), '_', ' ');
-  return words;
-}
-
-double gibibytes(Bytes bytes) {
-  constexpr double kGiB = 1073741824.0;
-  return bytes.value() / kGiB;
-}
-
-std::string rate_words(double tokens_per_s) {
-  return tokens_per_s < 100 ? fmt::format("{:.3g}", tokens_per_s) : with_commas(std::llround(tokens_per_s));
-}
-
-std::string_view name_of(Hotspot::Kind kind) {
-  switch (kind) {
-    case Hotspot::Kind::expert:
-      return "expert";
-    case Hotspot::Kind::gpu:
-      return "gpu";
-    case Hotspot::Kind::link:
-      return "link";
-    case Hotspot::Kind::tier:
-      return "tier";
-    case Hotspot::Kind::stage:
-      return "stage";
-  }
-  return "";
-}
-
-std::string_view name_of(Hotspot::Cause cause) {
-  switch (cause) {
-    case Hotspot::Cause::hot_expert:
-      return "hot_expert";
-    case Hotspot::Cause::hot_experts:
-      return "hot_experts";
-    case Hotspot::Cause::slow_gpu:
-      return "slow_gpu";
-    case Hotspot::Cause::uneven_batches:
-      return "uneven_batches";
-    case Hotspot::Cause::slow_link:
-      return "slow_link";
-    case Hotspot::Cause::collision:
-      return "collision";
-    case Hotspot::Cause::busy_link:
-      return "busy_link";
-    case Hotspot::Cause::oversubscription:
-      return "oversubscription";
-    case Hotspot::Cause::uneven_stages:
-      return "uneven_stages";
-    case Hotspot::Cause::uneven_pools:
-      return "uneven_pools";
-  }
-  return "";
-}
-
 std::string memory_json(const MemoryFit& fit) {
   return memory(fit).dump();
 }
@@ -237,8 +148,12 @@ std::string summary_json(const Summary& summary) {
       {"scenario", summary.scenario_name},
       {"question", summary.question},
       {"deployment", summary.headline},
+      {"model", summary.model},
+      {"gpu", summary.gpu},
       {"gpus", summary.gpus},
       {"nodes", summary.nodes},
+      {"cluster_gpus", summary.cluster_gpus},
+      {"gpus_per_node", summary.gpus_per_node ? Json(*summary.gpus_per_node) : Json(nullptr)},
       {"throughput", throughput(summary)},
       {"latency",
        {{"ttft_ms", percentiles(summary.ttft)},

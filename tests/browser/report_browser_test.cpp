@@ -171,6 +171,43 @@ TEST_CASE("The saved CSV of each chart holds its numbers", "[browser]") {
   CHECK(browser->problems().empty());
 }
 
+TEST_CASE("A saved CSV holds no formula", "[browser]") {
+  Chromium* browser = browser_or_skip();
+  if (browser == nullptr) return;
+  const TemporaryFolder folder;
+  browser->save_downloads_to(folder.path().string());
+  open_report(*browser, folder.write("page.html", page_of("=1+1")));
+  CHECK(downloaded(*browser, "table", folder.path("1_1-table.csv")) ==
+        "'=1+1,time [ms]\r\n\"b, \"\"quoted\"\"\",10.5\r\n'=1+1,\r\na,9\r\nc,100\r\n");
+  open_report(*browser, folder.write("page.html", page_of("-1")));
+  CHECK(downloaded(*browser, "table", folder.path("-1-table.csv")).rfind("-1,time [ms]\r\n", 0) == 0);  // a number
+}
+
+TEST_CASE("Why a run is not done stands in view beside its name and with what would help", "[browser]") {
+  Chromium* browser = browser_or_skip();
+  if (browser == nullptr) return;
+  const TemporaryFolder folder;
+  const std::string report = report_of(
+      {"compare", scenario("quickstart"), "--vary", "workload.tokens_per_gpu=64,4000", "--set", "workload.steps=2"},
+      folder);
+  for (const int width : {390, 1280}) {
+    INFO(width);
+    browser->set_size(width, 900);
+    open_report(*browser, report);
+    const std::string cell = "document.querySelectorAll('[data-chart=\"comparison\"] tbody tr')[1].cells[1]";
+    CHECK(browser->text(cell + ".textContent").rfind("infeasible: mixtral-8x7b does not fit", 0) == 0);
+    CHECK(browser->evaluate(cell + ".getBoundingClientRect().right <= innerWidth") == true);
+    browser->evaluate("document.querySelector('[aria-label=\"next run\"]').click()");
+    CHECK(browser->evaluate("document.querySelectorAll('.reason .notes li').length") == 3);
+    CHECK(browser->evaluate("document.querySelectorAll('.origin code').length") == 1);
+  }
+  CHECK(browser->evaluate("getComputedStyle(document.querySelector('.paper-only')).display") == "none");
+  browser->set_media("print");
+  CHECK(browser->evaluate("getComputedStyle(document.querySelector('.paper-only')).display") == "block");
+  browser->set_media("");
+  CHECK(browser->problems().empty());
+}
+
 TEST_CASE("Hostile names stay text", "[browser]") {
   Chromium* browser = browser_or_skip();
   if (browser == nullptr) return;

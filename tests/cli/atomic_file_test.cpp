@@ -125,6 +125,23 @@ TEST_CASE("A link stays, and what it points to is written, there or not", "[cli]
                       Catch::Matchers::Contains("Too many levels of symbolic links"));
 }
 
+TEST_CASE("In a folder of results a link is replaced by the file", "[cli]") {
+  const TemporaryFolder folder;
+  const std::string old = folder.write("old", "old");
+  const auto pipe = folder.path() / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  for (const char* target : {"old", "nowhere", "pipe"}) {
+    fs::create_symlink(target, folder.path() / "link");
+    write_file_atomically(folder.path() / "link", "new", AtLink::replace);
+    CHECK(fs::is_regular_file(fs::symlink_status(folder.path() / "link")));
+    CHECK(text_of(folder.path() / "link") == "new");
+    fs::remove(folder.path() / "link");
+  }
+  CHECK(text_of(old) == "old");
+  REQUIRE_THROWS_WITH(write_file_atomically(pipe, "x", AtLink::replace),
+                      pipe.string() + ": got a named pipe, expected a new or a regular file");
+}
+
 TEST_CASE("A pipe and a device are left alone, also behind a link", "[cli]") {
   const TemporaryFolder folder;
   const auto pipe = folder.path() / "pipe", device = folder.path() / "full", link = folder.path() / "link";

@@ -1,15 +1,9 @@
 // `moesim compare`: one table of many runs, and what it refuses.
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
-#include <fstream>
-#include <thread>
 
 #include <nlohmann/json.hpp>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "tests/catch_compat.hpp"
 #include "tests/cli/json_schema.hpp"
@@ -21,8 +15,6 @@ using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 
 namespace {
-
-const std::string kScenarios = std::string{MOESIM_TEST_SOURCE_DIR} + "/scenarios/";
 
 constexpr auto kSmall =
     "model: mixtral-8x7b\ncluster: {gpu: h100-sxm}\nworkload: {phase: decode, tokens_per_gpu: 16, "
@@ -60,7 +52,7 @@ TEST_CASE("A small comparison prints exactly its golden table", "[cli]") {
       "          -   invalid              -       -      -         -  -             -\n"
       "  03            4  attention tp1 x dp8, experts ep4 x tp2 on 8 ranks  19.6 of "
       "72.0 GiB ok  9.171 ms          1,745    0.91   0.91      1.00  experts 50 %  tpot missed ttft not judged\n"
-      "  02-s invalid: --set layout.experts.ep=7: got 7, expected a divisor of the 8 ranks, since the other degree is "
+      "  02-s invalid: --vary layout.experts.ep=7: got 7, expected a divisor of the 8 ranks, since the other degree is "
       "not given; did you mean 4 or 8?\n"
       "  report out/0001-compare/report.html\n");
 }
@@ -81,7 +73,7 @@ TEST_CASE("A run that does not fit stays in the table with its reason and remedi
              Contains("\n  02            8                     8000  ") && Contains(" GiB no  infeasible "));
   CHECK_THAT(result.out, Contains("\n  02-s infeasible: mixtral-8x7b does not fit: ") && Contains("\n    remedy: "));
   CHECK_THAT(result.out,
-             Contains("\n  03-s invalid: --set layout.experts.ep=7: got 7, expected a divisor of the 8 ranks, since "
+             Contains("\n  03-s invalid: --vary layout.experts.ep=7: got 7, expected a divisor of the 8 ranks, since "
                       "the other degree is not given; did you mean 4 or 8?\n"));
   CHECK_THAT(result.out, Contains("\n  report out/0001-compare/report.html\n"));
   CHECK(fs::exists(scratch.path() / "out/0001-compare/compare.csv"));
@@ -172,25 +164,6 @@ TEST_CASE("A folder that cannot be made is exit 1 before any run", "[cli]") {
   CHECK(result.err == "moesim: failed: cannot create s.yaml/r: Not a directory\n");
 }
 
-TEST_CASE("An interrupted comparison stops its workers and leaves only whole results", "[cli]") {
-  const TemporaryFolder scratch;
-  const std::string out = scratch.path("r");
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::signal(SIGINT, SIG_DFL);
-    ::execl(MOESIM_BINARY, "moesim", "compare", (kScenarios + "deepseek_v3_decode_ep32.yaml").c_str(), "--vary",
-            "seed=1,2,3,4", "--set", "workload.steps=100000", "--jobs", "2", "--out", out.c_str(), "--quiet", nullptr);
-    ::_exit(99);
-  }
-  std::this_thread::sleep_for(std::chrono::seconds{2});  // by then two workers simulate for minutes
-  REQUIRE(::kill(child, SIGINT) == 0);
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(WIFSIGNALED(status));
-  CHECK(WTERMSIG(status) == SIGINT);
-  CHECK(!fs::exists(out));
-}
-
 TEST_CASE("What cannot be compared is refused in one line with exit 2 and leaves nothing", "[cli]") {
   struct Case {
     std::vector<std::string> arguments;
@@ -221,8 +194,13 @@ TEST_CASE("What cannot be compared is refused in one line with exit 2 and leaves
       {{"s.yaml", "--vary", "seed=1,2", "--sort", "memry"}, "did you mean memory?"},
       {{"s.yaml", "--vary", "seed=1,2", "--jobs", "0"}, "--jobs: got '0', expected a whole number from 1 to 1024"},
       {{"s.yaml", "--vary", "layout.experts.ep=7,5"},
-       "--set layout.experts.ep=7: got 7, expected a divisor of the 8 ranks, since the other degree is not given; did "
-       "you mean 4 or 8?"},
+       "moesim: --vary layout.experts.ep=7: got 7, expected a divisor of the 8 ranks, since the other degree is not "
+       "given; did you mean 4 or 8?"},
+      {{"s.yaml", "--vary", "seed=1,2", "--set", "layout.experts.ep=7"},
+       "moesim: --set layout.experts.ep=7: got 7, expected a divisor"},
+      {{"s.yaml", "--vary", "layout.experts.ep=4,8", "--sort", "ep"}, "did you mean layout.experts.ep?"},
+      {{"s.yaml", "--vary", "seed=1,2", "--sort", "step_ms"}, "did you mean step?"},
+      {{"s.yaml", "--vary", "seed=1,2", "--sort", "GPU load"}, "did you mean gpu_load?"},
   }));
   INFO(message);
   const TemporaryFolder scratch;
@@ -257,4 +235,27 @@ TEST_CASE("The CSV of a comparison has one line a run, quoted where it must be",
   CHECK_THAT(result.out, Contains("folder,scenario,seed,status,reason,model,"));
   CHECK_THAT(result.out, Contains("\n\"01-a, b\",\"a, b.yaml\",1,done,,mixtral-8x7b,h100-sxm,8,1,8 = 1 node x 8,"));
   CHECK_THAT(result.out, Contains("\n\"02-a, b\",\"a, b.yaml\",2,done,"));
+}
+
+TEST_CASE("A text that a spreadsheet would take for a formula is marked and a number stays one", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("=A1.yaml", kSmall);
+  const CommandResult result = compare(scratch, {"=A1.yaml", "--vary", "seed=1,-1,=2", "--csv"});
+  REQUIRE(result.exit == 0);
+  CHECK_THAT(result.out, Contains("\n01-=A1,'=A1.yaml,1,done,,mixtral-8x7b,"));
+  CHECK_THAT(result.out, Contains("\n02-=A1,'=A1.yaml,-1,invalid,\"'--vary seed=-1: got "));
+  CHECK_THAT(result.out, Contains("\n03-=A1,'=A1.yaml,'=2,invalid,"));
+}
+
+TEST_CASE("Control characters of a name are escapes on the terminal", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("a\x1b[31m.yaml", kSmall);
+  scratch.write("b.yaml", kSmall);
+  const CommandResult result = compare(scratch, {"a\x1b[31m.yaml", "b.yaml"});
+  REQUIRE(result.exit == 0);
+  CHECK(result.out.find('\x1b') == std::string::npos);
+  CHECK_THAT(result.out, Contains("2 decode runs, best 01-a\\x1b[31m with "));
+  const CommandResult one = compare(scratch, {"a\x1b[31m.yaml", "--vary", "layout.experts.ep=8,7"});
+  CHECK(one.out.find('\x1b') == std::string::npos);
+  CHECK_THAT(one.out, Contains("\n  02-a\\x1b[31m invalid: "));
 }

@@ -115,6 +115,27 @@ TEST_CASE("Reruns are read below the hotspots", "[cli]") {
   CHECK_THAT(even.out, Contains("  remedies   none to rerun: no hotspot has one that a scenario can state\n"));
 }
 
+TEST_CASE("Where hotspots share a remedy others are tried beside it", "[cli]") {
+  const TemporaryFolder scratch;
+  const std::vector<std::string> base{kScenarios + "quickstart.yaml", "--set", "workload.steps=5"};
+  auto with = base;
+  with.insert(with.end(), {"--remedies", "2", "--json"});
+  const auto before = summary_of(run(scratch, with));
+  const std::string note = before["hotspots"][0]["gain_note"];
+  CHECK(before["hotspots"][0]["set"][1]["value"] == "8");
+  CHECK_THAT(note, Contains("; with --set placement.policy=eplb --set placement.redundant=16 instead: step "));
+  auto by_hand = base;
+  by_hand.insert(by_hand.end(), {"--set", "placement.policy=eplb", "--set", "placement.redundant=16"});
+  const std::string alone = run(scratch, by_hand).out;
+  const auto at = alone.find("  step ");
+  REQUIRE(at != std::string::npos);
+  CHECK_THAT(note, Contains("instead: " + alone.substr(at + 2, alone.find("     ", at) - at - 2) + " instead of "));
+  auto many = base;
+  many.insert(many.end(), {"--remedies", "9"});
+  CHECK_THAT(run(scratch, many).out,
+             Contains("  remedies   2 of 9 asked for: the hotspots have no others that a scenario can state\n"));
+}
+
 TEST_CASE("A remedy that does not fit says so and the run succeeds", "[cli]") {
   const TemporaryFolder scratch;
   const CommandResult result = run(scratch, {kScenarios + "quickstart.yaml", "--set", "workload.steps=2", "--set",

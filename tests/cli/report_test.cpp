@@ -100,8 +100,8 @@ TEST_CASE("Prefill and decode are not reported beside each other", "[cli]") {
   const CommandResult result = in(scratch, {"report", "d", "p", "--out", "both.html"});
   CHECK(result.exit == 2);
   CHECK(result.err ==
-        "moesim: report: got prefill (p) beside decode (d), expected results of one workload.phase: tokens "
-        "of a prompt and of an answer are different units\n");
+        "moesim: report: got prefill (p) beside decode (d), expected one workload.phase: tokens of a prompt and of an "
+        "answer are different units\n");
   CHECK(!fs::exists(scratch.path() / "both.html"));
 }
 
@@ -122,10 +122,101 @@ TEST_CASE("A folder that holds no whole results is refused", "[cli]") {
   scratch.write("c/compare.json", "{\"version\": ");
   const CommandResult damaged = in(scratch, {"report", "c"});
   CHECK(damaged.exit == 2);
-  CHECK_THAT(damaged.err, Contains("moesim: c/compare.json: got damaged JSON (parse error at "));
+  CHECK_THAT(damaged.err, Contains("moesim: c/compare.json: got damaged JSON at byte "));
   scratch.write("c/compare.json", "{\"version\": \"0.0.1\", \"runs\": []}");
   CHECK_THAT(in(scratch, {"report", "c"}).err,
              Contains("c/compare.json: got results of moesim 0.0.1, expected those of this moesim "));
+}
+
+TEST_CASE("A comparison leads nowhere outside its folder", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("s.yaml", kSmall);
+  REQUIRE(in(scratch, {"run", "s.yaml", "--out", "outside"}).exit == 0);
+  REQUIRE(in(scratch, {"compare", "s.yaml", "--vary", "seed=1,2", "--out", "c"}).exit == 0);
+  const std::string good = read(scratch.path() / "c/compare.json");
+  for (const std::string& folder : {std::string{"../outside"}, scratch.path("outside"), std::string{".."}}) {
+    INFO(folder);
+    std::string text = good;
+    const std::string name = "\"folder\": \"02-s\"";
+    scratch.write("c/compare.json", text.replace(text.find(name), name.size(), "\"folder\": \"" + folder + "\""));
+    const CommandResult result = in(scratch, {"report", "c"});
+    CHECK(result.exit == 2);
+    CHECK_THAT(result.err, Contains("c/compare.json: runs[1].folder: got \"") &&
+                               Contains("expected the name of a folder in that of the comparison"));
+  }
+}
+
+TEST_CASE("Results that were changed by hand to what cannot be are refused", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("s.yaml", kSmall);
+  REQUIRE(in(scratch, {"run", "s.yaml", "--out", "r"}).exit == 0);
+  const auto refused = [&](const std::string& file, const std::string& from, const std::string& to) {
+    const std::string good = read(scratch.path() / "r" / file);
+    std::string text = good;
+    REQUIRE(text.find(from) != std::string::npos);
+    scratch.write("r/" + file, text.replace(text.find(from), from.size(), to));
+    const CommandResult result = in(scratch, {"report", "r"});
+    CHECK(result.exit == 2);
+    scratch.write("r/" + file, good);
+    return result.err;
+  };
+  CHECK_THAT(refused("summary.json", "\"output_tokens_per_s\": ", "\"output_tokens_per_s\": -"),
+             Contains("moesim: r/summary.json: throughput.output_tokens_per_s: got -"));
+  CHECK(refused("topology.svg", "<title>", "<script>alert(1)</script><title>") ==
+        "moesim: r/topology.svg: got the element 'script', expected a drawing as moesim run writes it\n");
+  CHECK_THAT(refused("run.json", "\"command\"", "\"cmd\""), Contains("moesim: r/run.json: got no key 'command'"));
+  CHECK(in(scratch, {"report", "r"}).exit == 0);
+}
+
+TEST_CASE("A link in a folder of results is replaced and what it points to is left alone", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("s.yaml", kSmall);
+  scratch.write("precious", "mine");
+  REQUIRE(in(scratch, {"run", "s.yaml", "--out", "r"}).exit == 0);
+  fs::remove(scratch.path() / "r/report.html");
+  fs::create_symlink("../precious", scratch.path() / "r/report.html");
+  REQUIRE(in(scratch, {"report", "r"}).exit == 0);
+  CHECK(read(scratch.path() / "precious") == "mine");
+  CHECK(fs::is_regular_file(fs::symlink_status(scratch.path() / "r/report.html")));
+  fs::remove(scratch.path() / "r/summary.json");
+  fs::create_symlink("../precious", scratch.path() / "r/summary.json");
+  REQUIRE(in(scratch, {"run", "s.yaml", "--out", "r", "--force"}).exit == 0);
+  CHECK(read(scratch.path() / "precious") == "mine");
+}
+
+TEST_CASE("A page has the commands that made its data", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("a b.yaml", kSmall);
+  REQUIRE(in(scratch, {"run", "a b.yaml", "--set", "seed=3", "--audit", "2", "--out", "r", "--quiet"}).exit == 0);
+  CHECK(document_in(scratch.path() / "r/report.html")["commands"] ==
+        nlohmann::json{"moesim run 'a b.yaml' --set seed=3 --audit 2"});
+  REQUIRE(in(scratch, {"compare", "a b.yaml", "--vary", "seed=1,2", "--set", "workload.steps=2", "--sort", "step",
+                       "--jobs", "1", "--out", "c"})
+              .exit == 0);
+  const auto document = document_in(scratch.path() / "c/report.html");
+  CHECK(document["commands"] ==
+        nlohmann::json{"moesim compare 'a b.yaml' --vary seed=1,2 --set workload.steps=2 --sort step"});
+  CHECK_THAT(document["runs"].dump(),
+             Contains("[\"command\",\"moesim run 'a b.yaml' --set workload.steps=2 --set seed=2\"]"));
+}
+
+TEST_CASE("A missing file is refused in a comparison as in a run, and runs that were not done need none", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("s.yaml", kSmall);
+  REQUIRE(in(scratch, {"run", "s.yaml", "--out", "r"}).exit == 0);
+  REQUIRE(in(scratch, {"compare", "s.yaml", "--vary", "layout.experts.ep=8,7", "--out", "c"}).exit == 0);
+  CHECK(in(scratch, {"report", "r", "c", "--out", "whole.html"}).exit == 0);
+  const auto runs = document_in(scratch.path() / "whole.html")["runs"];
+  CHECK(runs.size() == 3);
+  CHECK(runs[2]["status"] == "invalid");
+  for (const std::string missing : {"r/links.csv", "c/01-s/links.csv", "r/run.json", "c/01-s/topology.svg"}) {
+    fs::rename(scratch.path() / missing, scratch.path() / "away");
+    const CommandResult result = in(scratch, {"report", "r", "c", "--out", "not.html"});
+    CHECK(result.exit == 2);
+    CHECK(result.err == "moesim: " + missing + ": got no such file, expected a whole result folder of moesim\n");
+    fs::rename(scratch.path() / "away", scratch.path() / missing);
+  }
+  CHECK(!fs::exists(scratch.path() / "not.html"));
 }
 
 TEST_CASE("Every chart becomes an SVG and a PNG", "[cli]") {

@@ -55,6 +55,49 @@ TEST_CASE("The first lines warn of a common start that the audit finds late", "[
   CHECK_THAT(summary["notes"].dump(), Contains("2 of 2 combines have starts whose bracket is wider than 0.5 %"));
 }
 
+TEST_CASE("One audited layer is one draw, and several have an interval", "[cli]") {
+  const TemporaryFolder scratch;
+  const std::string scenario =
+      scratch.write("s.yaml",
+                    "model: mixtral-8x7b\ncluster: {gpu: h100-sxm, slow_gpus: [{name: n0g3, factor: 0.5}]}\n"
+                    "routing: {kind: zipf, exponent: 0.3, sampler: aggregate}\n"
+                    "workload: {phase: prefill, tokens_per_gpu: 512, context: 512, steps: 20}\n");
+  int warned = 0;
+  for (int seed = 1; seed <= 4; ++seed) {
+    const auto run = [&](const std::string& audit) {
+      const CommandResult result =
+          run_command({"run", scenario, "--set", "seed=" + std::to_string(seed), "--audit", audit},
+                      {.folder = scratch.path().string()});
+      REQUIRE(result.exit == 0);
+      return result.out;
+    };
+    warned += run("1").find(
+                  "in an independent draw; one layer is one draw, so this may be chance: --audit 8 gives an "
+                  "interval\n") != std::string::npos;
+    CHECK(run("3").find("may be chance") == std::string::npos);
+  }
+  CHECK(warned > 0);
+  const auto last = nlohmann::json::parse(read(scratch.path() / "out/0007-s/summary.json"));
+  CHECK_THAT(last["notes"].dump(), Contains("audit: one layer was looked at, so its errors are one draw"));
+}
+
+TEST_CASE("A dense model has no imbalance of experts", "[cli]") {
+  const TemporaryFolder scratch;
+  const std::string dense = scratch.write(
+      "s.yaml",
+      "model: llama-3.1-8b\ncluster: {gpu: h100-sxm}\nworkload: {tokens_per_gpu: 4, context: 128, steps: 2}\n");
+  const CommandResult result = run_command({"run", dense, "--out", scratch.path("r"), "--json"});
+  REQUIRE(result.exit == 0);
+  const auto summary = nlohmann::json::parse(result.out);
+  CHECK(schema_violations(summary, "summary") == "");
+  for (const char* key : {"expert", "gpu"}) CHECK(summary["imbalance"][key]["mean"].is_null());
+  CHECK_THAT(summary["notes"].dump(), Contains("imbalance.expert and imbalance.gpu are null: a dense model"));
+  CHECK(run_command({"report", scratch.path("r")}).exit == 0);
+  const CommandResult compared = run_command({"compare", dense, dense, "--out", scratch.path("c"), "--json"});
+  REQUIRE(compared.exit == 0);
+  CHECK(schema_violations(nlohmann::json::parse(compared.out), "compare") == "");
+}
+
 TEST_CASE("Every shipped scenario runs, and its summary obeys the schema and its invariants", "[cli]") {
   const std::string name = GENERATE(from_range(shipped_scenarios()));
   INFO(name);
@@ -212,29 +255,4 @@ TEST_CASE("More GPUs, a faster link or fewer tokens never slow a balanced step",
   CHECK(step("slow", "cluster.fabric.nic=100 Gb/s") > base);
   CHECK(step("fast", "cluster.fabric.nic=800 Gb/s") <= base);
   CHECK(step("less", "workload.tokens_per_gpu=32") < base);
-}
-
-TEST_CASE("An interrupted run says what it keeps, ends by the signal and leaves no half-written folder", "[cli]") {
-  const TemporaryFolder scratch;
-  const std::string scenario = scratch.write("s.yaml", std::string{kSmall} + "seed: 1\n");
-  // A shell has its jobs in the background ignore SIGINT.
-  const auto interrupted = [&](const std::string& options) {
-    return run_program("sh",
-                       {"-c", std::string{"env --default-signal=INT '"} + MOESIM_BINARY + "' run '" + scenario +
-                                  "' --set workload.steps=1000000 --audit 0 " + options +
-                                  " & pid=$!; while [ ! -e out ] && [ ! -e r ]; do sleep 0.02; done; sleep 0.3; "
-                                  "kill -INT $pid; wait $pid"},
-                       {.folder = scratch.path().string()});
-  };
-  const CommandResult fresh = interrupted("");
-  CHECK(fresh.exit == 128 + 2);
-  CHECK(fresh.out.empty());
-  CHECK(fresh.err == "moesim: interrupted: no results were written\n");
-  CHECK(fs::is_empty(scratch.path() / "out"));
-  fs::create_directory(scratch.path() / "r");
-  scratch.write("r/summary.json", "an older one");
-  const CommandResult forced = interrupted("--out r --force");
-  CHECK(forced.exit == 128 + 2);
-  CHECK(forced.err == "moesim: interrupted: no results were written\n");
-  CHECK(read(scratch.path() / "r/summary.json") == "an older one");
 }

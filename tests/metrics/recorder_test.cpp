@@ -50,8 +50,8 @@ TEST_CASE("The expert that alone makes a GPU late is the only hotspot", "[metric
   CHECK(summary.hotspots[0].share_of_time == Approx(4.5 / 7));
   CHECK(summary.hotspots[0].layer == 0);
   CHECK(summary.hotspots[0].reason == "alone it has 2.80x the tokens of a mean GPU (on n0g2)");
-  CHECK(summary.expert_imbalance.mean == Approx(2.8));  // 70 / 25
-  CHECK(summary.gpu_imbalance.max == Approx(2.8));
+  CHECK(summary.expert_imbalance->mean == Approx(2.8));  // 70 / 25
+  CHECK(summary.gpu_imbalance->max == Approx(2.8));
   CHECK(summary.gpu_table[0].wait.value() == Approx(6));
   CHECK(summary.gpu_table[2].gating_share == Approx(1));
   CHECK(summary.tokens_conserved);
@@ -203,4 +203,17 @@ TEST_CASE("Step percentiles are nearest-rank", "[metrics]") {
   CHECK(summary.step.p50.value() == 50);
   CHECK(summary.step.p99.value() == 99);
   CHECK(summary.step.mean.value() == 50.5);
+}
+
+TEST_CASE("GPUs that end a phase together share what they gate", "[metrics]") {
+  FourGpus four;
+  const std::vector<double> even{2, 2, 2, 2}, two{1, 3, 1, 3};
+  four.recorder(PhaseFinished{Seconds{2}, Seconds{2}, Cause::attention, 0, 0, even});
+  four.recorder(PhaseFinished{Seconds{5}, Seconds{3}, Cause::attention, 0, 1, two});
+  four.recorder(StepFinished{Seconds{5}, Seconds{5}, 0, 100});
+  const Summary summary = four.summary();
+  // all four share 2 s, GPUs 1 and 3 share 3 s: 0.5, 2, 0.5 and 2 of 5 s
+  for (const int gpu : {0, 2}) CHECK(summary.gpu_table[static_cast<std::size_t>(gpu)].gating_share == Approx(0.1));
+  for (const int gpu : {1, 3}) CHECK(summary.gpu_table[static_cast<std::size_t>(gpu)].gating_share == Approx(0.4));
+  CHECK(!summary.expert_imbalance);  // no experts were loaded
 }

@@ -23,15 +23,19 @@ Summary full_summary() {
   of.headline = "a model · 2 x gpu";
   of.chosen = {{"routing.sampler", "token"}};
   of.notes = {"first", "second"};
+  of.model = "a model";
+  of.gpu = "gpu";
   of.gpus = 2;
+  of.cluster_gpus = 4;
   of.nodes = 1;
-  of.output_tokens_per_s = 1000.5;
+  of.gpus_per_node = 4;
+  of.output_tokens_per_s = 201;  // 201 tokens in 1 s
   of.input_tokens_per_s = 0;
-  of.total_tokens_per_s = 1000.5;
+  of.total_tokens_per_s = 201;
   of.step = {Seconds{0.5}, Seconds{0.25}, Seconds{0.75}, Seconds{1}};
   of.tpot = of.itl = of.step;
-  of.expert_imbalance = {1.5, 2};
-  of.gpu_imbalance = {1.25, 1.75};
+  of.expert_imbalance = MeanMax{1.5, 2};
+  of.gpu_imbalance = MeanMax{1.25, 1.75};
   of.nic_imbalance = MeanMax{1.125, 3};
   of.imbalance_cost = {0.25, 0.125, 0.0625};
   of.critical_path = {0.5, 0, 0.25, 0, 0.125, 0.125};
@@ -115,14 +119,13 @@ TEST_CASE("A result folder reads back to the same files", "[metrics]") {
 
 TEST_CASE("A result folder that is not whole is refused by its file and place", "[metrics]") {
   const TemporaryFolder folder;
-  CHECK(refusal(folder) == "summary.json: got no such file, expected a whole result folder of moesim run");
+  CHECK(refusal(folder) == "summary.json: got no such file, expected a whole result folder of moesim");
   write_all(folder, full_summary());
   REQUIRE(refusal(folder) == "");
 
   SECTION("cut off") {
     folder.write("summary.json", "{\"scenario\": \"s");
-    CHECK(refusal(folder) ==
-          "summary.json: got damaged JSON at byte 16 of 15, expected a summary as moesim run writes it");
+    CHECK(refusal(folder) == "summary.json: got damaged JSON at byte 16 of 15, expected results as moesim writes them");
   }
   SECTION("another version") {
     replace_in(folder, "summary.json", "1.2.3", "0.0.9");
@@ -132,11 +135,11 @@ TEST_CASE("A result folder that is not whole is refused by its file and place", 
   }
   SECTION("a key is gone") {
     replace_in(folder, "summary.json", "\"mean_ms\"", "\"median_ms\"");
-    CHECK(refusal(folder) == "summary.json: step: got no key 'mean_ms', expected a whole summary of a run");
+    CHECK(refusal(folder) == "summary.json: step: got no key 'mean_ms', expected whole results");
   }
   SECTION("a text for a number") {
     replace_in(folder, "summary.json", "\"gpus\": 2", "\"gpus\": \"two\"");
-    CHECK(refusal(folder) == "summary.json: gpus: got \"two\", expected a whole number");
+    CHECK(refusal(folder) == "summary.json: gpus: got \"two\", expected a whole number from 1 to 2147483647");
   }
   SECTION("a kind that does not exist") {
     replace_in(folder, "summary.json", "\"kind\": \"stage\"", "\"kind\": \"stag\"");
@@ -158,15 +161,47 @@ TEST_CASE("A result folder that is not whole is refused by its file and place", 
   SECTION("a folder for a file") {
     std::filesystem::remove(folder.path("links.csv"));
     std::filesystem::create_directory(folder.path("links.csv"));
-    CHECK(refusal(folder) == "links.csv: got what is no regular file, expected a whole result folder of moesim run");
+    CHECK(refusal(folder) == "links.csv: got what is no regular file, expected a whole result folder of moesim");
   }
   SECTION("a number beyond a double") {
     replace_in(folder, "summary.json", "\"per_gpu_max_bytes\": 1024.0", "\"per_gpu_max_bytes\": 1e999");
-    CHECK(refusal(folder) ==
-          "summary.json: got a number beyond all bounds, expected a summary as moesim run writes it");
+    CHECK(refusal(folder) == "summary.json: got a number beyond all bounds, expected results as moesim writes them");
   }
   SECTION("a line is cut off") {
     replace_in(folder, "gpus.csv", ",0.750000\n", "\n");
     CHECK_THAT(refusal(folder), Contains("gpus.csv:3:"));
   }
+}
+
+TEST_CASE("Numbers that no run can have are refused at their place", "[metrics]") {
+  struct Case {
+    std::string from, to, refusal;
+  };
+  const auto [from, to, expected] = GENERATE(values<Case>({
+      {"\"gpus\": 2", "\"gpus\": -2", "gpus: got -2, expected a whole number from 1 to 2147483647"},
+      {"\"gpus\": 2", "\"gpus\": 5000000000", "gpus: got 5000000000, expected a whole number from 1 to 2147483647"},
+      {"\"output_tokens_per_s\": 201.0", "\"output_tokens_per_s\": -201.0",
+       "throughput.output_tokens_per_s: got -201.0, expected at least 0"},
+      {"\"total_tokens_per_s\": 201.0", "\"total_tokens_per_s\": 402.0",
+       "throughput.total_tokens_per_s: got 402.0, expected the tokens over the time of steps.csv beside it"},
+      {"\"mean_ms\": 500.0", "\"mean_ms\": 400.0", "step.mean_ms: got 400.0, expected the mean of steps.csv beside it"},
+      {"\"p90_ms\": 750.0", "\"p90_ms\": 100.0", "step.p90_ms: got 100.0, expected at least p50"},
+      {"\"attention\": 0.5", "\"attention\": 0.4", "critical_path: got "},
+      {"\"attention\": 0.5", "\"attention\": -0.5", "critical_path.attention: got -0.5, expected at least 0"},
+      {"\"mean\": 1.5", "\"mean\": 0.5", "imbalance.expert.mean: got 0.5, expected at least 1"},
+      {"\"max\": 2.0", "\"max\": 1.25", "imbalance.expert.max: got 1.25, expected at least 1.5"},
+      {"\"share_of_time\": 0.25", "\"share_of_time\": 25",
+       "hotspots[0].share_of_time: got 25, expected a share from 0 to 1"},
+      {"\"capacity_bytes\": 4096.0", "\"capacity_bytes\": 512.0",
+       "memory.fits: got true, expected what the bytes beside it say"},
+      {"\"met\": true", "\"met\": false", "slo[0].met: got false, expected what the times beside it say"},
+      {"\"seed\": 5", "\"seed\": -5", "provenance.seed: got -5, expected a whole number of at least 0"},
+      {"\"usd_per_hour\": 20.0", "\"usd_per_hour\": -20.0", "cost.usd_per_hour: got -20.0, expected at least 0"},
+      {"\"sampled\": 3", "\"sampled\": 0", "audit.sampled: got 0, expected a whole number from 1 to 2147483647"},
+  }));
+  INFO(expected);
+  const TemporaryFolder folder;
+  write_all(folder, full_summary());
+  replace_in(folder, "summary.json", from, to);
+  CHECK_THAT(refusal(folder), Catch::Matchers::StartsWith("summary.json: " + expected));
 }

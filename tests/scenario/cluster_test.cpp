@@ -176,6 +176,9 @@ TEST_CASE("A slow GPU is refused where it is named when it is not there", "[scen
   CHECK(gpu_speeds(parse(with_cluster("{gpu: h100-sxm}")).cluster).empty());
   CHECK(refusal(slow("[{name: n0g4, factor: 0.5}]")) ==
         "s.yaml:2:66: cluster.slow_gpus: got n0g4, expected a GPU of this cluster: n0g0 to n1g3");
+  CHECK(refusal(slow("[{name: node1-GPU2, factor: 0.5}]")) ==
+        "s.yaml:2:66: cluster.slow_gpus: got node1-GPU2, expected a GPU of this cluster: n0g0 to n1g3; did you mean "
+        "n1g2?");
   CHECK(refusal(slow("[{name: n0g1, factor: 0.5}, {name: n0g1, factor: 0.6}]")) ==
         "s.yaml:2:93: cluster.slow_gpus: got n0g1 twice, expected every slow GPU once");
   CHECK(refusal(slow("[{name: n0g1, factor: 1.5}]")) ==
