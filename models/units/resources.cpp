@@ -112,7 +112,7 @@ public:
   }
 
 private:
-  static constexpr std::size_t kMostBytes = 1u << 20, kMostLines = 1u << 25;
+  static constexpr std::size_t kMostBytes = 1u << 20, kMostLines = 1u << 24;
 
   void push() {
     if (lines_.size() == kMostLines) refuse(fmt::format("more than {} lines", kMostLines), "a smaller file");

@@ -22,7 +22,7 @@ std::string read_text_file(const std::filesystem::path& file, std::uintmax_t lim
 
 /// Lines of a CSV or .csv.gz file (by content), without the line ends.
 /// Throws InputError when unreadable, when the gzip stream is broken, past `limit` bytes of text, 1 MiB in a line or
-/// 2^25 lines.
+/// 2^24 lines.
 std::vector<std::string> read_lines(const std::filesystem::path& file, std::uintmax_t limit = 1u << 30);
 
 }  // namespace moesim
