@@ -23,12 +23,12 @@ MOESIM_DEVICE void multiply_stage(PanelSums<Shape>& sums, std::uint32_t slot) {
   using Codes = typename Shape::Codes;
   constexpr std::uint32_t kNext = Shape::kVectorBytes;
   constexpr int kStepsPerSet = 4 / Codes::kScaleSets;
-  Vector16 x[Shape::kTokenVectors], scales[Codes::kScaleSets];
+  Vector16 x[Shape::kTokenVectors], scales[Codes::kScaleVectors];
   MOESIM_UNROLL
   for (std::uint32_t i = 0; i < Shape::kTokenVectors; ++i)
     x[i] = shared_load_vector(slot + (Shape::kWeightVectors + i) * kNext);
   MOESIM_UNROLL
-  for (std::uint32_t i = 0; i < Codes::kScaleSets; ++i)
+  for (std::uint32_t i = 0; i < Codes::kScaleVectors; ++i)
     scales[i] = shared_load_vector(slot + (Shape::kWeightVectors + Shape::kTokenVectors + i) * kNext);
   MOESIM_UNROLL
   for (int tile = 0; tile < kPanelTiles; ++tile) {
@@ -55,7 +55,7 @@ MOESIM_DEVICE void multiply_stage(PanelSums<Shape>& sums, std::uint32_t slot) {
       for (int i = 0; i < Shape::kTokenTiles; ++i) {
         MOESIM_UNROLL
         for (int element = 0; element < 4; ++element)
-          sums.d[tile][i][element] += unscaled[i][element] * Codes::scale(scales[set], tile, element / 2);
+          sums.d[tile][i][element] += unscaled[i][element] * Codes::scale(scales, set, tile, element / 2);
       }
     }
   }
@@ -88,20 +88,23 @@ MOESIM_DEVICE void sum_warps(const PanelSums<Shape>& sums, int tokens, std::uint
 /// tile's rows; in c they are columns.
 template <Epilogue kEpilogue, Fault kFault>
 MOESIM_DEVICE void write_sums(const float (&total)[4], const GroupedGemm& gemm, const TileAt& tile, int row) {
-  constexpr int kPerOut = kEpilogue == Epilogue::swiglu ? 2 : 1;
+  constexpr int kPerOut = is_gated(kEpilogue) ? 2 : 1;
   const auto width = static_cast<std::size_t>(gemm.n / kPerOut);
-  const int column = (tile.column * kPanelRows + warp_index() * 16) / kPerOut + lane_index() / 4;
+  const int first = tile.column * kPanelRows + warp_index() * 16, own = lane_index() / 4;  // rows of b
+  const float biases[2] = {bias_of<kEpilogue>(gemm, tile.expert, first + own),
+                           bias_of<kEpilogue>(gemm, tile.expert, first + own + 8)};
   MOESIM_UNROLL
   for (int odd = 0; odd < 2; ++odd) {
     const int token = row + lane_index() % 4 * 2 + odd;
     if (token >= tile.rows && kFault != Fault::row_guard) continue;
-    Bf16* out = gemm.c + static_cast<std::size_t>(tile.row + token) * width + column;
-    if constexpr (kEpilogue == Epilogue::swiglu) {
-      global_store(out, round_to_bf16(swiglu(total[odd], total[2 + odd])));
+    Bf16* out = gemm.c + static_cast<std::size_t>(tile.row + token) * width + first / kPerOut + own;
+    const float low = total[odd] + biases[0], high = total[2 + odd] + biases[1];
+    if constexpr (is_gated(kEpilogue)) {
+      global_store(out, round_to_bf16(gated<kEpilogue>(low, high)));
     } else {
-      const float scale = kEpilogue == Epilogue::row_scaled ? global_load(gemm.row_scale + tile.row + token) : 1.0f;
-      global_store(out, round_to_bf16(total[odd] * scale));
-      global_store(out + 8, round_to_bf16(total[2 + odd] * scale));
+      const float scale = row_scale_of<kEpilogue>(gemm, tile.row + token);
+      global_store(out, round_to_bf16(low * scale));
+      global_store(out + 8, round_to_bf16(high * scale));
     }
   }
 }
@@ -128,11 +131,11 @@ MOESIM_KERNEL MOESIM_LAUNCH_BOUNDS(Shape::kThreads, Shape::kBlocksPerSm) decode_
   }
 }
 
-/// As many stages as leave room for two blocks on an SM of sm_90, three with int4 and few tokens.
+/// As many stages as leave room for two blocks on an SM of sm_90, three with 4 bits and few tokens.
 template <WeightFormat format>
-using Decode8 = DecodeShape<format, 8, 4, is_int4(format) ? 3 : 2>;
+using Decode8 = DecodeShape<format, 8, 4, code_bits(format) == 4 ? 3 : 2>;
 template <WeightFormat format>
-using Decode16 = DecodeShape<format, 16, is_int4(format) ? 4 : 3, 2>;
+using Decode16 = DecodeShape<format, 16, code_bits(format) == 4 ? 4 : 3, 2>;
 template <WeightFormat format>
 using Decode32 = DecodeShape<format, 32, 3, 2>;
 

@@ -18,7 +18,7 @@ struct DecodeShape {
   static constexpr int kWarps = kPanelTiles, kThreads = kWarps * kWarp;
   // Vectors of one lane in a stage: weights, then activations, then scales.
   static constexpr int kWeightVectors = kPanelTiles * Codes::kVectors, kTokenVectors = 2 * kTokenTiles;
-  static constexpr int kVectors = kWeightVectors + kTokenVectors + Codes::kScaleSets;
+  static constexpr int kVectors = kWeightVectors + kTokenVectors + Codes::kScaleVectors;
   static constexpr std::uint32_t kVectorBytes = kWarp * sizeof(Vector16);  ///< of one vector of all lanes
   static constexpr int kStageBytes = kVectors * static_cast<int>(kVectorBytes);
   static constexpr int kRingBytes = kWarps * stages * kStageBytes;
@@ -64,12 +64,12 @@ private:
     const TileAt tile = tile_at(gemm_.map, item_, gemm_.n / kPanelRows, Shape::kTokens);
     const auto steps = static_cast<std::size_t>(steps_), panels = static_cast<std::size_t>(gemm_.n / kPanelRows);
     const auto panel = static_cast<std::size_t>(tile.column);
-    const std::size_t groups = static_cast<std::size_t>(gemm_.k / Codes::kGroup);
-    const std::size_t weights = panels * steps * kStageVectors, scales = panels * groups * kRecordVectors;
+    const auto records = static_cast<std::size_t>(gemm_.k / Codes::kRecordDepth);
+    const std::size_t weights = panels * steps * kStageVectors, scales = panels * records * kRecordVectors;
     const auto* expert =
         static_cast<const Vector16*>(gemm_.b) + static_cast<std::size_t>(tile.expert) * (weights + scales);
     weights_ = expert + panel * steps * kStageVectors + lane_index();
-    scales_ = expert + weights + panel * groups * kRecordVectors + Codes::record_vector();
+    scales_ = expert + weights + panel * records * kRecordVectors + Codes::record_vector();
     rows_left_ = tile.rows - lane_index() / 4;
     MOESIM_UNROLL
     for (int i = 0; i < Shape::kTokenTiles; ++i) {
@@ -94,11 +94,11 @@ private:
       for (int i = 0; i < Shape::kTokenVectors; ++i, target += Shape::kVectorBytes)
         copy_async16(target, a_[i / 2] + step_ * kPanelDepth + i % 2 * 32,
                      i / 2 * 8 < rows_left_ || kFault == Fault::zero_fill);
-      int group = step_ * kPanelDepth / Codes::kGroup;
-      if (kFault == Fault::scale_group && group > 0) --group;
+      int record = step_ * kPanelDepth / Codes::kRecordDepth;
+      if (kFault == Fault::scale_group && record > 0) --record;
       MOESIM_UNROLL
-      for (int i = 0; i < Codes::kScaleSets; ++i, target += Shape::kVectorBytes)
-        copy_async16(target, scales_ + static_cast<std::size_t>(group + i) * kRecordVectors, true);
+      for (int i = 0; i < Codes::kScaleVectors; ++i, target += Shape::kVectorBytes)
+        copy_async16(target, scales_ + static_cast<std::size_t>(record + i) * kRecordVectors, true);
       step_ += Shape::kWarps;
       if (step_ >= steps_) {
         item_ += block_count();

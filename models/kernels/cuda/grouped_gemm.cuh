@@ -45,33 +45,27 @@ MOESIM_DEVICE void multiply_stage(Sums<Tile>& sums, std::uint32_t stage) {
   }
 }
 
-/// What is written for fragment element (m, n, element); n counts written columns.
-template <class Tile, Epilogue kEpilogue>
-MOESIM_DEVICE float finished(const Sums<Tile>& sums, int m, int n, int element, float scale) {
-  if constexpr (kEpilogue == Epilogue::swiglu)
-    return swiglu(sums.d[m][2 * n][element], sums.d[m][2 * n + 1][element]);
-  else
-    return sums.d[m][n][element] * scale;
-}
-
 /// Writes the warp's share of a tile; rows past the expert's last are left alone.
 template <class Tile, Epilogue kEpilogue, Fault kFault>
 MOESIM_DEVICE void write_tile(const Sums<Tile>& sums, const GroupedGemm& gemm, const TileAt& tile) {
-  constexpr int kPerOut = kEpilogue == Epilogue::swiglu ? 2 : 1;  // columns of b per column of c
+  constexpr int kPerOut = is_gated(kEpilogue) ? 2 : 1;  // columns of b per column of c
   const int width = gemm.n / kPerOut;
   const int warp_column = tile.column * Tile::kColumns + warp_index() % Tile::kWarpsN * Tile::kWarpColumns;
-  const int column = warp_column / kPerOut + lane_index() % 4 * 2;
+  const int own = lane_index() % 4 * 2;
   MOESIM_UNROLL
   for (int eight = 0; eight < 2 * Tile::kMmaM; ++eight) {  // a fragment has rows lane / 4 and lane / 4 + 8
     const int row = warp_index() / Tile::kWarpsN * Tile::kWarpRows + eight * 8 + lane_index() / 4;
     if (row >= tile.rows && kFault != Fault::row_guard) continue;
-    const float scale = kEpilogue == Epilogue::row_scaled ? global_load(gemm.row_scale + tile.row + row) : 1.0f;
-    Bf16* out = gemm.c + static_cast<std::size_t>(tile.row + row) * static_cast<std::size_t>(width) + column;
+    const float scale = row_scale_of<kEpilogue>(gemm, tile.row + row);
+    Bf16* out = gemm.c + static_cast<std::size_t>(tile.row + row) * static_cast<std::size_t>(width) +
+                warp_column / kPerOut + own;
     MOESIM_UNROLL
-    for (int n = 0; n < Tile::kMmaN / kPerOut; ++n) {
-      const float low = finished<Tile, kEpilogue>(sums, eight / 2, n, eight % 2 * 2, scale);
-      const float high = finished<Tile, kEpilogue>(sums, eight / 2, n, eight % 2 * 2 + 1, scale);
-      global_store(reinterpret_cast<std::uint32_t*>(out + n * 8), pack_bf16(low, high));
+    for (int n = 0; n < Tile::kMmaN; n += kPerOut) {
+      const float(&d)[4] = sums.d[eight / 2][n], (&up)[4] = sums.d[eight / 2][n + kPerOut - 1];
+      const int at = eight % 2 * 2;
+      const float pair[2] = {d[at], d[at + 1]}, up_pair[2] = {up[at], up[at + 1]};
+      global_store(reinterpret_cast<std::uint32_t*>(out + n / kPerOut * 8),
+                   finished_pair<kEpilogue>(gemm, tile.expert, warp_column + n * 8 + own, pair, up_pair, scale));
     }
   }
 }
@@ -80,7 +74,7 @@ MOESIM_DEVICE void write_tile(const Sums<Tile>& sums, const GroupedGemm& gemm, c
 /// kStageDepth.
 template <class Tile, Epilogue kEpilogue, Fault kFault = Fault::none>
 MOESIM_KERNEL MOESIM_LAUNCH_BOUNDS(Tile::kThreads, Tile::kBlocksPerSm) grouped_gemm(GroupedGemm gemm) {
-  static_assert(kEpilogue != Epilogue::swiglu || Tile::kMmaN % 2 == 0, "gate and up of a column meet in one thread");
+  static_assert(!is_gated(kEpilogue) || Tile::kMmaN % 2 == 0, "gate and up of a column meet in one thread");
   CopyRing<Tile, kFault> ring{gemm};
   const int columns = gemm.n / Tile::kColumns, steps = gemm.k / kStageDepth;
   const int items = global_load(gemm.map.tiles) * columns;

@@ -31,24 +31,43 @@ enum class WeightFormat {
   int4_group128,  ///< (code - 8) * scale, a bf16 scale for 128 weights along k (GPTQ, AWQ)
   int4_group32,   ///< the same for 32 weights
   fp8_block128,   ///< e4m3 * scale, an fp32 scale for 128 x 128 weights (DeepSeek-V3)
+  mxfp4,          ///< e2m1 * 2^scale, a scale for 32 weights along k (OCP microscaling; gpt-oss)
 };
 
 /// What happens to a sum before it is written.
 enum class Epilogue {
   plain,
-  swiglu,      ///< silu(gate) * up
-  row_scaled,  ///< times row_scale[row]: the combine weight
+  swiglu,             ///< silu(gate) * up
+  row_scaled,         ///< times row_scale[row]: the combine weight
+  clamped_swiglu,     ///< of gpt-oss, after adding the bias
+  biased_row_scaled,  ///< bias added, then row_scaled
 };
+
+/// Whether 8 gate columns and their 8 up columns become 8 columns of c.
+constexpr bool is_gated(Epilogue epilogue) {
+  return epilogue == Epilogue::swiglu || epilogue == Epilogue::clamped_swiglu;
+}
+constexpr bool is_row_scaled(Epilogue epilogue) {
+  return epilogue == Epilogue::row_scaled || epilogue == Epilogue::biased_row_scaled;
+}
+constexpr bool is_biased(Epilogue epilogue) {
+  return epilogue == Epilogue::clamped_swiglu || epilogue == Epilogue::biased_row_scaled;
+}
+
+// gate = min(gate, limit), up within +- limit, then gate * sigmoid(alpha * gate) * (up + 1). Source: openai/gpt-oss,
+// gpt_oss/torch/model.py, swiglu().
+constexpr float kClampedAlpha = 1.702f, kClampedLimit = 7.0f;
 
 struct GroupedGemm {
   const Bf16* a;
   const int* a_row;  ///< [rows] row of a for each row of c; null: the same row
   const void* b;     ///< bf16 [experts, n, k], or what quantized_weights.hpp describes
   Bf16* c;
-  const float* row_scale;  ///< [rows], for Epilogue::row_scaled
+  const float* row_scale;  ///< [rows], for epilogues that scale rows
   TileMap map;
   int n;
   int k;
+  const Bf16* bias = nullptr;  ///< [experts, n] in the order of b, for epilogues that add it
 };
 
 enum class Scoring {

@@ -17,12 +17,12 @@ public:
       for (int stage = 0; stage < m_.k / kPanelDepth; ++stage)
         for (int tile = 0; tile < kPanelTiles; ++tile) pack_tile(panel, stage, tile);
     for (int panel = 0; panel < m_.n / kPanelRows; ++panel)
-      for (int group = 0; group < groups(); ++group)
-        is_int4(m_.format) ? pack_int4(panel, group) : pack_fp8(panel, group);
+      for (int group = 0; group < groups(); ++group) pack_scales(panel, group);
     return std::move(out_);
   }
 
 private:
+  bool nibbles() const { return code_bits(m_.format) == 4; }
   int groups() const { return m_.k / group_depth(m_.format); }
   std::uint32_t code(int row, int k) const { return m_.codes[static_cast<std::size_t>(row * m_.k + k)]; }
   float scale(int row, int group) const { return m_.scales[static_cast<std::size_t>(row * groups() + group)]; }
@@ -41,34 +41,39 @@ private:
           }
   }
 
-  // int4: nibbles reg and reg + 4 of word `step`. fp8: bytes reg % 2 and reg % 2 + 2 of word 2 (step % 2) + reg / 2 of
-  // vector step / 2. Either way the two codes of a register are 16 bits apart.
+  // 4 bits: nibbles reg and reg + 4 of word `step`. 8 bits: bytes reg % 2 and reg % 2 + 2 of word 2 (step % 2) + reg /
+  // 2 of vector step / 2. Either way the two codes of a register are 16 bits apart.
   void put(int tile, int lane, int step, int reg, int odd, std::uint32_t code) {
     const int vectors = code_bits(m_.format) / 4;
-    const int vector = is_int4(m_.format) ? 0 : step / 2;
-    const int word = is_int4(m_.format) ? step : step % 2 * 2 + reg / 2;
-    const int shift = (is_int4(m_.format) ? 4 * reg : 8 * (reg % 2)) + 16 * odd;
+    const int vector = nibbles() ? 0 : step / 2;
+    const int word = nibbles() ? step : step % 2 * 2 + reg / 2;
+    const int shift = (nibbles() ? 4 * reg : 8 * (reg % 2)) + 16 * odd;
     out_[static_cast<std::size_t>((tile * vectors + vector) * 32 + lane)].words[word] |= code << shift;
   }
 
+  void pack_scales(int panel, int group) {
+    for (int row = 0; row < kPanelRows; ++row) {
+      const float value = scale(panel * kPanelRows + row, group);
+      const int r = row % 8, tile = row / 16, half = row % 16 / 8;
+      const auto bits = std::bit_cast<std::uint32_t>(value);
+      std::uint32_t* words = record(panel, group);
+      if (is_int4(m_.format))
+        words[r * kPanelTiles + tile] |= (bits >> 16) << (16 * half);
+      else if (m_.format == WeightFormat::mxfp4)
+        words[r * 4 + group % 2 * 2 + tile / 2] |= (bits >> 23) << (16 * (tile % 2) + 8 * half);
+      else
+        words[half] = bits;
+    }
+  }
+
+  /// The record that has the scales of a group.
   std::uint32_t* record(int panel, int group) {
     const std::size_t scales = static_cast<std::size_t>(m_.n) * static_cast<std::size_t>(m_.k) *
                                static_cast<std::size_t>(code_bits(m_.format)) / 8 / sizeof(Vector16);
     const auto vectors = static_cast<std::size_t>(record_bytes(m_.format)) / sizeof(Vector16);
-    return out_[scales + static_cast<std::size_t>(panel * groups() + group) * vectors].words;
-  }
-
-  void pack_int4(int panel, int group) {
-    for (int row = 0; row < kPanelRows; ++row) {
-      const int word = row % 8 * kPanelTiles + row / 16;
-      const std::uint32_t bits = bf16_from(scale(panel * kPanelRows + row, group)).bits;
-      record(panel, group)[word] |= bits << (row % 16 / 8 * 16);
-    }
-  }
-
-  void pack_fp8(int panel, int group) {
-    for (int half = 0; half < 2; ++half)
-      record(panel, group)[half] = std::bit_cast<std::uint32_t>(scale(panel * kPanelRows + half * 8, group));
+    const int depth = record_depth(m_.format);
+    const auto index = static_cast<std::size_t>(panel * (m_.k / depth) + group * group_depth(m_.format) / depth);
+    return out_[scales + index * vectors].words;
   }
 
   const QuantizedMatrix& m_;
@@ -87,9 +92,17 @@ std::vector<double> dequantised(const QuantizedMatrix& matrix) {
   values.reserve(matrix.codes.size());
   for (std::size_t at = 0; at < matrix.codes.size(); ++at) {
     const std::uint8_t code = matrix.codes[at];
-    values.push_back((is_int4(matrix.format) ? code - 8.0 : e4m3_value(code)) * matrix.scales[at / depth]);
+    const double value = is_int4(matrix.format)                 ? code - 8.0
+                         : matrix.format == WeightFormat::mxfp4 ? e2m1_value(code)
+                                                                : e4m3_value(code);
+    values.push_back(value * matrix.scales[at / depth]);
   }
   return values;
+}
+
+double e2m1_value(std::uint8_t code) {
+  constexpr double kSizes[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+  return code & 8 ? -kSizes[code & 7] : kSizes[code & 7];
 }
 
 double e4m3_value(std::uint8_t code) {

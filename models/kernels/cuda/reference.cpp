@@ -4,6 +4,8 @@
 #include <limits>
 #include <numeric>
 
+#include "models/kernels/cuda/operands.hpp"
+
 namespace moesim::cuda::reference {
 namespace {
 
@@ -64,6 +66,18 @@ double sigmoid(double x) {
   return 1 / (1 + std::exp(-x));
 }
 
+template <class Activation>
+std::vector<double> gated(std::span<const double> products, std::size_t n, Activation activation) {
+  std::vector<double> out;
+  out.reserve(products.size() / 2);
+  for (std::size_t row = 0; row < products.size(); row += n)
+    for (std::size_t column = 0; column < n / 2; ++column) {
+      const std::size_t gate = row + column / 8 * 16 + column % 8;
+      out.push_back(activation(products[gate], products[gate + 8]));
+    }
+  return out;
+}
+
 }  // namespace
 
 std::vector<double> multiply(std::span<const Bf16> a, std::span<const Bf16> b, std::size_t k) {
@@ -75,14 +89,15 @@ std::vector<double> multiply(std::span<const Bf16> a, std::span<const double> b,
 }
 
 std::vector<double> swiglu(std::span<const double> products, std::size_t n) {
-  std::vector<double> gated;
-  gated.reserve(products.size() / 2);
-  for (std::size_t row = 0; row < products.size(); row += n)
-    for (std::size_t column = 0; column < n / 2; ++column) {
-      const std::size_t gate = row + column / 8 * 16 + column % 8;
-      gated.push_back(products[gate] * sigmoid(products[gate]) * products[gate + 8]);
-    }
-  return gated;
+  return gated(products, n, [](double gate, double up) { return gate * sigmoid(gate) * up; });
+}
+
+std::vector<double> clamped_swiglu(std::span<const double> products, std::size_t n) {
+  constexpr double kAlpha = 1.702;
+  return gated(products, n, [](double gate, double up) {
+    gate = std::min(gate, double{kClampedLimit});
+    return gate * sigmoid(kAlpha * gate) * (std::clamp(up, -double{kClampedLimit}, double{kClampedLimit}) + 1);
+  });
 }
 
 std::vector<Bf16> interleave(std::span<const Bf16> gate, std::span<const Bf16> up, std::size_t h) {

@@ -18,6 +18,9 @@ std::vector<double> multiply(std::span<const Bf16> a, std::span<const double> b,
 /// Products [rows, n] with gate and up columns interleaved by 8 -> silu(gate) * up [rows, n / 2].
 std::vector<double> swiglu(std::span<const double> products, std::size_t n);
 
+/// The same with the clamped SwiGLU of gpt-oss: operands.hpp has the formula.
+std::vector<double> clamped_swiglu(std::span<const double> products, std::size_t n);
+
 /// Rows of gate [i, h] and up [i, h] interleaved by 8, as GEMM1 wants them: [2 i, h].
 std::vector<Bf16> interleave(std::span<const Bf16> gate, std::span<const Bf16> up, std::size_t h);
 

@@ -93,24 +93,21 @@ MOESIM_DEVICE void line_up_stage(float (&d)[Shape::kColumns / 2], const StageAt<
 /// Writes the warp's 16 rows of a tile; rows past the expert's last are left alone.
 template <class Shape, Epilogue kEpilogue, Fault kFault>
 MOESIM_DEVICE void write_rows(const float (&d)[Shape::kColumns / 2], const GroupedGemm& gemm, const TileAt& tile) {
-  constexpr int kPerOut = kEpilogue == Epilogue::swiglu ? 2 : 1;
+  constexpr int kPerOut = is_gated(kEpilogue) ? 2 : 1;
   const auto width = static_cast<std::size_t>(gemm.n / kPerOut);
-  const int column = tile.column * Shape::kColumns / kPerOut + lane_index() % 4 * 2;
+  const int column = tile.column * Shape::kColumns, own = lane_index() % 4 * 2;
   MOESIM_UNROLL
   for (int half = 0; half < 2; ++half) {
     const int row = (warp_index() - 4) * 16 + half * 8 + lane_index() / 4;
     if (row >= tile.rows && kFault != Fault::row_guard) continue;
-    const float scale = kEpilogue == Epilogue::row_scaled ? global_load(gemm.row_scale + tile.row + row) : 1.0f;
-    Bf16* out = gemm.c + static_cast<std::size_t>(tile.row + row) * width + column;
+    const float scale = row_scale_of<kEpilogue>(gemm, tile.row + row);
+    Bf16* out = gemm.c + static_cast<std::size_t>(tile.row + row) * width + column / kPerOut + own;
     MOESIM_UNROLL
-    for (int i = 0; i < Shape::kColumns / 8 / kPerOut; ++i) {
-      float pair[2];
-      MOESIM_UNROLL
-      for (int odd = 0; odd < 2; ++odd) {
-        const int at = i * 4 * kPerOut + half * 2 + odd;
-        pair[odd] = kEpilogue == Epilogue::swiglu ? swiglu(d[at], d[at + 4]) : d[at] * scale;
-      }
-      global_store(reinterpret_cast<std::uint32_t*>(out + i * 8), pack_bf16(pair[0], pair[1]));
+    for (int n = 0; n < Shape::kColumns / 8; n += kPerOut) {
+      const int at = n * 4 + half * 2, up = at + (kPerOut - 1) * 4;
+      const float pair[2] = {d[at], d[at + 1]}, up_pair[2] = {d[up], d[up + 1]};
+      global_store(reinterpret_cast<std::uint32_t*>(out + n / kPerOut * 8),
+                   finished_pair<kEpilogue>(gemm, tile.expert, column + n * 8 + own, pair, up_pair, scale));
     }
   }
 }

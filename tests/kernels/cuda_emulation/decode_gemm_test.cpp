@@ -40,6 +40,7 @@ void check_noticed(const Layout& layout, const std::string& as) {
 
 constexpr auto kInt4 = WeightFormat::int4_group128;
 constexpr auto kInt4Fine = WeightFormat::int4_group32;
+constexpr auto kMxfp4 = WeightFormat::mxfp4;
 constexpr auto kFp8 = WeightFormat::fp8_block128;
 
 }  // namespace
@@ -50,6 +51,12 @@ TEST_CASE("e4m3 codes have the values of the OCP specification", "[kernels]") {
   CHECK(e4m3_value(0x81) == -0x1p-9);  // the smallest subnormal
   CHECK(e4m3_value(0x08) == 0x1p-6);   // the smallest normal
   CHECK(std::isnan(e4m3_value(0xFF)));
+}
+
+TEST_CASE("e2m1 codes have the values of the OCP specification", "[kernels]") {
+  CHECK(e2m1_value(0x1) == 0.5);   // the subnormal
+  CHECK(e2m1_value(0x2) == 1.0);   // exponent 1 is the bias
+  CHECK(e2m1_value(0xF) == -6.0);  // the largest, negative
 }
 
 TEST_CASE("Unpacking gives every code its exact value", "[kernels]") {
@@ -71,6 +78,11 @@ TEST_CASE("Unpacking gives every code its exact value", "[kernels]") {
           const float value = static_cast<float>(code >> (reg % 2 * 4) & 15) - 8.0f;
           right &= low_bf16(a[reg]) == value && high_bf16(a[reg]) == value;
         }
+        WeightCodes<kMxfp4>::unpack(int4, step, a);
+        for (int reg = 0; reg < 4; ++reg) {
+          const double value = e2m1_value(static_cast<std::uint8_t>(code >> (reg % 2 * 4) & 15));
+          right &= low_bf16(a[reg]) == value && high_bf16(a[reg]) == value;
+        }
       }
     });
   }
@@ -82,11 +94,12 @@ TEST_CASE("Quantised weights take the bytes that their codes and scales need", "
   CHECK(weight_bytes(kInt4, 128, 256) == 16384 + 512);
   CHECK(weight_bytes(kInt4Fine, 128, 256) == 16384 + 2048);
   CHECK(weight_bytes(kFp8, 128, 256) == 32768 + 64);
+  CHECK(weight_bytes(kMxfp4, 128, 256) == 16384 + 1024);  // a byte for 32
 }
 
 TEMPLATE_TEST_CASE("The decode GEMM is right on ragged and empty experts in both layouts", "[kernels]", Decode8<kInt4>,
                    Decode16<kInt4>, Decode32<kInt4>, Decode8<kInt4Fine>, Decode16<kInt4Fine>, Decode32<kInt4Fine>,
-                   Decode8<kFp8>, Decode16<kFp8>, Decode32<kFp8>) {
+                   Decode8<kFp8>, Decode16<kFp8>, Decode32<kFp8>, Decode8<kMxfp4>, Decode16<kMxfp4>, Decode32<kMxfp4>) {
   const std::uint64_t seed = fresh_seed();
   CAPTURE(seed);
   constexpr int kRows = TestType::kTokens;
@@ -100,6 +113,14 @@ TEST_CASE("Depths that leave warps of the decode GEMM without work are right", "
   check(run_decode<Decode8<kInt4Fine>, Epilogue::plain>({{3, 1}}, 64, 64, seed));
   check(run_decode<Decode8<kInt4>, Epilogue::plain>({{3, 1}}, 64, 128, seed));
   check(run_decode<Decode8<kInt4Fine>, Epilogue::plain>({{3, 9}}, 64, 2880, seed));  // gpt-oss: 45 steps of 64
+}
+
+TEMPLATE_TEST_CASE("The decode GEMM adds the biases and clamps as gpt-oss does", "[kernels]", Decode8<kMxfp4>,
+                   Decode32<kInt4Fine>) {
+  const std::uint64_t seed = fresh_seed();
+  CAPTURE(seed);
+  check(run_decode<TestType, Epilogue::clamped_swiglu>({{3, 0, TestType::kTokens + 1}}, 128, 192, seed));
+  check(run_decode<TestType, Epilogue::biased_row_scaled>({{3, 0, TestType::kTokens + 1}}, 64, 192, seed));
 }
 
 TEST_CASE("Rows gathered through indices are right in the decode GEMM", "[kernels]") {
@@ -120,7 +141,7 @@ TEST_CASE("Histograms of any skew are right in the decode GEMM", "[kernels]") {
 }
 
 TEMPLATE_TEST_CASE("A planted mistake in the decode GEMM is noticed", "[kernels]", Decode8<kInt4>, Decode16<kInt4Fine>,
-                   Decode8<kFp8>) {
+                   Decode8<kFp8>, Decode8<kMxfp4>) {
   const Layout contiguous{{3, TestType::kTokens + 1}}, masked{{3, 1}, TestType::kTokens};
   CHECK(noticed<TestType, Epilogue::swiglu, Fault::none>(contiguous).empty());
   check_noticed<TestType, Fault::wait_depth>(contiguous, "reads a copy that has not been waited for");

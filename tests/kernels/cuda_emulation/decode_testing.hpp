@@ -28,20 +28,21 @@ GemmResult run_decode(const Layout& layout, int n, int k, std::uint64_t seed, bo
   const auto depth = static_cast<std::size_t>(k), wide = static_cast<std::size_t>(n);
   const auto a = random_bf16(rows * depth, 1.0, seed, 1);
   const QuantizedExperts weights{Shape::kFormat, experts, n, k, seed};
-  const RowInputs inputs{rows, gathered, seed};
+  const RowInputs inputs{rows, experts * wide, gathered, seed};
 
-  Buffer<Bf16> a_in{a}, c{rows * (kEpilogue == Epilogue::swiglu ? wide / 2 : wide)};
+  Buffer<Bf16> a_in{a}, bias_in{inputs.bias}, c{rows * (is_gated(kEpilogue) ? wide / 2 : wide)};
   Buffer<Vector16> b_in{weights.packed};
   Buffer<float> scale_in{inputs.scales};
   Buffer<int> from_in{inputs.from};
   BuiltMap map{layout.counts, Shape::kTokens, layout.capacity};
   const GroupedGemm gemm{
-      a_in.data(), gathered ? from_in.data() : nullptr, b_in.data(), c.data(), scale_in.data(), map.map(), n, k};
+      a_in.data(),   gathered ? from_in.data() : nullptr, b_in.data(), c.data(), scale_in.data(), map.map(), n, k,
+      bias_in.data()};
   emulation::launch({kBlocks, Shape::kThreads, Shape::kSharedBytes},
                     [&] { decode_gemm<Shape, kEpilogue, kFault>(gemm); });
   return compare(layout, c.values(), [&](std::size_t expert, std::size_t row) {
     const auto x = std::span{a}.subspan(static_cast<std::size_t>(inputs.from[row]) * depth, depth);
-    return inputs.finished<kEpilogue>(reference::multiply(x, weights.values[expert], depth), row, wide);
+    return inputs.finished<kEpilogue>(reference::multiply(x, weights.values[expert], depth), expert, row);
   });
 }
 

@@ -91,12 +91,14 @@ GemmResult compare(const Layout& layout, const std::vector<Bf16>& c, const Expec
   return {reference::relative_errors(got, wanted).worst, untouched};
 }
 
-/// What a GEMM is told of its rows: where they come from, and their combine weights.
+/// What a GEMM is told besides its operands: where rows come from, their combine weights, the biases.
 struct RowInputs {
   std::vector<float> scales;
   std::vector<int> from;
+  std::vector<Bf16> bias;  ///< [experts, n]
 
-  RowInputs(std::size_t rows, bool gathered, std::uint64_t seed) : scales(rows), from(rows) {
+  RowInputs(std::size_t rows, std::size_t biases, bool gathered, std::uint64_t seed)
+      : scales(rows), from(rows), bias{random_bf16(biases, 3.0, seed, 4)} {
     Random random{seed, Purpose::test, 3, 0};
     for (std::size_t row = 0; row < rows; ++row) {
       scales[row] = static_cast<float>(random.uniform());
@@ -106,9 +108,13 @@ struct RowInputs {
 
   /// One row of products as the epilogue leaves it.
   template <Epilogue kEpilogue>
-  std::vector<double> finished(std::vector<double> products, std::size_t row, std::size_t n) const {
+  std::vector<double> finished(std::vector<double> products, std::size_t expert, std::size_t row) const {
+    const std::size_t n = products.size();
+    if (is_biased(kEpilogue))
+      for (std::size_t i = 0; i < n; ++i) products[i] += float_from(bias[expert * n + i]);
     if (kEpilogue == Epilogue::swiglu) return reference::swiglu(products, n);
-    for (double& value : products) value *= kEpilogue == Epilogue::row_scaled ? static_cast<double>(scales[row]) : 1.0;
+    if (kEpilogue == Epilogue::clamped_swiglu) return reference::clamped_swiglu(products, n);
+    for (double& value : products) value *= is_row_scaled(kEpilogue) ? static_cast<double>(scales[row]) : 1.0;
     return products;
   }
 };
@@ -120,20 +126,21 @@ GemmResult run_gemm(const Layout& layout, int n, int k, std::uint64_t seed, bool
   const auto depth = static_cast<std::size_t>(k), wide = static_cast<std::size_t>(n);
   const auto a = random_bf16(rows * depth, 1.0, seed, 1);
   const auto b = random_bf16(experts * wide * depth, 1.5 / std::sqrt(k), seed, 2);
-  const RowInputs inputs{rows, gathered, seed};
+  const RowInputs inputs{rows, experts * wide, gathered, seed};
 
-  Buffer<Bf16> a_in{a}, b_in{b}, c{rows * (kEpilogue == Epilogue::swiglu ? wide / 2 : wide)};
+  Buffer<Bf16> a_in{a}, b_in{b}, bias_in{inputs.bias}, c{rows * (is_gated(kEpilogue) ? wide / 2 : wide)};
   Buffer<float> scale_in{inputs.scales};
   Buffer<int> from_in{inputs.from};
   BuiltMap map{layout.counts, Tile::kRows, layout.capacity};
   const GroupedGemm gemm{
-      a_in.data(), gathered ? from_in.data() : nullptr, b_in.data(), c.data(), scale_in.data(), map.map(), n, k};
+      a_in.data(),   gathered ? from_in.data() : nullptr, b_in.data(), c.data(), scale_in.data(), map.map(), n, k,
+      bias_in.data()};
   emulation::launch({kBlocks, Tile::kThreads, Tile::kSharedBytes},
                     [&] { grouped_gemm<Tile, kEpilogue, kFault>(gemm); });
   return compare(layout, c.values(), [&](std::size_t expert, std::size_t row) {
     const auto x = std::span{a}.subspan(static_cast<std::size_t>(inputs.from[row]) * depth, depth);
     return inputs.finished<kEpilogue>(
-        reference::multiply(x, std::span{b}.subspan(expert * wide * depth, wide * depth), depth), row, wide);
+        reference::multiply(x, std::span{b}.subspan(expert * wide * depth, wide * depth), depth), expert, row);
   });
 }
 

@@ -42,6 +42,38 @@ TEMPLATE_TEST_CASE("The second GEMM of every tile is right on ragged and empty e
   check(run_gemm<TestType, Epilogue::row_scaled>({ragged(kRows), kRows + 3}, kN, 64, seed));
 }
 
+TEMPLATE_TEST_CASE("The first GEMM adds the bias and clamps as gpt-oss does", "[kernels]", Tile16, Tile32, Tile64,
+                   Tile128) {
+  const std::uint64_t seed = fresh_seed();
+  CAPTURE(seed);
+  const Layout layout{{0, 1, TestType::kRows + 1}};
+  check(run_gemm<TestType, Epilogue::clamped_swiglu>(layout, 2 * TestType::kColumns, 128, seed));
+}
+
+TEMPLATE_TEST_CASE("The second GEMM adds the bias before the combine weight", "[kernels]", Tile16, Tile32By96,
+                   Tile64By96, Tile128By96, Tile128By192) {
+  const std::uint64_t seed = fresh_seed();
+  CAPTURE(seed);
+  const Layout layout{{0, 1, TestType::kRows + 1}};
+  check(run_gemm<TestType, Epilogue::biased_row_scaled>(layout, 2 * TestType::kColumns, 128, seed));
+}
+
+TEST_CASE("The clamped SwiGLU has the values of its formula", "[kernels]") {
+  // gate 100 counts as 7 and up -100 as -7: 7 / (1 + e^(-1.702 * 7)) * (-7 + 1) = -41.9997; gate 0 gives 0; large
+  // negative gates give nothing, whatever up is. sigmoid(1.702) = 0.845796.
+  const std::vector<double> gates{100, 0, -50, 1, 1, 1, 1, 1}, ups{-100, 3, 5, 0, 100, -1, -3, 6};
+  std::vector<double> products{gates};
+  products.insert(products.end(), ups.begin(), ups.end());
+  const auto out = reference::clamped_swiglu(products, 16);
+  CHECK(out[0] == Approx(-41.9997).epsilon(1e-5));
+  CHECK(out[1] == 0);
+  CHECK(std::abs(out[2]) < 1e-30);
+  CHECK(out[3] == Approx(0.845796).epsilon(1e-5));
+  CHECK(out[4] == Approx(8 * 0.845796).epsilon(1e-5));
+  CHECK(out[5] == 0);
+  CHECK(out[6] == Approx(-2 * 0.845796).epsilon(1e-5));
+}
+
 TEST_CASE("Depths below and far above the length of the ring are right", "[kernels]") {
   const std::uint64_t seed = fresh_seed();
   const int depth = GENERATE(64, 448, 512, 1088, 2880);  // Tile16 has a ring of 8 stages of 64

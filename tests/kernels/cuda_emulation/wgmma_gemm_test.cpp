@@ -19,20 +19,20 @@ GemmResult run_wgmma(const Layout& layout, int n, int k, std::uint64_t seed) {
   const auto depth = static_cast<std::size_t>(k), wide = static_cast<std::size_t>(n);
   const auto a = random_bf16(rows * depth, 1.0, seed, 1);
   const auto b = random_bf16(experts * wide * depth, 1.5 / std::sqrt(k), seed, 2);
-  const RowInputs inputs{rows, false, seed};
-  Buffer<Bf16> a_in{a}, b_in{b}, c{rows * (kEpilogue == Epilogue::swiglu ? wide / 2 : wide)};
+  const RowInputs inputs{rows, experts * wide, false, seed};
+  Buffer<Bf16> a_in{a}, b_in{b}, bias_in{inputs.bias}, c{rows * (is_gated(kEpilogue) ? wide / 2 : wide)};
   Buffer<float> scale_in{inputs.scales};
   BuiltMap map{layout.counts, Shape::kRows, layout.capacity};
   const WgmmaGemm problem{{a_in.data(), rows, depth, Shape::kRows},
                           {b_in.data(), experts * wide, depth, Shape::kColumns},
-                          {nullptr, nullptr, nullptr, c.data(), scale_in.data(), map.map(), n, k}};
+                          {nullptr, nullptr, nullptr, c.data(), scale_in.data(), map.map(), n, k, bias_in.data()}};
   emulation::launch({kBlocks, Shape::kThreads, Shape::kSharedBytes},
                     [&] { wgmma_gemm<Shape, kEpilogue, kFault>(problem); });
   return compare(layout, c.values(), [&](std::size_t expert, std::size_t row) {
     return inputs.finished<kEpilogue>(
         reference::multiply(std::span{a}.subspan(row * depth, depth),
                             std::span{b}.subspan(expert * wide * depth, wide * depth), depth),
-        row, wide);
+        expert, row);
   });
 }
 
@@ -71,6 +71,13 @@ TEMPLATE_TEST_CASE("The Hopper GEMM is right on ragged and empty experts in both
   constexpr int kN = 2 * TestType::kColumns;
   check(run_wgmma<TestType, Epilogue::swiglu>({{0, 1, 128, 0, 129, 64, 0}}, kN, 128, seed));
   check(run_wgmma<TestType, Epilogue::row_scaled>({{0, 65, 131, 0}, 140}, kN, 64, seed));
+}
+
+TEST_CASE("The Hopper GEMM adds the biases and clamps as gpt-oss does", "[kernels]") {
+  const std::uint64_t seed = fresh_seed();
+  CAPTURE(seed);
+  check(run_wgmma<Wgmma192, Epilogue::clamped_swiglu>({{70, 0, 129}}, 192, 128, seed));
+  check(run_wgmma<Wgmma192, Epilogue::biased_row_scaled>({{70, 0, 129}}, 192, 128, seed));
 }
 
 TEST_CASE("The ring of the Hopper GEMM comes round within and across items", "[kernels]") {
