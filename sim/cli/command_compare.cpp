@@ -78,7 +78,8 @@ void print_comparison(const Comparison& comparison, const fs::path& folder, cons
   else if (options.csv)
     fmt::print("{}", csv);
   else
-    fmt::print("{}  report {}\n", comparison_text(comparison), printable((folder / "report.html").string()));
+    fmt::print("{}  report {}\n", comparison_text(comparison, terminal_width()),
+               printable((folder / "report.html").string()));
 }
 
 void compare(const CompareOptions& options, Globals& globals) {

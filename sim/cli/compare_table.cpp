@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include <fmt/format.h>
@@ -163,19 +164,53 @@ std::string heading_text(const Comparison& comparison, const std::vector<std::st
 
 using Lines = std::vector<std::vector<std::string>>;
 
-std::string aligned(const Lines& lines, const std::vector<Column>& shown) {
-  std::vector<std::size_t> widths(shown.size());
-  const auto width = [](const std::string& text) {  // code points
-    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-  };
+/// Code points.
+std::size_t width_of(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::vector<std::size_t> widths_of(const Lines& lines) {
+  std::vector<std::size_t> widths(lines.front().size());
   for (const auto& line : lines)
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], width(line[i]));
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], width_of(line[i]));
+  return widths;
+}
+
+Lines lines_of(const Comparison& comparison, const std::vector<Column>& shown) {
+  Lines lines(1);
+  for (const Column& column : shown) lines[0].push_back(printable(column.heading));
+  for (const ComparedRun& run : comparison.runs) {
+    lines.emplace_back();
+    for (const Column& column : shown) lines.back().push_back(printable(column.of(run).text));
+  }
+  return lines;
+}
+
+constexpr std::size_t kGap = 2;
+
+/// Takes columns out until a terminal holds the rest, what is missed least first. Returns a line that names them.
+std::string fit_into(std::size_t width, const Comparison& comparison, std::vector<Column>& shown) {
+  std::string left_out;
+  for (const char* name :
+       {"layout", "kernels", "bound_by", "gpu_load", "to_first", "gpus", "gpu", "model", "slo", "memory"}) {
+    const std::vector<std::size_t> widths = widths_of(lines_of(comparison, shown));
+    if (std::accumulate(widths.begin(), widths.end(), kGap * widths.size()) <= width) break;
+    const auto column = std::find_if(shown.begin(), shown.end(), [&](const Column& of) { return of.name == name; });
+    if (column == shown.end()) continue;
+    left_out += fmt::format("{}{}", left_out.empty() ? "" : ", ", column->heading);
+    shown.erase(column);
+  }
+  return left_out.empty() ? "" : fmt::format("  left out, see compare.csv: {}\n", left_out);
+}
+
+std::string aligned(const Lines& lines, const std::vector<Column>& shown) {
+  const std::vector<std::size_t> widths = widths_of(lines);
   std::string text;
   for (const auto& line : lines) {
     std::string row;
     for (std::size_t i = 0; i < line.size(); ++i) {
-      const std::string padding(widths[i] - width(line[i]), ' ');
-      row += "  " + (shown[i].right ? padding + line[i] : line[i] + padding);
+      const std::string padding(widths[i] - width_of(line[i]), ' ');
+      row += std::string(kGap, ' ') + (shown[i].right ? padding + line[i] : line[i] + padding);
     }
     text += row.substr(0, row.find_last_not_of(' ') + 1) + "\n";
   }
@@ -237,7 +272,7 @@ void sort_runs(Comparison& comparison, const std::string& name) {
   std::stable_sort(comparison.runs.begin(), comparison.runs.end(), before);
 }
 
-std::string comparison_text(const Comparison& comparison) {
+std::string comparison_text(const Comparison& comparison, std::optional<std::size_t> width) {
   const std::vector<Column> all = columns(comparison);
   std::vector<Column> shown{run_column(texts_of(comparison, all[0]).size() == 1)};
   std::vector<std::string> same;
@@ -250,13 +285,9 @@ std::string comparison_text(const Comparison& comparison) {
                          ? fmt::format("kernels {}: estimates, no measured profile", *texts.begin())
                          : *texts.begin());
   }
-  Lines lines(1);
-  for (const Column& column : shown) lines[0].push_back(printable(column.heading));
-  for (const ComparedRun& run : comparison.runs) {
-    lines.emplace_back();
-    for (const Column& column : shown) lines.back().push_back(printable(column.of(run).text));
-  }
-  return heading_text(comparison, same) + "\n" + aligned(lines, shown) + reasons(comparison);
+  const std::string left_out = width ? fit_into(*width, comparison, shown) : "";
+  return heading_text(comparison, same) + "\n" + aligned(lines_of(comparison, shown), shown) + left_out +
+         reasons(comparison);
 }
 
 }  // namespace moesim

@@ -1,6 +1,8 @@
 #pragma once
 // A comparison for people, for a spreadsheet and for machines.
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +18,9 @@ void check_sort_column(const Comparison& comparison, const std::string& column);
 /// Throws as check_sort_column does.
 void sort_runs(Comparison& comparison, const std::string& column);
 
-/// The table, what is the same in all runs above it, why runs are not done below it.
-std::string comparison_text(const Comparison& comparison);
+/// The table, what is the same in all runs above it, why runs are not done below it. Of a given width in characters:
+/// less important columns are left out until it fits, and named.
+std::string comparison_text(const Comparison& comparison, std::optional<std::size_t> width);
 
 /// One document by scenarios/schema/compare.schema.json, indented. The same runs give the same bytes.
 std::string comparison_json(const Comparison& comparison, const std::string& sorted_by);

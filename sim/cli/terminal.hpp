@@ -1,6 +1,8 @@
 #pragma once
 // What a person reads in five seconds.
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +13,9 @@ namespace moesim {
 
 /// Whether stdout is a terminal, and NO_COLOR does not forbid colours.
 bool wants_colour();
+
+/// Columns of the terminal that stdout is; none when it is none, or does not say.
+std::optional<std::size_t> terminal_width();
 
 /// On one line, control characters as escapes: a hostile name moves no cursor.
 std::string printable(std::string_view text);

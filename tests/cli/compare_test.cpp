@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 
@@ -258,4 +259,24 @@ TEST_CASE("Control characters of a name are escapes on the terminal", "[cli]") {
   const CommandResult one = compare(scratch, {"a\x1b[31m.yaml", "--vary", "layout.experts.ep=8,7"});
   CHECK(one.out.find('\x1b') == std::string::npos);
   CHECK_THAT(one.out, Contains("\n  02-a\\x1b[31m invalid: "));
+}
+
+TEST_CASE("A narrow terminal gets the columns that matter most and hears of the others", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("s.yaml", std::string{kSmall} + "slo: {tpot: 5 ms, ttft: 1 s}\n");
+  const auto on_terminal = [&](int columns) {
+    const std::string command = std::string{"stty cols "} + std::to_string(columns) + "; '" + MOESIM_BINARY +
+                                "' compare s.yaml --vary layout.experts.ep=8,4";
+    return run_program("script", {"-qec", command, "/dev/null"}, {.folder = scratch.path().string()}).out;
+  };
+  for (const int columns : {80, 120}) {
+    const std::string out = on_terminal(columns);
+    INFO(out);
+    std::istringstream lines{out.substr(out.find("\n  run ") + 1)};
+    std::string line;
+    while (std::getline(lines, line) && line.rfind("  report ", 0) != 0) CHECK(line.size() <= columns + 1u);  // \r
+    CHECK_THAT(out, Contains("out tok/s/GPU") && Contains("/best"));
+    CHECK_THAT(out, Contains("  left out, see compare.csv: layout, bound by"));
+  }
+  CHECK_THAT(on_terminal(250), Contains("bound by") && !Contains("compare.csv"));
 }
