@@ -43,11 +43,38 @@ const MeasuredFile* kind_of(const fs::path& file) {
   return nullptr;
 }
 
+bool names_file(const std::string& wanted, const std::string& file) {
+  return wanted == file || wanted + ".csv" == file;
+}
+
+/// Measured files with what they are; what is none goes to `ignored`. Where all that is wanted are files, the others
+/// need not be read.
+std::vector<std::pair<fs::path, const MeasuredFile*>> files_to_read(const std::vector<fs::path>& files,
+                                                                    const std::vector<std::string>& only,
+                                                                    std::vector<std::string>& ignored) {
+  std::vector<std::pair<fs::path, const MeasuredFile*>> known;
+  for (const fs::path& file : files)
+    if (const MeasuredFile* kind = kind_of(file))
+      known.emplace_back(file, kind);
+    else
+      ignored.push_back(file.filename().string());
+  const auto names = [&](const std::string& name, const auto& file) {
+    return names_file(name, file.first.filename().string());
+  };
+  const auto is_file = [&](const std::string& name) {
+    return std::any_of(known.begin(), known.end(), [&](const auto& file) { return names(name, file); });
+  };
+  if (only.empty() || !std::all_of(only.begin(), only.end(), is_file)) return known;
+  std::erase_if(known, [&](const auto& file) {
+    return std::none_of(only.begin(), only.end(), [&](const std::string& name) { return names(name, file); });
+  });
+  return known;
+}
+
 /// A file where it names one, else a part of a group's name.
 bool is_wanted(const MeasuredCase& one, const std::string& wanted, const std::vector<ValidatedFile>& files) {
-  const auto names = [&](const std::string& file) { return wanted == file || wanted + ".csv" == file; };
-  if (std::any_of(files.begin(), files.end(), [&](const ValidatedFile& file) { return names(file.name); }))
-    return names(one.file);
+  if (std::any_of(files.begin(), files.end(), [&](const ValidatedFile& file) { return names_file(wanted, file.name); }))
+    return names_file(wanted, one.file);
   return lowered(one.group).find(lowered(wanted)) != std::string::npos;
 }
 
@@ -107,20 +134,14 @@ std::string_view name_of(CaseStatus status) {
 
 Validation read_validation(const fs::path& folder, const std::vector<std::string>& only) {
   Validation validation{.folder = folder.string()};
-  for (const fs::path& file : csv_files(folder)) {
-    const std::string name = file.filename().string();
-    const MeasuredFile* kind = kind_of(file);
-    if (kind == nullptr) {
-      validation.ignored.push_back(name);
-      continue;
-    }
+  for (const auto& [file, kind] : files_to_read(csv_files(folder), only, validation.ignored)) {
     std::set<int> lines;
     for (MeasuredCase& one : read_measured(*kind, file.string())) {
       lines.insert(one.line);
       const std::string reason = one.reason;
       validation.cases.push_back({.of = std::move(one), .reason = reason});
     }
-    validation.files.push_back({name, static_cast<int>(lines.size())});
+    validation.files.push_back({file.filename().string(), static_cast<int>(lines.size())});
   }
   if (validation.files.empty()) refuse_folder(validation.folder);
   select(validation, only);
