@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <new>
 
 namespace moesim {
 namespace {
@@ -48,12 +49,50 @@ std::vector<ReplayedHistogram> replay(ExpertBackend& backend, const KernelShape&
   for (const RankHistogram& histogram : histograms) {
     const Seconds predicted = *model.time(shape, histogram.rows);
     if (!result.empty() && 2 * predicted > left()) continue;  // a cheaper one may fit
-    const Seconds first = backend.run(histogram.rows, 1, Caches::cold).times.front();
-    const int calls = std::clamp(static_cast<int>(std::min(kPerHistogram, left()) / first), 1, kMostCalls);
-    result.push_back({histogram, class_of(histogram.rows), calls, predicted,
-                      median(backend.run(histogram.rows, calls, Caches::cold).times)});
-    progress(result.size());
+    try {
+      const Seconds first = backend.run(histogram.rows, 1, Caches::cold).times.front();
+      const int calls = std::clamp(static_cast<int>(std::min(kPerHistogram, left()) / first), 1, kMostCalls);
+      result.push_back({histogram, class_of(histogram.rows), calls, predicted,
+                        median(backend.run(histogram.rows, calls, Caches::cold).times)});
+      progress(result.size());
+    } catch (const std::bad_alloc&) {
+      continue;  // a smaller one may fit
+    } catch (const KernelMissing&) {
+      continue;
+    }
   }
+  return result;
+}
+
+std::vector<ReplayedHistogram> compare_with_profile(const ExpertTimes& simulator, const KernelShape& shape,
+                                                    const ProfileInterpolation& model,
+                                                    const std::vector<RankHistogram>& histograms) {
+  std::vector<ReplayedHistogram> result;
+  for (const RankHistogram& histogram : histograms)
+    result.push_back(
+        {histogram, class_of(histogram.rows), 0, simulator(histogram.rows), *model.time(shape, histogram.rows)});
+  return result;
+}
+
+std::vector<ReplayErrors> errors_at_points(const ExpertTimes& simulator, const KernelShape& shape,
+                                           const Profile& profile) {
+  std::map<HistogramKind, std::vector<ReplayedHistogram>> kinds;
+  std::vector<const ReplayedHistogram*> all;
+  for (const ProfilePoint& point : profile.points) {
+    KernelShape same = point.shape;
+    same.experts = shape.experts;
+    if (same == shape)
+      kinds[point.histogram.kind].push_back(
+          {{0, 0, 0, point.histogram.rows}, "", 0, simulator(point.histogram.rows), point.median});
+  }
+  std::vector<ReplayErrors> result;
+  for (const auto& [kind, points] : kinds) {
+    std::vector<const ReplayedHistogram*> of;
+    for (const ReplayedHistogram& one : points) of.push_back(&one);
+    all.insert(all.end(), of.begin(), of.end());
+    result.push_back(summed_up(std::string{name_of(kind)}, static_cast<std::int64_t>(of.size()), of));
+  }
+  if (!all.empty()) result.insert(result.begin(), summed_up("all", static_cast<std::int64_t>(all.size()), all));
   return result;
 }
 

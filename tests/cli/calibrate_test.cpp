@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "models/kernels/calibration.hpp"
+#include "models/llm/architecture.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/cli/json_schema.hpp"
 #include "tests/cli/run_command.hpp"
@@ -23,9 +25,11 @@ constexpr auto kTinyModel = R"({"model_type": "mixtral", "architectures": ["Mixt
 "tie_word_embeddings": false})";
 
 /// One thread: OpenMP's threads wait for each other in circles when the tests beside this one take the cores.
-CommandResult calibrate(const TemporaryFolder& scratch, std::vector<std::string> arguments) {
+CommandResult calibrate(const TemporaryFolder& scratch, std::vector<std::string> arguments,
+                        std::vector<std::pair<std::string, std::string>> environment = {}) {
   arguments.insert(arguments.begin(), "calibrate");
-  return run_command(arguments, {.folder = scratch.path().string(), .environment = {{"OMP_NUM_THREADS", "1"}}});
+  environment.emplace_back("OMP_NUM_THREADS", "1");
+  return run_command(arguments, {.folder = scratch.path().string(), .environment = environment});
 }
 
 /// Whether this moesim was built with oneDNN; says so when not.
@@ -91,10 +95,96 @@ TEST_CASE("A terminated calibration keeps what it measured", "[cli]") {
 
 TEST_CASE("A backend that is not there is one line and exit 77", "[cli]") {
   const TemporaryFolder scratch;
-  const CommandResult result = calibrate(scratch, {"--backend", "cuda", "--out", "p.json"});
+  const CommandResult result =
+      calibrate(scratch, {"--backend", "cuda", "--cuda-worker", MOESIM_FAKE_WORKER_BINARY, "--out", "p.json"},
+                {{"MOESIM_FAKE_WORKER", "no_device"}});
   CHECK(result.exit == 77);
-  CHECK(result.err == "moesim: calibrate: this moesim has no CUDA backend; --backend cpu measures the processors\n");
+  CHECK(result.err == "moesim: calibrate: no CUDA device: the toy is not plugged in\n");
   CHECK_FALSE(fs::exists(scratch.path() / "p.json"));
+  const CommandResult unbuilt = calibrate(scratch, {"--backend", "cuda", "--out", "p.json"});
+  CHECK(unbuilt.exit == 77);
+  // without a worker, or with one that finds no device here; or this machine has a GPU, and the budget is the default
+  CHECK_THAT(unbuilt.err, Contains("moesim: calibrate: no "));
+}
+
+TEST_CASE("A GPU behind a worker is verified and calibrated", "[cli]") {
+  const TemporaryFolder scratch;
+  const std::vector<std::string> arguments{
+      "--backend",    "cuda",  "--cuda-worker", MOESIM_FAKE_WORKER_BINARY, "--budget-seconds", "5", "--models",
+      "mixtral-8x7b", "--out", "g.json"};
+  std::vector<std::string> with_json = arguments;
+  with_json.emplace_back("--json");
+  const CommandResult result = calibrate(scratch, with_json);
+  INFO(result.err);
+  REQUIRE(result.exit == 0);
+  CHECK(schema_violations(nlohmann::json::parse(result.out), "calibrate") == "");
+  const auto profile = nlohmann::json::parse(read(scratch.path() / "g.json"));
+  CHECK(schema_violations(profile, "profile") == "");
+  CHECK(profile["device"]["kind"] == "cuda");
+  CHECK(profile["device"]["gemm"][1]["kernel"] == "toy_mma");
+  CHECK(profile["operations"][0]["operation"] == "gqa_decode");
+  CHECK_THAT(profile["provenance"]["notes"][0].get<std::string>(),
+             Contains("1 kernels verified against double precision: relative error 1.0e-03 at worst, seed "));
+
+  std::vector<std::string> again = arguments;
+  again.emplace_back("--force");
+  const CommandResult wrong = calibrate(scratch, again, {{"MOESIM_FAKE_WORKER", "wrong"}});
+  CHECK(wrong.exit == 1);
+  CHECK_THAT(wrong.err,
+             Contains("toy_mma gemm 1 is wrong on this device (relative error inf, expected 0.004 at most") &&
+                 Contains("nothing was timed"));
+}
+
+TEST_CASE("When a GPU's worker dies the profile has what was measured", "[cli]") {
+  const TemporaryFolder scratch;
+  for (const std::string program : {MOESIM_BINARY, MOESIM_CALIBRATE_DEVICE_BINARY}) {
+    INFO(program);
+    const bool whole = program == MOESIM_BINARY;
+    std::vector<std::string> arguments{"calibrate", "--cuda-worker", MOESIM_FAKE_WORKER_BINARY, "--out"};
+    if (!whole) arguments = {MOESIM_FAKE_WORKER_BINARY};
+    arguments.emplace_back(whole ? "a.json" : "b.json");
+    arguments.insert(arguments.end(), {"--models", "mixtral-8x7b", "--budget-seconds", "5"});
+    const CommandResult result = run_program(
+        program, arguments, {.folder = scratch.path().string(), .environment = {{"MOESIM_FAKE_WORKER", "dies"}}});
+    CHECK(result.exit == 1);
+    CHECK_THAT(result.err, Contains("died of signal 9; the 1 points measured before are in "));
+    const auto profile = nlohmann::json::parse(read(scratch.path() / (whole ? "a.json" : "b.json")));
+    CHECK(schema_violations(profile, "profile") == "");
+    CHECK(profile["complete"] == false);
+  }
+}
+
+TEST_CASE("The program for a machine with nothing but a GPU writes the same profile", "[cli]") {
+  const TemporaryFolder scratch;
+  const auto run = [&](std::vector<std::string> arguments, const std::string& fault = "") {
+    arguments.insert(arguments.begin(), MOESIM_FAKE_WORKER_BINARY);
+    return run_program(MOESIM_CALIBRATE_DEVICE_BINARY, arguments,
+                       {.folder = scratch.path().string(), .environment = {{"MOESIM_FAKE_WORKER", fault}}});
+  };
+  const CommandResult good =
+      run({"new/p.json", "--quick", "--budget-seconds", "5", "--models", "64x32x4,mixtral-8x7b"});
+  INFO(good.err);
+  REQUIRE(good.exit == 0);
+  CHECK_THAT(good.out, Contains("Toy GPU") && Contains("toy_library bf16 1.0 TFLOP/s"));
+  const auto profile = nlohmann::json::parse(read(scratch.path() / "new/p.json"));
+  CHECK(schema_violations(profile, "profile") == "");
+  CHECK(profile["provenance"]["program_version"] == MOESIM_EXPECTED_VERSION);
+  CHECK(run({"p.json"}, "no_device").exit == 77);
+  CHECK(run({"p.json"}, "no_device").err == "calibrate_device: no CUDA device: the toy is not plugged in\n");
+  CHECK(run({"p.json", "--models", "mixtral-8x7c"}).exit == 2);
+  CHECK_THAT(run({"p.json", "--models", "mixtral-8x7c"}).err, Contains("did you mean mixtral-8x7b?"));
+  CHECK_THAT(run({"p.json", "--budget-seconds", "x"}).err, Contains("--budget-seconds: got 'x', expected a positive"));
+  CHECK_THAT(run({"p.json", "--dance"}).err, Contains("got the unknown option --dance"));
+  CHECK(run({}).exit == 2);
+}
+
+TEST_CASE("The usual layers are those of the zoo", "[cli]") {
+  for (const moesim::NamedLayer& usual : moesim::usual_layers()) {
+    const moesim::Architecture model = moesim::load_architecture(std::string{usual.model});
+    CHECK(usual.layer.hidden == model.hidden);
+    CHECK(usual.layer.intermediate == model.moe->expert_hidden);
+    CHECK(usual.layer.experts == model.moe->experts);
+  }
 }
 
 TEST_CASE("Wrong input to calibrate is one line before anything is measured", "[cli]") {

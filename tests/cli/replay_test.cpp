@@ -1,5 +1,6 @@
 // `moesim replay`: histograms of a simulated run on this machine's processors.
 
+#include <cstdlib>
 #include <fstream>
 
 #include <nlohmann/json.hpp>
@@ -28,11 +29,11 @@ constexpr auto kScenario =
     "context: 1024, steps: 4}\nrouting: {kind: zipf, exponent: 1.0}\n";
 
 /// Uniform points of 4 experts at 1 and 1,024 rows, 1 us and 1 ms an expert.
-std::string tiny_profile(int hidden) {
+std::string tiny_profile(int hidden, KernelFormat format = KernelFormat::f32) {
   Profile profile = small_profile();
   profile.drift = Drift{3, 0.25};
   profile.points = {profile_point({1, 1, 1, 1}, Seconds{4e-6}), profile_point({1024, 1024, 1024, 1024}, Seconds{4e-3})};
-  for (ProfilePoint& point : profile.points) point.shape = {hidden, 128, 4, KernelFormat::f32};
+  for (ProfilePoint& point : profile.points) point.shape = {hidden, 128, 4, format};
   return profile_text(profile);
 }
 
@@ -143,12 +144,72 @@ TEST_CASE("A scenario is replayed on the processors", "[cli]") {
                            Contains("the profile is of toy \"CPU\" with 2 processors"));
 }
 
+TEST_CASE("A scenario is replayed on a device behind a worker", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("tiny.json", kTinyModel);
+  scratch.write("s.yaml", kScenario);
+  scratch.write("p.json", tiny_profile(256, KernelFormat::bf16));
+  const std::vector<std::string> arguments{
+      "s.yaml", "--profile", "p.json", "--backend", "cuda", "--cuda-worker", MOESIM_FAKE_WORKER_BINARY, "--json"};
+  const CommandResult result = replay(scratch, arguments);
+  INFO(result.err);
+  REQUIRE(result.exit == 0);
+  const auto json = nlohmann::json::parse(result.out);
+  CHECK(schema_violations(json, "replay") == "");
+  CHECK(json["predicted_by"] == "profile");
+  CHECK(json["executed"] == true);
+  CHECK(json["experts"]["format"] == "bf16");
+  // the toy: 10 us an expert with rows and 1 us a row
+  for (const auto& one : json["histograms"]) {
+    double expected = 0;
+    for (const int rows : one["rows"]) expected += rows > 0 ? 1e-5 + 1e-6 * rows : 0;
+    CHECK(one["measured_s"].get<double>() == Approx(expected));
+  }
+  setenv("MOESIM_FAKE_WORKER", "no_device", 1);
+  const CommandResult missing = replay(scratch, arguments);
+  unsetenv("MOESIM_FAKE_WORKER");
+  CHECK(missing.exit == 77);
+  CHECK(missing.err == "moesim: replay: no CUDA device: the toy is not plugged in\n");
+}
+
+TEST_CASE("A profile stands for a device and nothing is executed", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("tiny.json", kTinyModel);
+  scratch.write("s.yaml", kScenario);
+  scratch.write("p.json", tiny_profile(256, KernelFormat::bf16));
+  const CommandResult result = replay(scratch, {"s.yaml", "--profile", "p.json", "--backend", "profile", "--json"});
+  INFO(result.err);
+  REQUIRE(result.exit == 0);
+  const auto json = nlohmann::json::parse(result.out);
+  CHECK(schema_violations(json, "replay") == "");
+  CHECK(json["executed"] == false);
+  CHECK(json["predicted_by"] == "simulator (roofline)");
+  // 1 us an expert up to one row, 1 ms at 1,024, linear between
+  for (const auto& one : json["histograms"]) {
+    double expected = 0;
+    for (const int rows : one["rows"]) expected += rows > 0 ? 1e-6 + (rows - 1) * (1e-3 - 1e-6) / 1023 : 0;
+    CHECK(one["measured_s"].get<double>() == Approx(expected));
+    CHECK(one["calls"] == 0);
+  }
+  REQUIRE(json["at_points"].size() == 2);
+  CHECK(json["at_points"][0]["replayed"] == 2);
+  CHECK(json["at_points"][1]["histograms"] == "uniform");
+  CHECK(json["at_points"][0]["measured_s"].get<double>() == Approx((4e-6 + 4e-3) / 2));
+  const CommandResult text = replay(scratch, {"s.yaml", "--profile", "p.json", "--backend", "profile"});
+  CHECK_THAT(text.out, Contains("of 16 expert histograms compared with a profile: 4 slots of 256 x 128 in bf16, "
+                                "predicted by the simulator (roofline)") &&
+                           Contains("nothing was executed") && Contains("measured points"));
+  scratch.write("other.json", tiny_profile(256));
+  CHECK_THAT(replay(scratch, {"s.yaml", "--profile", "other.json", "--backend", "profile"}).err,
+             Contains("other.json: got no uniform histogram of experts 256 x 128 in bf16"));
+}
+
 TEST_CASE("What replay cannot use is one line", "[cli]") {
   const TemporaryFolder scratch;
   scratch.write("tiny.json", kTinyModel);
   scratch.write("s.yaml", kScenario);
   scratch.write("p.json", tiny_profile(256));
-  CHECK(replay(scratch, {"s.yaml", "--profile", "p.json", "--backend", "cuda"}).exit == 77);
+  CHECK(replay(scratch, {"s.yaml", "--profile", "p.json", "--backend", "cuda", "--cuda-worker", "./none"}).exit == 1);
   CHECK(replay(scratch, {"s.yaml", "--profile", "none.json"}).exit == 2);
   CHECK_THAT(replay(scratch, {"s.yaml", "--profile", "tiny.json"}).err,
              Contains("expected a kernel profile of moesim calibrate"));
