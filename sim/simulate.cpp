@@ -7,6 +7,7 @@
 #include "models/units/error.hpp"
 #include "models/units/text.hpp"
 #include "sim/audit.hpp"
+#include "sim/kernel_uses.hpp"
 #include "sim/metrics/recorder.hpp"
 #include "sim/remedies.hpp"
 #include "sim/serving/batch_run.hpp"
@@ -162,7 +163,9 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
   auto& notes = summary.notes;
   notes.insert(notes.end(), plan.notes.begin(), plan.notes.end());
   for (const std::string& value : scenario.model.defaulted) notes.push_back("model default: " + value);
-  notes.push_back("kernel times are roofline estimates, not measurements: expect errors of tens of percent");
+  if (scenario.kernels.is_roofline())
+    notes.push_back("kernel times are roofline estimates, not measurements: expect errors of tens of percent");
+  if (summary.uncertainty) notes.push_back("uncertainty is that of kernel times; collectives are taken as exact");
   notes.push_back("not modelled: host time per step, CUDA-graph padding, scheduler, SM share of communication kernels");
   if (scenario.model.mtp_layers > 0) notes.push_back("the MTP module is neither held in memory nor run");
   if (plan.sampler == Sampler::aggregate && scenario.workload.dp_imbalance > 1)
@@ -185,7 +188,7 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
                     "end {:.2f} % (worst {:.2f} %) before the run's common start with the last rank",
                     summary.audit->escalated, summary.audit->sampled, 100 * kStartTolerance,
                     -100 * summary.audit->staggered->mean, -100 * summary.audit->staggered->worst));
-  notes.push_back("uncertainty is null: roofline kernel times carry none");
+  if (!summary.uncertainty) notes.push_back("uncertainty is null: roofline kernel times carry none");
   notes.push_back("energy is null: power is not modelled yet");
   notes.push_back("invariants.littles_law_error is null and requests.csv has no rows: a batch has no requests");
 }
@@ -194,12 +197,14 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
 
 MemoryVerdict check_memory(const Scenario& scenario) {
   const Deployment plan = plan_deployment(scenario);
+  kernel_uses(scenario, plan);  // refuses what the profile lacks
   return {plan.memory, misfit(scenario, plan), plan.notes};
 }
 
 Summary simulate(const Scenario& scenario, std::optional<int> audited, const ListenerMaker& listen) {
   const Deployment plan = plan_deployment(scenario);
   if (const auto refusal = misfit(scenario, plan)) throw Infeasible{*refusal};
+  const std::vector<KernelUse> kernels = kernel_uses(scenario, plan);
   const RunShape shape = shape_of(scenario, plan);
   const Listener listener = listen ? listen(shape) : nullptr;
   const std::optional<Audit> checked = audit(scenario, plan, audited ? *audited : default_audit(scenario, plan));
@@ -226,10 +231,12 @@ Summary simulate(const Scenario& scenario, std::optional<int> audited, const Lis
   summary.audit = checked;
   recorder.summarise(summary);
   add_remedies(scenario, plan, summary);
+  summary.kernels = kernels;
   add_capacity(scenario, summary);
   add_offload(scenario, summary);
   add_quality(scenario, plan, summary);
   add_throughput(scenario, summary);
+  summary.uncertainty = uncertainty_of(kernels, summary);
   add_cost(scenario, summary);
   add_slo(scenario, summary);
   add_notes(scenario, plan, summary);
@@ -238,6 +245,7 @@ Summary simulate(const Scenario& scenario, std::optional<int> audited, const Lis
   summary.seed = scenario.seed;
   summary.simgrid = simgrid_version();
   summary.kernel_source = name_of(plan.kernels->source());
+  summary.profile = plan.kernel_profile;
   return summary;
 }
 

@@ -36,6 +36,7 @@ void add_topo_command(CLI::App& app, Globals& globals);
 void add_place_command(CLI::App& app, Globals& globals);
 void add_routing_command(CLI::App& app, Globals& globals);
 void add_calibrate_command(CLI::App& app, Globals& globals);
+void add_profile_command(CLI::App& app, Globals& globals);
 void add_replay_command(CLI::App& app, Globals& globals);
 void add_validate_command(CLI::App& app, Globals& globals);
 void add_list_command(CLI::App& app, Globals& globals);

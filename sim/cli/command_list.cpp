@@ -2,10 +2,12 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "models/hardware/gpu.hpp"
 #include "models/hardware/network_parts.hpp"
+#include "models/kernels/published/kernel_model.hpp"
 #include "models/llm/parameters.hpp"
 #include "models/units/resources.hpp"
 #include "models/units/text.hpp"
@@ -94,6 +96,24 @@ std::vector<Item> list_switches() {
   return items;
 }
 
+std::vector<Item> list_profiles() {
+  std::vector<Item> items;
+  for (const std::string& name : shipped_kernel_models()) {
+    const KernelModel model = load_kernel_model(name);
+    std::vector<std::string> engines;
+    for (const EngineModel& engine : model.engines) engines.push_back(engine.name + " " + engine.version);
+    items.push_back({{{"name", model.name},
+                      {"gpu", model.gpu},
+                      {"source", name_of(model.origin.kind)},
+                      {"date", model.origin.date},
+                      {"licence", model.origin.licence},
+                      {"engines", engines}},
+                     fmt::format("{:<18} {:<12} {}, {}: {}", model.name, name_of(model.origin.kind), model.origin.date,
+                                 model.origin.name, fmt::join(engines, ", "))});
+  }
+  return items;
+}
+
 std::vector<Item> list_choices(const std::vector<Choice>& choices) {
   std::vector<Item> items;
   for (const Choice& choice : choices) {
@@ -113,6 +133,7 @@ std::vector<Item> list_items(const std::string& kind) {
   if (kind == "gpus") return list_gpus();
   if (kind == "nics") return list_nics();
   if (kind == "switches") return list_switches();
+  if (kind == "profiles") return list_profiles();
   if (kind == "policies") return list_choices(placement_choices());
   if (kind == "routing") return list_choices(routing_choices());
   return list_choices(fabric_choices());
@@ -133,11 +154,11 @@ void list(const std::string& kind, const Globals& globals) {
 
 void add_list_command(CLI::App& app, Globals& globals) {
   const auto kind = std::make_shared<std::string>();
-  CLI::App* command =
-      app.add_subcommand("list", "List the models, GPUs, NICs, switches, placement policies, routing laws or fabrics");
-  command->add_option("kind", *kind, "models, gpus, nics, switches, policies, routing or fabrics")
+  CLI::App* command = app.add_subcommand(
+      "list", "List the models, GPUs, NICs, switches, kernel profiles, placement policies, routing laws or fabrics");
+  command->add_option("kind", *kind, "models, gpus, nics, switches, profiles, policies, routing or fabrics")
       ->required()
-      ->check(one_of({"models", "gpus", "nics", "switches", "policies", "routing", "fabrics"}));
+      ->check(one_of({"models", "gpus", "nics", "switches", "profiles", "policies", "routing", "fabrics"}));
   add_common_options(*command, globals, "  moesim list models", "  moesim list gpus --json");
   command->callback([kind, &globals] { list(*kind, globals); });
 }

@@ -22,11 +22,21 @@ std::string verdict(bool good, bool colour, const char* yes, const char* no) {
   return colour ? fmt::format("\x1b[{}m{}\x1b[0m", good ? 32 : 31, word) : word;
 }
 
+/// "kernels published (h100-sxm (trtllm 1.3.0rc10)) ± 9 %, most of it from expert".
+std::string kernel_line(const Summary& summary) {
+  if (!summary.uncertainty) return fmt::format("kernels {}: estimates, no measured profile", summary.kernel_source);
+  return fmt::format("kernels {}, {} ± {:.0f} %, most of it from {}", summary.kernel_source, summary.profile,
+                     100 * summary.uncertainty->sigma, summary.uncertainty->most_from);
+}
+
 std::string throughput_line(const Summary& summary) {
   const bool decode = summary.output_tokens_per_s.has_value();
   const double rate = decode ? *summary.output_tokens_per_s : summary.total_tokens_per_s;
-  return fmt::format("step {}     {} {} tok/s per GPU, {} tok/s", human(summary.step.mean), decode ? "output" : "input",
-                     rate_words(rate / summary.gpus), rate_words(rate));
+  const auto& known = summary.uncertainty;
+  const std::string range =
+      known ? fmt::format(" ({} to {})", human(known->step_p10), human(known->step_p90)) : std::string{};
+  return fmt::format("step {}{}     {} {} tok/s per GPU, {} tok/s", human(summary.step.mean), range,
+                     decode ? "output" : "input", rate_words(rate / summary.gpus), rate_words(rate));
 }
 
 std::string memory_line(const MemoryFit& fit, bool colour) {
@@ -226,8 +236,7 @@ std::string note_lines(const std::vector<std::string>& notes) {
 
 std::string terminal_summary(const Summary& summary, bool colour) {
   std::string text = printable(summary.headline) + "\n";
-  text += fmt::format("kernels {}: estimates, no measured profile     {}\n\n", summary.kernel_source,
-                      audit_line(summary.audit));
+  text += fmt::format("{}     {}\n\n", kernel_line(summary), audit_line(summary.audit));
   if (summary.audit) text += start_warning(*summary.audit) + draw_warning(*summary.audit);
   text += "  " + throughput_line(summary) + "\n";
   text += "  " + memory_line(summary.memory, colour) + "\n";

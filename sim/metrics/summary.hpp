@@ -128,6 +128,25 @@ struct StepRow {
   std::int64_t tokens;
 };
 
+/// Whose times one class of ops took, in the largest batch of a step.
+struct KernelUse {
+  std::string op_class;  ///< "attention_core"
+  Cause cause;           ///< what its time is charged to
+  std::string source;    ///< "published"
+  std::string kernel;    ///< as its source names it; empty for the roofline
+  std::string regime;    ///< of its table: "inside", "between" ...; empty for the roofline
+  double sigma = 0;      ///< of the logarithm of the time; 0 when unknown
+  Seconds time;          ///< of the step on one rank
+};
+
+/// What the errors of kernel times do to a step: tenths of its distribution.
+struct Uncertainty {
+  double sigma = 0;       ///< of the logarithm of the step time
+  std::string most_from;  ///< the class of ops that contributes most
+  Seconds step_p10, step_p90;
+  std::optional<double> output_p10, output_p90;  ///< tokens per second
+};
+
 struct Summary {
   // what was simulated
   std::string scenario_name, question, headline;  ///< headline: "deepseek-v3 · 32 x h100-sxm (4 nodes x 8) · ..."
@@ -159,6 +178,8 @@ struct Summary {
   bool tokens_conserved = false, bytes_conserved = false;
   // provenance
   std::string version, scenario_hash, simgrid, kernel_source, profile;
+  std::vector<KernelUse> kernels;  ///< in the order of a layer
+  std::optional<Uncertainty> uncertainty;
   std::uint64_t seed = 0;
   // cost, SLO
   std::optional<double> usd_per_hour, usd_per_million_output_tokens;

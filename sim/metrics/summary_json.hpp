@@ -10,6 +10,10 @@ namespace moesim {
 /// Deterministic: the same summary gives the same bytes. Undefined values are null, with a line in notes.
 std::string summary_json(const Summary& summary);
 
+/// What is under "uncertainty" and "kernels".
+std::string uncertainty_json(const Summary& summary);
+std::string kernels_json(const Summary& summary);
+
 /// The object under "memory".
 std::string memory_json(const MemoryFit& fit);
 

@@ -137,8 +137,28 @@ void read_provenance(const Value& json, Summary& summary) {
   summary.seed = provenance["seed"].natural();
   summary.simgrid = provenance["simgrid"].text();
   summary.kernel_source = provenance["kernel_source"].text();
+  if (!provenance["profile"].is_null()) summary.profile = provenance["profile"].text();
   json["chosen"].each_member([&](const std::string& key, const Value& took) { summary.chosen[key] = took.text(); });
   json["notes"].each([&](const Value& note) { summary.notes.push_back(note.text()); });
+}
+
+void read_kernels(const Value& json, Summary& summary) {
+  json["kernels"].each([&](const Value& item) {
+    const auto text_or_empty = [](const Value& of) { return of.is_null() ? std::string{} : of.text(); };
+    KernelUse use{item["op_class"].text(),       named(item["cause"], Cause::other),
+                  item["source"].text(),         text_or_empty(item["kernel"]),
+                  text_or_empty(item["regime"]), item["sigma"].optional_number().value_or(0),
+                  item["time_ms"].milliseconds()};
+    summary.kernels.push_back(std::move(use));
+  });
+  const Value uncertainty = json["uncertainty"];
+  if (uncertainty.is_null()) return;
+  summary.uncertainty = Uncertainty{uncertainty["sigma"].number(),
+                                    uncertainty["most_from"].text(),
+                                    uncertainty["step_ms"]["p10"].milliseconds(),
+                                    uncertainty["step_ms"]["p90"].milliseconds(),
+                                    uncertainty["output_tokens_per_s"]["p10"].optional_number(),
+                                    uncertainty["output_tokens_per_s"]["p90"].optional_number()};
 }
 
 void read_json(const Value& json, const std::string& version, Summary& summary) {
@@ -166,6 +186,7 @@ void read_json(const Value& json, const std::string& version, Summary& summary) 
   summary.usd_per_hour = amount_or_none(json["cost"]["usd_per_hour"]);
   summary.usd_per_million_output_tokens = amount_or_none(json["cost"]["usd_per_million_output_tokens"]);
   read_provenance(json, summary);
+  read_kernels(json, summary);
 }
 
 /// Tables of another run beside the summary.

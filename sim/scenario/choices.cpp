@@ -206,15 +206,9 @@ std::vector<Choice> padding_choices() {
           later("sum", "every rank padded to the sum", "max")};
 }
 
-std::vector<Choice> engine_choices() {
-  return {now("auto", 0, "the profile's own"), later("vllm", "kernels of vLLM", "auto"),
-          later("sglang", "kernels of SGLang", "auto"), later("trtllm", "kernels of TensorRT-LLM", "auto")};
-}
-
 std::vector<Choice> fallback_choices() {
-  return {now("roofline", KernelChoice::roofline, "what the profile lacks comes from the roofline, and is marked"),
-          later("transfer", "scaled from another GPU's profile", "roofline"),
-          later("error", "what the profile lacks is an error", "roofline")};
+  return {now("error", 0, "what the profile lacks is refused"),
+          now("roofline", 1, "what the profile lacks comes from the roofline, and is marked")};
 }
 
 }  // namespace moesim

@@ -29,7 +29,6 @@ std::vector<Choice> replica_choices();
 std::vector<Choice> node_link_choices();
 std::vector<Choice> tier_choices();
 std::vector<Choice> padding_choices();
-std::vector<Choice> engine_choices();
 std::vector<Choice> fallback_choices();
 
 }  // namespace moesim

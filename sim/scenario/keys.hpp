@@ -19,6 +19,7 @@ enum class KeyType {
   price,      ///< "2.5 USD/h"
   file,       ///< a path relative to the scenario file
   model,      ///< a zoo name, or a path to a config.json
+  profile,    ///< a shipped kernel profile's name, or a path to one
   columns,    ///< a map of column name to value
   records,    ///< a list of maps with the key's fields; of plain values where there is one field
 };

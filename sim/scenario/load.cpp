@@ -82,6 +82,23 @@ CommunicationSpec read_communication(const Settings& settings) {
   return communication;
 }
 
+KernelSpec read_kernels(const Settings& settings, const fs::path& folder) {
+  KernelSpec kernels{settings.text("kernels.profile"), settings.text("kernels.engine"),
+                     settings.choice<int>("kernels.fallback") == 1};
+  if (kernels.is_roofline() && kernels.engine != "auto")
+    throw InputError{settings.where("kernels.engine"), kernels.engine, "auto: the roofline knows no engines"};
+  if (is_config_path(kernels.profile)) {
+    kernels.profile = existing_file(settings, "kernels.profile", folder).string();
+    return kernels;
+  }
+  const std::vector<std::string> shipped = resource_names(Resource::profiles);
+  if (!kernels.is_roofline() && std::find(shipped.begin(), shipped.end(), kernels.profile) == shipped.end())
+    throw InputError{settings.where("kernels.profile"), settings.at("kernels.profile").text,
+                     "roofline, a name of `moesim list profiles`, or a path to a profile",
+                     nearest(kernels.profile, shipped)};
+  return kernels;
+}
+
 Slo read_slo(const Settings& settings) {
   Slo slo;
   if (settings.has("slo.ttft")) slo.ttft = Seconds{settings.number("slo.ttft")};
@@ -106,7 +123,7 @@ Scenario build(Settings& settings, const fs::path& folder) {
   scenario.communication = read_communication(settings);
   scenario.overlap_shared_experts = settings.flag("overlap.shared_experts");
   scenario.overlap_two_batch = settings.flag("overlap.two_batch");
-  scenario.kernels = settings.choice<KernelChoice>("kernels.profile");
+  scenario.kernels = read_kernels(settings, folder);
   scenario.memory_fraction = settings.number("memory_fraction");
   scenario.slo = read_slo(settings);
   scenario.seed = static_cast<std::uint64_t>(settings.integer("seed"));

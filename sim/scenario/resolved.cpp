@@ -10,8 +10,8 @@ namespace fs = std::filesystem;
 namespace {
 
 bool names_a_file(const Key& key, const Setting& setting) {
-  return key.type == KeyType::file ||
-         (key.type == KeyType::model && is_config_path(std::get<std::string>(setting.value)));
+  return key.type == KeyType::file || ((key.type == KeyType::model || key.type == KeyType::profile) &&
+                                       is_config_path(std::get<std::string>(setting.value)));
 }
 
 std::uint64_t content_hash(const fs::path& file) {

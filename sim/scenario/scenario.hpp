@@ -22,7 +22,15 @@
 namespace moesim {
 
 enum class DpPadding { none, max };
-enum class KernelChoice { roofline };
+
+/// Where kernel times come from.
+struct KernelSpec {
+  std::string profile = "roofline";  ///< a shipped profile's name, a file, or the roofline
+  std::string engine = "auto";       ///< of the profile; auto: its first
+  bool roofline_fallback = false;    ///< for what the profile lacks
+
+  bool is_roofline() const { return profile == "roofline"; }
+};
 
 struct WorkloadSpec {
   Phase phase = Phase::decode;
@@ -99,7 +107,7 @@ struct Scenario {
   CommunicationSpec communication;
   bool overlap_shared_experts = true;
   bool overlap_two_batch = false;
-  KernelChoice kernels = KernelChoice::roofline;
+  KernelSpec kernels;
   double memory_fraction = 0.9;
   Slo slo;
   std::uint64_t seed = 1;

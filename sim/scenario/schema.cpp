@@ -112,6 +112,7 @@ void add_type(Json& property, const Key& key) {
     case KeyType::text:
     case KeyType::file:
     case KeyType::model:
+    case KeyType::profile:
       property["minLength"] = 1;
       break;
   }
@@ -120,7 +121,7 @@ void add_type(Json& property, const Key& key) {
 
 void add_default(Json& property, const Key& key) {
   if (key.standard.empty()) return;
-  const bool is_text = key.type == KeyType::choice || key.type == KeyType::text;
+  const bool is_text = key.type == KeyType::choice || key.type == KeyType::text || key.type == KeyType::profile;
   property["default"] = is_text ? Json(key.standard) : Json::parse(key.standard);
 }
 

@@ -152,6 +152,7 @@ ParsedValue parse_scalar(const Key& key, const YamlNode& node, const std::string
     case KeyType::text:
     case KeyType::file:
     case KeyType::model:
+    case KeyType::profile:
     case KeyType::columns:
     case KeyType::records:
       break;
@@ -197,6 +198,8 @@ std::string expectation(const Key& key) {
       return "the path of a file";
     case KeyType::model:
       return "a model's name, or a path to a config.json";
+    case KeyType::profile:
+      return "roofline, a profile's name, or a path to one";
     case KeyType::records: {
       std::vector<std::string_view> names;
       for (const Key& field : key.fields) names.push_back(field.path);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "models/kernels/published/measured_times.hpp"
 #include "models/units/error.hpp"
 #include "sim/scenario/remarks.hpp"
 #include "sim/serving/batch.hpp"
@@ -187,6 +188,16 @@ RankBatch largest_batch(const Scenario& scenario, const Layout& layout) {
   return largest;
 }
 
+std::unique_ptr<KernelTimes> kernel_times(const Scenario& scenario, Deployment& plan) {
+  const Gpu& gpu = scenario.cluster.gpu;
+  if (scenario.kernels.is_roofline()) return make_roofline(gpu);
+  const KernelModel model = load_kernel_model(scenario.kernels.profile);
+  const EngineModel& engine = find_engine(model, scenario.kernels.engine, "kernels.engine");
+  plan.kernel_profile = fmt::format("{} ({} {})", model.name, engine.name, engine.version);
+  if (scenario.kernels.engine == "auto") plan.chosen["kernels.engine"] = engine.name;
+  return make_measured_times(model, gpu, {engine.name, scenario.kernels.roofline_fallback});
+}
+
 }  // namespace
 
 Deployment plan_deployment(const Scenario& scenario) {
@@ -202,7 +213,7 @@ Deployment plan_deployment(const Scenario& scenario) {
     plan.notes.push_back(
         fmt::format("{} of {} GPUs are idle; figures per GPU are those of the {} in use, costs those of all",
                     gpus - plan.layout.gpus(), gpus, plan.layout.gpus()));
-  plan.kernels = make_roofline(scenario.cluster.gpu);
+  plan.kernels = kernel_times(scenario, plan);
   plan.speeds = gpu_speeds(scenario.cluster);
   plan.dispatch_payload = payload(scenario.model.hidden, scenario.precision.dispatch);
   plan.combine_payload = payload(scenario.model.hidden, scenario.precision.combine);

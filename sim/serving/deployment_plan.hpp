@@ -22,6 +22,7 @@ struct Deployment {
   std::vector<bool> resident{};  ///< [layers * slots] of offloaded experts: kept on the GPU; empty: none is offloaded
   MemoryFit memory{};
   std::unique_ptr<KernelTimes> kernels{};
+  std::string kernel_profile{};                 ///< "h100-sxm (trtllm 1.3.0rc10)", empty for the roofline
   std::vector<double> speeds{};                 ///< [GPUs of the cluster] as gpu_speeds() says; empty: none is slow
   Bytes dispatch_payload{}, combine_payload{};  ///< of one token copy
   CollectiveParameters dispatch{}, combine{};   ///< of the all-to-all's kernels on this GPU

@@ -110,7 +110,8 @@ ExpertPhase::ExpertPhase(const Scenario& scenario, const Deployment& plan, int f
   const std::vector<NumberFormat> used = plan.formats->used();
   for (const NumberFormat format : used) {
     const int width = expert_slice_width(scenario.model, format, plan.layout.spec.expert_tp);
-    kernels_.push_back(plan.kernels->experts({scenario.model.hidden, width, format}));
+    kernels_.push_back(plan.kernels->experts({scenario.model.hidden, width, format, plan.placement.slots_per_rank,
+                                              scenario.model.moe->experts, scenario.model.moe->top_k}));
   }
   if (used.size() == 1) return;
   for (int l = 0; l < plan.placement.layers; ++l)

@@ -122,6 +122,31 @@ TEST_CASE("A folder without tables is refused", "[kernels]") {
                     "/no/such: got no such folder, expected a folder of measured tables of one GPU");
 }
 
+TEST_CASE("A plain CSV becomes curves of the operation it names", "[kernels]") {
+  const TemporaryFolder folder;
+  const std::string columns = "engine,version,operation,kernel,format,n,k,m,microseconds\n";
+  ImportRequest request;
+  request.gpu = "h100-sxm";
+  const auto file =
+      folder.write("mine.csv", columns + "mine,1,gemm,mm,bf16,128,256,1,4\nmine,1,gemm,mm,bf16,128,256,64,6\n");
+  const Imported imported = import_csv(file, request);
+  CHECK(imported.model.engines.front().tables.front().curves == std::vector<Curve>{{{128, 256}, {1, 64}, {4, 6}}});
+  const auto refused = [&](const std::string& row, const std::string& says) {
+    const std::string bad = folder.write("bad.csv", columns + row);
+    CHECK_THROWS_WITH(import_csv(bad, request), bad + says);
+  };
+  refused("mine,1,gemm,mm,bf16,128,256,0,4\n", ":2: m: got 0, expected a number above 0");
+  refused("mine,1,gemm,,bf16,128,256,1,4\n", ":2: kernel: got nothing, expected a name");
+  refused("mine,1,decode_mla,mm,bf16,128,256,1,4\n", ": got no such column, expected a column heads");
+  refused("mine,1,gem,mm,bf16,128,256,1,4\n",
+          ":2: operation: got gem, expected one of experts, expert_gemms, gemm, prefill_attention, decode_attention, "
+          "prefill_mla, decode_mla, mla_in, mla_out; did you mean gemm?");
+  request.gpu = "auto";
+  CHECK_THROWS_WITH(import_csv(file, request),
+                    "--gpu: got auto for a CSV file, which names no device, expected the name of its entry in `moesim "
+                    "list gpus`");
+}
+
 TEST_CASE("A device is matched with its catalogue entry", "[kernels]") {
   CHECK(gpu_of_device("NVIDIA H100 80GB HBM3") == "h100-sxm");
   CHECK(gpu_of_device("NVIDIA B200") == "b200-sxm");

@@ -14,8 +14,6 @@ TEST_CASE("What is not modelled yet is refused by name, with what to use", "[sce
         std::string::npos);
   CHECK(refusal(kSmall, {{"workload.kind", "poisson"}}) ==
         "--set workload.kind=poisson: poisson is not modelled yet; use batch");
-  CHECK(refusal(kSmall + "kernels: {profile: h100-sxm}\n") ==
-        "s.yaml:4:20: kernels.profile: 'h100-sxm' is not modelled yet; use roofline");
 }
 
 /// The table's own list: a name that slips through as neither fails here.

@@ -64,6 +64,9 @@ RowMeaning moe(const MeasuredRow& row) {
 RowMeaning gemm(const MeasuredRow& row) {
   const auto format = format_of(row.text("gemm_dtype"));
   if (!format) return not_expressed(row.text("gemm_dtype"));
+  constexpr double kLeastColumns = 64, kLeastDepth = 128, kMostDepth = 32768;
+  if (row.positive("n") < kLeastColumns || row.positive("k") < kLeastDepth || row.positive("k") > kMostDepth)
+    return "shaped like no layer (n below 64, k below 128 or above 32,768)";
   return PlacedPoint{{KernelOperation::gemm, std::string{row.text("kernel_source")}, *format, {}},
                      {{row.positive("n"), row.positive("k")}, row.positive("m"), microseconds_of(row)}};
 }

@@ -13,6 +13,35 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
+double padded(double size, int tile) {
+  return tile == 1 ? size : std::ceil(size / tile) * tile;
+}
+
+/// How far each point between the ends is from what the others say there: mean |logarithm|, outliers capped.
+double told_by_neighbours(const std::vector<CurvePoint>& sorted, int tile) {
+  double sum = 0;
+  for (std::size_t i = 1; i + 1 < sorted.size(); ++i) {
+    const CurvePoint &left = sorted[i - 1], &right = sorted[i + 1];
+    const double at = padded(sorted[i].size, tile), low = padded(left.size, tile), high = padded(right.size, tile);
+    const double share = high > low ? (at - low) / (high - low) : 0.5;
+    const double told = left.microseconds + share * (right.microseconds - left.microseconds);
+    sum += std::min(1.0, std::abs(std::log(told / sorted[i].microseconds)));
+  }
+  return sum;
+}
+
+int best_tile(const std::vector<CurvePoint>& sorted, const std::vector<int>& tiles) {
+  int best = tiles.front();
+  double least = told_by_neighbours(sorted, best);
+  for (const int tile : tiles) {
+    const double cost = told_by_neighbours(sorted, tile);
+    if (cost >= least) continue;
+    least = cost;
+    best = tile;
+  }
+  return best;
+}
+
 /// Neighbours with one value.
 struct Pool {
   std::vector<double> values;
@@ -66,8 +95,13 @@ void keep_knots(const std::vector<double>& size, const std::vector<double>& leve
 
 }  // namespace
 
-double interpolate(const Curve& curve, double size) {
+double padded_size(const Curve& curve, double size) {
+  return padded(size, curve.tile);
+}
+
+double interpolate(const Curve& curve, double given) {
   const auto& x = curve.size;
+  const double size = padded(given, curve.tile);
   if (size <= x.front()) return curve.microseconds.front();
   if (size >= x.back()) return curve.microseconds.back();
   const auto right = static_cast<std::size_t>(std::upper_bound(x.begin(), x.end(), size) - x.begin());
@@ -75,15 +109,18 @@ double interpolate(const Curve& curve, double size) {
   return curve.microseconds[right - 1] + share * (curve.microseconds[right] - curve.microseconds[right - 1]);
 }
 
-Curve fit_curve(std::vector<double> at, std::vector<CurvePoint> points, double tolerance) {
+Curve fit_curve(std::vector<double> at, std::vector<CurvePoint> points, double tolerance,
+                const std::vector<int>& tiles) {
   if (points.empty()) throw std::invalid_argument{"a curve needs a point"};
   std::sort(points.begin(), points.end(), [](const CurvePoint& a, const CurvePoint& b) { return a.size < b.size; });
+  const int tile = best_tile(points, tiles);
+  for (CurvePoint& point : points) point.size = padded(point.size, tile);
   std::vector<double> sizes;
   const std::vector<double> levels = monotone_levels(points, sizes);
   std::vector<bool> kept(sizes.size());
   kept.front() = kept.back() = true;
   keep_knots(sizes, levels, 0, sizes.size() - 1, tolerance, kept);
-  Curve curve{std::move(at), {}, {}};
+  Curve curve{std::move(at), {}, {}, tile};
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     if (!kept[i]) continue;
     curve.size.push_back(sizes[i]);

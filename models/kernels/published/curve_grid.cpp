@@ -41,11 +41,11 @@ int CurveGrid::curve_at(std::size_t first, std::size_t second) const {
 
 double CurveGrid::along(const Curve& curve, double size, bool& outside) const {
   const double last = curve.size.back();
-  if (size > last) {
+  if (padded_size(curve, size) > last) {
     outside = true;
     return curve.microseconds.back() * ceiling_.microseconds(curve.at, size) / ceiling_.microseconds(curve.at, last);
   }
-  outside |= size < curve.size.front();
+  outside |= padded_size(curve, size) < curve.size.front();
   return interpolate(curve, size);
 }
 

@@ -13,8 +13,11 @@
 namespace moesim {
 namespace {
 
-/// Knots that the others predict to within 3 % are not stored: below what repeated runs differ by.
-constexpr double kKnotTolerance = 0.03;
+/// Knots that the others predict to within this are not stored. Dense products are two thirds of all rows, and their
+/// neighbouring sizes differ by as much from run to run.
+constexpr double kKnotTolerance = 0.04, kGemmKnotTolerance = 0.08;
+/// Rows that dense products are padded to; tried on every curve.
+const std::vector<int> kGemmTiles{1, 16, 64, 128};
 constexpr double kFewTokens = 512;  ///< where skewed rows are judged apart: below, few experts are active
 
 std::uint64_t hash_of(const TableKey& key, const std::vector<double>& at, double size) {
@@ -65,7 +68,9 @@ double rounded(double value) {
 KernelTable fitted_table(const TableKey& key, const Split& points) {
   KernelTable table{key.operation, key.kernel, key.format, key.dimensions, {}};
   for (const auto& [at, measured] : points.fitted) {
-    table.curves.push_back(fit_curve(at, measured, kKnotTolerance));
+    const bool tiled = key.operation == KernelOperation::gemm;
+    table.curves.push_back(
+        fit_curve(at, measured, tiled ? kGemmKnotTolerance : kKnotTolerance, tiled ? kGemmTiles : std::vector<int>{1}));
     for (double& microseconds : table.curves.back().microseconds) microseconds = rounded(microseconds);
   }
   return table;
@@ -173,12 +178,20 @@ private:
     return {point.tokens, table.dimensions[2], table.dimensions[3], point.ranks};
   }
 
+  /// As many rows as that, within one of each other: what balanced routing gives a rank.
+  static std::vector<std::int32_t> even_rows(double size, int slots) {
+    const auto rows = static_cast<std::int64_t>(size);
+    std::vector<std::int32_t> even(static_cast<std::size_t>(slots), static_cast<std::int32_t>(rows / slots));
+    for (std::int64_t i = 0; i < rows % slots; ++i) ++even[static_cast<std::size_t>(i)];
+    return even;
+  }
+
   void balanced(const KernelTable& fitted, const Split& points) {
     std::map<int, ExpertCurves> curves;
     for (const MeasuredPoint* point : points.held_out) {
       const int slots = static_cast<int>(point->at[0]);
       const ExpertCurves& of = curves.try_emplace(slots, fitted, gpu_, slots).first->second;
-      add(fitted.operation, "balanced", "roofline", all_with(of, balanced_rows(routing_of(fitted, *point))),
+      add(fitted.operation, "balanced", "roofline", all_with(of, even_rows(point->size, slots)),
           KernelCeiling{gpu_, fitted}.microseconds(point->at, point->size), point->microseconds);
     }
   }
@@ -192,10 +205,7 @@ private:
       const int slots = static_cast<int>(curve.at[0]);
       const ExpertCurves of{rest, gpu_, slots};
       for (const CurvePoint& point : points.fitted.at(curve.at)) {
-        const auto rows = static_cast<std::int64_t>(point.size);
-        std::vector<std::int32_t> even(static_cast<std::size_t>(slots), static_cast<std::int32_t>(rows / slots));
-        for (std::int64_t i = 0; i < rows % slots; ++i) ++even[static_cast<std::size_t>(i)];
-        add(fitted.operation, "unseen slots", "roofline", all_with(of, even),
+        add(fitted.operation, "unseen slots", "roofline", all_with(of, even_rows(point.size, slots)),
             KernelCeiling{gpu_, fitted}.microseconds(curve.at, point.size), point.microseconds);
       }
     }

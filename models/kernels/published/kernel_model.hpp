@@ -73,7 +73,7 @@ struct EngineModel {
 };
 
 struct ModelOrigin {
-  KernelSource kind = KernelSource::published;  ///< calibrated or published
+  KernelSource kind = KernelSource::published;  ///< not roofline
   std::string name;                             ///< who measured, or with what
   std::string revision, date, licence;
   std::vector<std::string> notes;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -6,9 +7,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "models/hardware/catalogue_json.hpp"
 #include "models/kernels/profile.hpp"
 #include "models/kernels/published/import.hpp"
 #include "models/kernels/published/kernel_model.hpp"
+#include "models/kernels/published/measured_times.hpp"
 #include "models/units/error.hpp"
 #include "models/units/resources.hpp"
 
@@ -40,9 +43,30 @@ bool is_even(const TokenHistogram& histogram) {
 
 /// A normal error is below 1.48 medians of its size for 68 of 100.
 constexpr double kSigmaOfMedian = 1.48;
+constexpr std::uintmax_t kLargestFile = 16u << 20;
 
-std::string text_of_file(const std::string& file) {
-  return read_text_file(file, 16u << 20);
+/// {"format": "moesim kernel transfer", "version": 1, "name", "gpu", "from"}: the times of one GPU carried to another,
+/// with the error of doing so in every sigma.
+KernelModel carried_model(const std::string& text, const std::string& file) {
+  const auto document = parse_catalogue_json(text, file);
+  const CatalogueObject object{document, file + ": ", {"format", "version", "name", "gpu", "from"}};
+  object.number("version", kKernelModelVersion, kKernelModelVersion);
+  const KernelModel source = load_kernel_model(object.text("from"));
+  const TransferError error = transfer_error(source.gpu, object.text("gpu"));
+  KernelModel made = transferred(source, find_gpu(source.gpu, object.where("from")),
+                                 find_gpu(object.text("gpu"), object.where("gpu")));
+  made.name = object.text("name");
+  made.device = fmt::format("{}, from times of {}", object.text("gpu"), source.device);
+  made.origin.kind = KernelSource::transferred;
+  made.origin.notes.push_back(fmt::format("carried from {} by the ceilings of both GPUs: sigma {:g} %, p90 {:g} % ({})",
+                                          source.name, 100 * error.sigma, 100 * error.p90, error.evidence));
+  for (EngineModel& engine : made.engines)
+    for (ModelError& of : engine.errors) {
+      of.sigma = std::hypot(of.sigma, error.sigma);
+      of.median = std::max(of.median, error.sigma / kSigmaOfMedian);
+      of.p90 = std::max(of.p90, error.p90);
+    }
+  return made;
 }
 
 }  // namespace
@@ -93,7 +117,8 @@ KernelModel load_kernel_model(const std::string& name_or_file) {
                        nearest(name_or_file, shipped)};
     file = (resource_folder(Resource::profiles) / (name_or_file + ".json")).string();
   }
-  const std::string text = text_of_file(file);
+  const std::string text = read_text_file(file, kLargestFile);
+  if (text.find("\"moesim kernel transfer\"") != std::string::npos) return carried_model(text, file);
   if (text.find("\"moesim kernel profile\"") == std::string::npos) return parse_kernel_model(text, file);
   const Profile profile = parse_profile(text, file);
   return kernel_model_of(profile, fs::path{file}.stem().string(), gpu_of_device(profile.device.name));

@@ -41,10 +41,19 @@ std::vector<double> numbers(const json& list, std::size_t count, const std::stri
   return values;
 }
 
+int tile_of(const json& value, const std::string& where) {
+  constexpr int kLargestTile = 4096;
+  if (!value.is_number_integer() || value < 1 || value > kLargestTile)
+    throw InputError{where, shown(value), fmt::format("a tile from 1 to {}", kLargestTile)};
+  return value.get<int>();
+}
+
 Curve curve(const json& triple, std::size_t axes, const std::string& where) {
-  if (!triple.is_array() || triple.size() != 3) throw InputError{where, shown(triple), "[[place], [sizes], [us]]"};
+  if (!triple.is_array() || triple.size() < 3 || triple.size() > 4)
+    throw InputError{where, shown(triple), "[[place], [sizes], [us]], and a tile where there is one"};
   if (axes == 0 && !triple[0].empty()) throw InputError{where, shown(triple[0]), "no axes"};
   Curve made{numbers(triple[0], axes, where + ", place"), numbers(triple[1], 0, where + ", sizes"), {}};
+  if (triple.size() == 4) made.tile = tile_of(triple[3], where + ", tile");
   made.microseconds = numbers(triple[2], made.size.size(), where + ", microseconds");
   for (std::size_t i = 0; i < made.size.size(); ++i) {
     if (made.microseconds[i] <= 0)

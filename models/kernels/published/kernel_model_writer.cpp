@@ -8,9 +8,11 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// One line per curve, "[[n, k], [m ...], [us ...]]", so that files can be compared by line.
+/// One line per curve, "[[n, k], [m ...], [us ...], tile]", so that files can be compared by line.
 std::string text_of(const Curve& curve) {
-  return ordered_json::array({curve.at, curve.size, curve.microseconds}).dump();
+  ordered_json parts = ordered_json::array({curve.at, curve.size, curve.microseconds});
+  if (curve.tile > 1) parts.push_back(curve.tile);
+  return parts.dump();
 }
 
 /// Whole numbers without ".0".
@@ -44,8 +46,8 @@ std::string text_of(const KernelTable& table) {
                     {"dimensions", dimensions}, {"axes", layout.axes},    {"size", layout.size}};
   std::string text = head.dump();
   text.pop_back();
-  return text + ",\"curves\":" +
-         lines_of(table.curves, "        ", [](const Curve& curve) { return compact(text_of(curve)); }) + "}";
+  return text +
+         ",\"curves\":" + lines_of(table.curves, "", [](const Curve& curve) { return compact(text_of(curve)); }) + "}";
 }
 
 std::string text_of(const ModelError& error) {

@@ -15,6 +15,7 @@
 
 #include "models/kernels/published/curve_grid.hpp"
 #include "models/kernels/published/expert_curves.hpp"
+#include "models/kernels/published/op_place.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
@@ -42,62 +43,6 @@ private:
   std::vector<ExpertCurves> kernels_;
 };
 
-/// Formats whose kernels do the same work: fp16 is timed as bf16.
-NumberFormat timed_as(NumberFormat format) {
-  return format == NumberFormat::fp16 ? NumberFormat::bf16 : format;
-}
-
-/// Where an op lies on the tables of its operation.
-struct Place {
-  KernelOperation operation = KernelOperation::gemm;
-  NumberFormat format = NumberFormat::bf16;
-  std::optional<int> head_dim;
-  std::array<double, 2> at{};
-  std::size_t axes = 0;
-  double size = 0;
-  double share_of_pairs = 1;  ///< prompts: (query, key) pairs over those of a new prompt without a window
-
-  std::span<const double> axis_places() const { return {at.data(), axes}; }
-};
-
-Place place_of(const Op& op, const AttentionCore& core) {
-  Place place;
-  const bool prefill = core.phase == Phase::prefill, mla = core.kind == AttentionKind::mla;
-  place.format = timed_as(core.kv);
-  if (prefill) {
-    const double flops_per_pair = mla ? 2 * (core.head_dim + 128) : 4 * core.head_dim;
-    const double pairs = core.sequences * core.heads * core.new_tokens * (core.new_tokens + 1) / 2;
-    place.operation = mla ? KernelOperation::prefill_mla : KernelOperation::prefill_attention;
-    place.size = core.sequences * core.heads;
-    place.share_of_pairs = op.flops.value() / (flops_per_pair * pairs);
-    if (mla) {
-      place.at = {core.new_tokens, 0};
-      place.axes = 1;
-      return place;
-    }
-    place.at = {core.heads / core.kv_heads, core.new_tokens};
-  } else {
-    const double keys = core.context + core.new_tokens;
-    place.operation = mla ? KernelOperation::decode_mla : KernelOperation::decode_attention;
-    place.at = {mla ? core.heads : core.heads / core.kv_heads, keys};
-    place.size = core.sequences * core.new_tokens * (mla ? 1 : core.kv_heads);
-  }
-  place.axes = 2;
-  if (!mla) place.head_dim = static_cast<int>(core.head_dim);
-  return place;
-}
-
-/// MLA's products per head have tables of their own for DeepSeek's dimensions (128 x 512 per head).
-Place place_of(const Op& op, const Gemm& gemm) {
-  Place place{KernelOperation::gemm, timed_as(gemm.weights), {}, {gemm.n, gemm.k}, 2, gemm.m, 1};
-  const bool in = op.name == "absorb q" && gemm.k == 128, out = op.name == "absorb v" && gemm.k == 512;
-  if (!in && !out) return place;
-  place.operation = in ? KernelOperation::mla_in : KernelOperation::mla_out;
-  place.at = {gemm.n / (in ? 512 : 128), 0};
-  place.axes = 1;
-  return place;
-}
-
 class MeasuredTimes final : public KernelTimes {
 public:
   MeasuredTimes(const KernelModel& model, const Gpu& gpu, const MeasuredTimesOptions& options)
@@ -110,9 +55,8 @@ public:
     if (source_ == KernelSource::transferred) carry_over(model);
     for (const KernelTable& table : engine_.tables)
       if (!is_experts(table.operation)) grids_[static_cast<std::size_t>(table.operation)].emplace_back(table, gpu_);
-    whole_block_ = std::any_of(engine_.tables.begin(), engine_.tables.end(), [](const KernelTable& table) {
-      return table.operation == KernelOperation::experts;
-    });
+    whole_block_ = std::any_of(engine_.tables.begin(), engine_.tables.end(),
+                               [](const KernelTable& table) { return table.operation == KernelOperation::experts; });
   }
 
   KernelSource source() const override { return source_; }
@@ -186,7 +130,7 @@ private:
   }
 
   /// MLA's products in a format without tables: those of fp8 or bf16, which engines run them in; without any, a GEMM.
-  Place with_tables(Place place) const {
+  OpPlace with_tables(OpPlace place) const {
     if (place.operation == KernelOperation::gemm) return place;
     for (const NumberFormat format : {place.format, NumberFormat::fp8, NumberFormat::bf16})
       for (const CurveGrid& grid : grids_[static_cast<std::size_t>(place.operation)])
@@ -201,7 +145,7 @@ private:
     return place;
   }
 
-  std::optional<Found> fastest(const Op& op, const Place& place) const {
+  std::optional<Found> fastest(const Op& op, const OpPlace& place) const {
     std::optional<Found> best;
     for (const CurveGrid& grid : grids_[static_cast<std::size_t>(place.operation)]) {
       const KernelTable& table = grid.table();
@@ -211,16 +155,16 @@ private:
       const Seconds time{(floor + (found.microseconds - floor) * place.share_of_pairs) * 1e-6};
       if (best && best->time <= time) continue;
       const bool other_pairs = std::abs(place.share_of_pairs - 1) > 1e-6;
-      const char* regime = found.nearness == Nearness::outside               ? "outside"
+      const char* regime = found.nearness == Nearness::outside                  ? "outside"
                            : found.nearness == Nearness::between || other_pairs ? "between"
-                                                                             : "inside";
+                                                                                : "inside";
       best = Found{time, place.operation, table.kernel, regime};
     }
     if (!best && !fallback_allowed_) refuse(op, place);
     return best;
   }
 
-  [[noreturn]] void refuse(const Op& op, const Place& place) const {
+  [[noreturn]] void refuse(const Op& op, const OpPlace& place) const {
     std::set<std::string> there;
     for (const CurveGrid& grid : grids_[static_cast<std::size_t>(place.operation)]) {
       std::string what{name_of(grid.table().format)};
@@ -229,10 +173,10 @@ private:
     }
     std::string wanted = fmt::format("'{}', {} in {}", op.name, name_of(place.operation), name_of(place.format));
     if (place.head_dim) wanted += fmt::format(" with heads of {}", *place.head_dim);
-    throw InputError{fmt::format("kernels.profile ({})", name_), wanted,
-                     fmt::format("{}, or kernels.fallback: roofline",
-                                 there.empty() ? "another engine, this one has no such table"
-                                               : fmt::format("{}", fmt::join(there, ", ")))};
+    throw InputError{
+        fmt::format("kernels.profile ({})", name_), wanted,
+        fmt::format("{}, or kernels.fallback: roofline", there.empty() ? "another engine, this one has no such table"
+                                                                       : fmt::format("{}", fmt::join(there, ", ")))};
   }
 
   static int slots_of(const ExpertShape& shape) { return std::max(1, shape.slots); }

@@ -1,0 +1,98 @@
+#include <filesystem>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "models/units/error.hpp"
+#include "sim/cli/atomic_file.hpp"
+#include "sim/cli/command.hpp"
+#include "sim/cli/profile_output.hpp"
+#include "sim/cli/usage.hpp"
+
+namespace moesim {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ImportOptions {
+  std::string from, tables, out;
+  ImportRequest request;
+  bool force = false;
+};
+
+void import_profile(const ImportOptions& options, const Globals& globals) {
+  check_outputs({{"--out", options.out}}, options.force);
+  const Imported imported = options.from == "csv" ? import_csv(options.tables, options.request)
+                                                  : import_aiconfigurator(options.tables, options.request);
+  const std::string text = kernel_model_text(imported.model);
+  const fs::path folder = fs::path{options.out}.parent_path();
+  std::error_code failure;
+  if (!folder.empty()) fs::create_directories(folder, failure);
+  if (failure)
+    throw InputError{"--out", fmt::format("'{}': {}", options.out, failure.message()), "a file that can be written"};
+  write_file_atomically(options.out, text);
+  if (globals.json) {
+    fmt::print("{}\n", import_json(imported, options.out, text.size()).dump(2));
+  } else {
+    fmt::print("{}", import_text(imported, options.out, text.size()));
+  }
+}
+
+void add_import(CLI::App& profile, Globals& globals) {
+  const auto options = std::make_shared<ImportOptions>();
+  CLI::App* command = profile.add_subcommand("import", "Fit a profile to tables that others measured");
+  command->add_option("--from", options->from, "How the tables are stored")
+      ->required()
+      ->check(one_of({"aiconfigurator", "csv"}));
+  command->add_option("TABLES", options->tables, "The folder of one GPU; csv: the file")->required();
+  command->add_option("--out", options->out, "The profile to write")->required();
+  command->add_option("--gpu", options->request.gpu, "Entry of `moesim list gpus` (auto: from the tables' device)")
+      ->capture_default_str();
+  command->add_option("--name", options->request.name, "Of the profile (else the GPU's)");
+  command->add_option("--source", options->request.source, "Who measured");
+  command->add_option("--revision", options->request.revision, "Which state of the tables");
+  command->add_option("--date", options->request.date, "Of the tables");
+  command->add_option("--licence", options->request.licence, "Of the tables");
+  command->add_option("--device", options->request.device, "What was measured, where the tables do not say");
+  command->add_flag("--force", options->force, "Replace a profile that is there");
+  add_common_options(
+      *command, globals,
+      "  moesim profile import --from aiconfigurator ../shared/data/kernels/h100_sxm --out out/h100.json",
+      "  moesim profile import --from aiconfigurator TABLES --gpu h100-sxm --out out/mine.json --json");
+  command->callback([options, &globals] { import_profile(*options, globals); });
+}
+
+using AsJson = nlohmann::ordered_json (*)(const KernelModel& model);
+using AsText = std::string (*)(const KernelModel& model);
+
+void add_reader(CLI::App& profile, Globals& globals, const char* name, const char* what, AsJson json, AsText text) {
+  const auto file = std::make_shared<std::string>();
+  CLI::App* command = profile.add_subcommand(name, what);
+  command->add_option("PROFILE", *file, "A shipped profile's name, or a file")->required();
+  add_common_options(*command, globals, fmt::format("  moesim profile {} h100-sxm", name),
+                     fmt::format("  moesim profile {} out/h100.json --json", name));
+  command->callback([file, json, text, &globals] {
+    const KernelModel model = load_kernel_model(*file);
+    if (globals.json) {
+      fmt::print("{}\n", json(model).dump(2));
+    } else {
+      fmt::print("{}", text(model));
+    }
+  });
+}
+
+}  // namespace
+
+void add_profile_command(CLI::App& app, Globals& globals) {
+  CLI::App* command = app.add_subcommand("profile", "Kernel times: import, show and check profiles");
+  command->require_subcommand(1);
+  command->footer("Examples:\n  moesim profile show h100-sxm\n  moesim profile check h100-sxm --json");
+  add_import(*command, globals);
+  add_reader(*command, globals, "show", "What a profile holds, and where it is from", profile_json,
+             profile_text_for_people);
+  add_reader(*command, globals, "check", "Errors on held-out rows against what they must keep to", check_json,
+             check_text);
+}
+
+}  // namespace moesim

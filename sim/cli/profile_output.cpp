@@ -1,0 +1,197 @@
+#include "sim/cli/profile_output.hpp"
+
+#include <array>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace moesim {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// Tables, curves and knots of one operation.
+struct Extent {
+  int tables = 0, curves = 0, knots = 0;
+  std::set<std::string> kernels, formats;
+};
+
+std::array<Extent, kKernelOperations> extents(const EngineModel& engine) {
+  std::array<Extent, kKernelOperations> made;
+  for (const KernelTable& table : engine.tables) {
+    Extent& of = made[static_cast<std::size_t>(table.operation)];
+    ++of.tables;
+    of.curves += static_cast<int>(table.curves.size());
+    for (const Curve& curve : table.curves) of.knots += static_cast<int>(curve.size.size());
+    of.kernels.insert(table.kernel);
+    of.formats.emplace(name_of(table.format));
+  }
+  return made;
+}
+
+Json json_of(const ModelError& error) {
+  return {{"operation", name_of(error.operation)},
+          {"regime", error.regime},
+          {"points", error.points},
+          {"median", error.median},
+          {"p90", error.p90},
+          {"sigma", error.sigma},
+          {"bias", error.bias},
+          {"baseline", error.baseline},
+          {"baseline_median", error.baseline_median},
+          {"baseline_p90", error.baseline_p90}};
+}
+
+Json json_of(const ModelOrigin& origin) {
+  return {{"source", name_of(origin.kind)}, {"name", origin.name},
+          {"revision", origin.revision},    {"date", origin.date},
+          {"licence", origin.licence},      {"notes", origin.notes}};
+}
+
+Json head_json(const KernelModel& model) {
+  return {{"profile", model.name}, {"gpu", model.gpu}, {"device", model.device}, {"origin", json_of(model.origin)}};
+}
+
+Json engine_json(const EngineModel& engine) {
+  Json operations = Json::array();
+  const auto of = extents(engine);
+  for (std::size_t i = 0; i < of.size(); ++i) {
+    if (of[i].tables == 0) continue;
+    operations.push_back({{"operation", name_of(static_cast<KernelOperation>(i))},
+                          {"kernels", of[i].kernels},
+                          {"formats", of[i].formats},
+                          {"tables", of[i].tables},
+                          {"curves", of[i].curves},
+                          {"knots", of[i].knots}});
+  }
+  Json errors = Json::array();
+  for (const ModelError& error : engine.errors) errors.push_back(json_of(error));
+  return {{"engine", engine.name}, {"version", engine.version}, {"operations", operations}, {"errors", errors}};
+}
+
+Json verdict_json(const ErrorVerdict& verdict) {
+  const auto bound = [](double value) { return value > 0 ? Json(value) : Json(); };
+  Json json = json_of(verdict.error);
+  json["most_median"] = bound(verdict.most_median);
+  json["most_p90"] = bound(verdict.most_p90);
+  json["least_gain"] = bound(verdict.least_gain);
+  json["kept"] = verdict.kept;
+  return json;
+}
+
+std::string head_text(const KernelModel& model) {
+  std::string text =
+      fmt::format("{} · {} · {} {}\n", model.name, model.device, name_of(model.origin.kind), model.origin.date);
+  text += fmt::format("  source     {}, revision {}\n  licence    {}\n", model.origin.name, model.origin.revision,
+                      model.origin.licence);
+  for (const std::string& note : model.origin.notes) text += fmt::format("  note       {}\n", note);
+  return text;
+}
+
+ErrorVerdict judged(const ModelError& error) {
+  ErrorVerdict verdict{error, 0, 0, 0, true};
+  if (error.regime == "inside" || error.regime == "balanced") {
+    verdict.most_median = 0.03;
+    verdict.most_p90 = 0.10;
+  } else if (error.regime == "unseen slots") {
+    verdict.most_median = 0.08;
+    verdict.most_p90 = 0.20;
+  } else if (error.regime == "skewed, to 512 tokens") {
+    verdict.least_gain = 2;
+  } else if (error.regime == "skewed, above 512 tokens") {
+    verdict.least_gain = 1.3;
+  }
+  verdict.kept = (verdict.most_median == 0 || error.median <= verdict.most_median) &&
+                 (verdict.most_p90 == 0 || error.p90 <= verdict.most_p90) &&
+                 (verdict.least_gain == 0 || error.baseline_median >= verdict.least_gain * error.median);
+  return verdict;
+}
+
+std::string bound_text(const ErrorVerdict& verdict) {
+  if (verdict.least_gain > 0)
+    return fmt::format("{:.1f} x better (at least {:g})", verdict.error.baseline_median / verdict.error.median,
+                       verdict.least_gain);
+  if (verdict.most_median > 0)
+    return fmt::format("at most {:g} and {:g} %", 100 * verdict.most_median, 100 * verdict.most_p90);
+  return "not bounded";
+}
+
+}  // namespace
+
+std::vector<ErrorVerdict> judge(const EngineModel& engine) {
+  std::vector<ErrorVerdict> verdicts;
+  for (const ModelError& error : engine.errors) verdicts.push_back(judged(error));
+  return verdicts;
+}
+
+Json profile_json(const KernelModel& model) {
+  Json json = head_json(model);
+  for (const EngineModel& engine : model.engines) json["engines"].push_back(engine_json(engine));
+  return json;
+}
+
+Json check_json(const KernelModel& model) {
+  Json json = head_json(model);
+  bool kept = true;
+  for (const EngineModel& engine : model.engines) {
+    Json verdicts = Json::array();
+    for (const ErrorVerdict& verdict : judge(engine)) {
+      verdicts.push_back(verdict_json(verdict));
+      kept = kept && verdict.kept;
+    }
+    json["engines"].push_back({{"engine", engine.name}, {"version", engine.version}, {"errors", verdicts}});
+  }
+  json["all_kept"] = kept;
+  return json;
+}
+
+Json import_json(const Imported& imported, const std::string& file, std::size_t bytes) {
+  Json json = profile_json(imported.model);
+  json["file"] = file;
+  json["bytes"] = bytes;
+  json["tables_read"] = Json::array();
+  for (const ImportedFile& of : imported.files)
+    json["tables_read"].push_back({{"path", of.path}, {"rows", of.rows}, {"used", of.used}, {"left_out", of.left_out}});
+  return json;
+}
+
+std::string profile_text_for_people(const KernelModel& model) {
+  std::string text = head_text(model);
+  for (const EngineModel& engine : model.engines) {
+    text += fmt::format("\n  {} {}\n", engine.name, engine.version);
+    const auto of = extents(engine);
+    for (std::size_t i = 0; i < of.size(); ++i)
+      if (of[i].tables > 0)
+        text += fmt::format("    {:<18}{:>4} tables {:>5} curves {:>6} knots   {} · {}\n",
+                            name_of(static_cast<KernelOperation>(i)), of[i].tables, of[i].curves, of[i].knots,
+                            fmt::join(of[i].formats, ", "), fmt::join(of[i].kernels, ", "));
+  }
+  return text;
+}
+
+std::string check_text(const KernelModel& model) {
+  std::string text = head_text(model);
+  for (const EngineModel& engine : model.engines) {
+    text += fmt::format("\n  {} {}: error on rows that no fit saw\n", engine.name, engine.version);
+    for (const ErrorVerdict& verdict : judge(engine)) {
+      const ModelError& of = verdict.error;
+      text += fmt::format(
+          "    {:<4} {:<18} {:<25} {:>6} rows  median {:5.1f} %  p90 {:5.1f} %  {}: {:5.1f} {:5.1f} %   {}\n",
+          verdict.kept ? "ok" : "MISS", name_of(of.operation), of.regime, of.points, 100 * of.median, 100 * of.p90,
+          of.baseline, 100 * of.baseline_median, 100 * of.baseline_p90, bound_text(verdict));
+    }
+  }
+  return text;
+}
+
+std::string import_text(const Imported& imported, const std::string& file, std::size_t bytes) {
+  std::string text = profile_text_for_people(imported.model) + "\n";
+  for (const ImportedFile& of : imported.files) {
+    text += fmt::format("  read       {:<60} {:>7} rows, {:>7} used\n", of.path, of.rows, of.used);
+    for (const auto& [why, rows] : of.left_out) text += fmt::format("             {:>7} left out: {}\n", rows, why);
+  }
+  return text + fmt::format("  profile    {} ({:.0f} kB)\n", file, static_cast<double>(bytes) / 1e3);
+}
+
+}  // namespace moesim

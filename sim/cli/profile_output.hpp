@@ -1,0 +1,28 @@
+#pragma once
+// What `moesim profile` prints, for people and as JSON.
+
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "models/kernels/published/import.hpp"
+
+namespace moesim {
+
+/// What a hold-out error has to keep to, and whether it does. Bounds are those of the project's own contract.
+struct ErrorVerdict {
+  ModelError error;
+  double most_median = 0, most_p90 = 0;  ///< 0: not bounded
+  double least_gain = 0;                 ///< baseline's median over the model's; 0: not bounded
+  bool kept = true;
+};
+std::vector<ErrorVerdict> judge(const EngineModel& engine);
+
+nlohmann::ordered_json profile_json(const KernelModel& model);
+nlohmann::ordered_json check_json(const KernelModel& model);
+nlohmann::ordered_json import_json(const Imported& imported, const std::string& file, std::size_t bytes);
+std::string profile_text_for_people(const KernelModel& model);
+std::string check_text(const KernelModel& model);
+std::string import_text(const Imported& imported, const std::string& file, std::size_t bytes);
+
+}  // namespace moesim

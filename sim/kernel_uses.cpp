@@ -1,0 +1,153 @@
+#include "sim/kernel_uses.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+
+#include "sim/serving/batch.hpp"
+#include "sim/serving/deployment_plan.hpp"
+
+namespace moesim {
+namespace {
+
+/// Adds up the ops of a step by class and source.
+class Uses {
+public:
+  explicit Uses(const KernelTimes& kernels) : kernels_{kernels} {}
+
+  /// `cause` is what the engine charges these ops to; `times` how often they run in a step.
+  void add(const std::vector<Op>& ops, double times, Cause cause) {
+    for (const Op& op : ops) {
+      const Seconds time = times * kernels_.time(op);
+      if (time <= Seconds{0}) continue;
+      add(name_of(op.kind), cause, kernels_.evidence(op), time);
+    }
+  }
+
+  void add(std::string_view kind, Cause cause, const KernelEvidence& evidence, Seconds time) {
+    const auto same = std::find_if(uses_.begin(), uses_.end(), [&](const KernelUse& use) {
+      return use.op_class == kind && use.cause == cause && use.source == name_of(evidence.source) &&
+             use.kernel == evidence.kernel && use.regime == evidence.regime;
+    });
+    if (same != uses_.end()) {
+      same->time += time;
+      return;
+    }
+    uses_.push_back({std::string{kind}, cause, std::string{name_of(evidence.source)}, evidence.kernel, evidence.regime,
+                     evidence.sigma, time});
+  }
+
+  std::vector<KernelUse> take() { return std::move(uses_); }
+
+private:
+  const KernelTimes& kernels_;
+  std::vector<KernelUse> uses_;
+};
+
+void add_attention(const Scenario& scenario, const RankBatch& batch, int tp, Uses& uses) {
+  const Architecture& model = scenario.model;
+  const int narrow = model.windowed_layers();
+  if (narrow > 0)
+    uses.add(attention_ops(model, scenario.precision, batch, tp, Reach::windowed), narrow, Cause::attention);
+  if (narrow < model.layers)
+    uses.add(attention_ops(model, scenario.precision, batch, tp, Reach::full), model.layers - narrow, Cause::attention);
+}
+
+/// Mean rows of every slot, as the popularity spreads them: the regime is that of the hottest rank.
+std::vector<std::int32_t> rows_of_hottest_rank(const Deployment& plan, double tokens) {
+  const Placement& placement = plan.placement;
+  const std::vector<int> replicas = placement.replicas(0);
+  std::vector<std::int32_t> hottest;
+  double most = -1;
+  for (int rank = 0; rank < placement.ranks; ++rank) {
+    std::vector<std::int32_t> rows;
+    double sum = 0;
+    for (int s = 0; s < placement.slots_per_rank; ++s) {
+      const int expert = placement.layer(0)[static_cast<std::size_t>(rank * placement.slots_per_rank + s)];
+      const double share = expert < 0 ? 0
+                                      : plan.popularity.inclusion[static_cast<std::size_t>(expert)] /
+                                            replicas[static_cast<std::size_t>(expert)];
+      rows.push_back(static_cast<std::int32_t>(std::llround(tokens * share)));
+      sum += rows.back();
+    }
+    if (sum <= most) continue;
+    most = sum;
+    hottest = std::move(rows);
+  }
+  if (most < 1 && !hottest.empty()) hottest.front() = 1;
+  return hottest;
+}
+
+void add_experts(const Scenario& scenario, const Deployment& plan, double tokens, Uses& uses) {
+  const MoeSpec& moe = *scenario.model.moe;
+  const std::vector<std::int32_t> rows = rows_of_hottest_rank(plan, tokens);
+  for (const NumberFormat format : plan.formats->used()) {
+    const ExpertShape shape{scenario.model.hidden,
+                            moe.expert_hidden / plan.layout.spec.expert_tp,
+                            format,
+                            plan.placement.slots_per_rank,
+                            moe.experts,
+                            moe.top_k};
+    const Seconds time = scenario.model.moe_layers() * (*plan.kernels->experts(shape))(rows);
+    uses.add(name_of(OpClass::expert), Cause::experts, plan.kernels->evidence(shape, rows), time);
+  }
+}
+
+}  // namespace
+
+std::vector<KernelUse> kernel_uses(const Scenario& scenario, const Deployment& plan) {
+  const Architecture& model = scenario.model;
+  const Precision& precision = scenario.precision;
+  const StepBatch step = batch_of_step(scenario, plan.layout, 0);
+  const RankBatch& batch =
+      *std::max_element(step.of_dp_rank.begin(), step.of_dp_rank.end(),
+                        [](const RankBatch& a, const RankBatch& b) { return a.tokens() < b.tokens(); });
+  const int tp = plan.layout.spec.attention_tp;
+  const double tokens = batch.tokens(), own = plan.layout.spreads_tokens() ? tokens / tp : tokens;
+  Uses uses{*plan.kernels};
+  add_attention(scenario, batch, tp, uses);
+  if (model.dense_layers() > 0)
+    uses.add(dense_ffn_ops(model, precision, tokens, tp), model.dense_layers(), Cause::dense);
+  if (model.moe) {
+    uses.add(routing_ops(model, precision, own), model.moe_layers(), Cause::other);
+    uses.add(shared_expert_ops(model, precision, own, plan.layout.shared_expert_tp()), model.moe_layers(),
+             Cause::dense);
+    add_experts(scenario, plan, static_cast<double>(step.tokens), uses);
+  }
+  if (step.finished_prompts.front() > 0)
+    uses.add(head_ops(model, precision, step.finished_prompts.front(), tp), 1, Cause::other);
+  return uses.take();
+}
+
+std::optional<Uncertainty> uncertainty_of(const std::vector<KernelUse>& uses, const Summary& summary) {
+  std::array<Seconds, kCauses> of_cause{};
+  for (const KernelUse& use : uses) of_cause[static_cast<std::size_t>(use.cause)] += use.time;
+  std::map<std::string, double> deviation;  // of a class of ops, as a share of the step
+  for (const KernelUse& use : uses) {
+    if (use.sigma <= 0) return std::nullopt;
+    const auto cause = static_cast<std::size_t>(use.cause);
+    deviation[use.op_class] += summary.critical_path[cause] * (use.time / of_cause[cause]) * use.sigma;
+  }
+  double variance = 0;
+  Uncertainty made;
+  double most = 0;
+  for (const auto& [kind, share] : deviation) {
+    variance += share * share;
+    if (share <= most) continue;
+    most = share;
+    made.most_from = kind;
+  }
+  made.sigma = std::sqrt(variance);
+  constexpr double kTenthOfNormal = 1.2815515655446004;  // standard deviations to p10 and p90
+  const double factor = std::exp(kTenthOfNormal * made.sigma);
+  made.step_p10 = summary.step.mean / factor;
+  made.step_p90 = summary.step.mean * factor;
+  if (summary.output_tokens_per_s) {
+    made.output_p10 = *summary.output_tokens_per_s / factor;
+    made.output_p90 = *summary.output_tokens_per_s * factor;
+  }
+  return made;
+}
+
+}  // namespace moesim

@@ -1,0 +1,94 @@
+// `moesim profile`: tables of others in, a profile and its errors out.
+
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/catch_compat.hpp"
+#include "tests/cli/json_schema.hpp"
+#include "tests/cli/run_command.hpp"
+#include "tests/temporary_folder.hpp"
+
+using namespace moesim::testing;
+using Catch::Matchers::Contains;
+
+namespace {
+
+/// Three engines' worth of nothing but what an import needs, one row each; 16 rows of experts with a skewed one.
+void write_tables(const std::filesystem::path& folder) {
+  const auto write = [&](const std::string& kind, const std::string& stem, const std::string& text) {
+    const auto into = folder / kind / "trtllm" / "1.0";
+    std::filesystem::create_directories(into);
+    std::ofstream{into / (stem + ".csv")} << text;
+  };
+  std::string moe =
+      "device,kernel_source,moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,moe_ep_size,"
+      "distribution,latency\n";
+  for (int tokens = 1; tokens <= 4096; tokens *= 2)
+    for (const int ranks : {1, 2, 4})
+      for (const char* routing : {"balanced", "power_law_1.2"})
+        moe += "NVIDIA H100,cutlass,bfloat16," + std::to_string(tokens) + ",1024,512,2,8,1," + std::to_string(ranks) +
+               "," + routing + "," + std::to_string(0.03 + 0.0001 * tokens / ranks) + "\n";
+  write("moe", "moe_perf", moe);
+  write("gemm", "gemm_perf",
+        "device,kernel_source,gemm_dtype,m,n,k,latency\nNVIDIA H100,torch,bfloat16,1,128,256,0.004\n");
+  const std::string attention =
+      "device,kernel_source,batch_size,isl,num_heads,num_key_value_heads,head_dim,attn_dtype,kv_cache_dtype,step,"
+      "latency\nNVIDIA H100,flash,2,64,16,4,128,bfloat16,fp8,0,0.02\n";
+  write("attention", "context_attention_perf", attention);
+  write("attention", "generation_attention_perf", attention);
+}
+
+}  // namespace
+
+TEST_CASE("An import writes a profile that show and check read", "[cli]") {
+  const TemporaryFolder scratch;
+  write_tables(scratch.path() / "tables");
+  const auto moesim = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "profile");
+    return run_command(arguments, {.folder = scratch.path().string()});
+  };
+  const std::vector<std::string> import{"import", "--from", "aiconfigurator", "tables", "--out", "new/p.json"};
+  std::vector<std::string> as_json = import;
+  as_json.emplace_back("--json");
+  const CommandResult result = moesim(as_json);
+  INFO(result.err);
+  REQUIRE(result.exit == 0);
+  const auto json = nlohmann::json::parse(result.out);
+  CHECK(schema_violations(json, "profile_import") == "");
+  CHECK(json["gpu"] == "h100-sxm");
+  CHECK(json["tables_read"][0]["used"] == 78);  // 13 sizes, 3 counts of ranks, 2 routings
+  CHECK(schema_violations(nlohmann::json::parse(read(scratch.path() / "new/p.json")), "kernel_model") == "");
+
+  const CommandResult refused = moesim(import);
+  CHECK(refused.exit == 2);
+  CHECK(refused.err ==
+        "moesim: --out: got 'new/p.json', which exists, expected a new file, or --force to replace it\n");
+
+  const CommandResult shown = moesim({"show", "new/p.json", "--json"});
+  REQUIRE(shown.exit == 0);
+  CHECK(schema_violations(nlohmann::json::parse(shown.out), "profile_show") == "");
+  CHECK_THAT(moesim({"show", "new/p.json"}).out, Contains("trtllm 1.0") && Contains("experts"));
+
+  const CommandResult checked = moesim({"check", "new/p.json", "--json"});
+  REQUIRE(checked.exit == 0);
+  const auto verdicts = nlohmann::json::parse(checked.out);
+  CHECK(schema_violations(verdicts, "profile_check") == "");
+  // the tables' time is linear in tokens: what is held out lies on a chord
+  const auto& errors = verdicts["engines"][0]["errors"];
+  REQUIRE(errors[0]["regime"] == "balanced");
+  CHECK(errors[0]["median"] < 0.03);
+  CHECK(errors[0]["kept"] == true);
+  CHECK_THAT(moesim({"check", "new/p.json"}).out, Contains("at most 3 and 10 %"));
+}
+
+TEST_CASE("A profile that is none is refused", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("other.json", "{\"format\": \"other\"}");
+  const CommandResult other = run_command({"profile", "show", scratch.path("other.json")});
+  CHECK(other.exit == 2);
+  CHECK_THAT(other.err, Contains("got no \"format\": \"moesim kernel model\""));
+  const CommandResult absent = run_command({"profile", "show", scratch.path("absent.json")});
+  CHECK(absent.exit == 2);
+  CHECK_THAT(absent.err, Contains("no such file"));
+}

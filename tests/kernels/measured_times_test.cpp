@@ -1,0 +1,90 @@
+// KernelTimes out of a small kernel model, by hand.
+
+#include "models/kernels/published/measured_times.hpp"
+
+#include "models/hardware/gpu.hpp"
+#include "models/units/error.hpp"
+#include "tests/catch_compat.hpp"
+#include "tests/kernels/kernel_model_testing.hpp"
+#include "tests/kernels/kernels_testing.hpp"
+
+using namespace moesim;
+using namespace moesim::testing;
+
+namespace {
+
+std::unique_ptr<KernelTimes> times(const std::string& gpu = "h100-sxm", bool fallback = false) {
+  return make_measured_times(small_kernel_model(), find_gpu(gpu, "test"), {"auto", fallback});
+}
+
+Op decode_core(double sequences, double context, NumberFormat kv = NumberFormat::fp8, double head_dim = 128) {
+  AttentionCore core{Phase::decode, AttentionKind::gqa, sequences, 1, context, 16, 2, head_dim, false, kv};
+  return {"attention core", OpClass::attention_core, Flops{1}, Bytes{1}, core};
+}
+
+const ExpertShape kExperts{4096, 1536, NumberFormat::fp8_block, 16, 128, 8};
+
+}  // namespace
+
+TEST_CASE("A dense product and a decode core are read off their tables", "[kernels]") {
+  const auto kernels = times();
+  CHECK(kernels->source() == KernelSource::published);
+  CHECK(microseconds(kernels->time(gemm(1, 256, 256))) == Approx(3));
+  CHECK(microseconds(kernels->time(gemm(64, 512, 256))) == Approx(12));
+  // 2 sequences of 2 KV heads each with 8 heads: 4 of [1, 8] from 12 to 14 us
+  CHECK(microseconds(kernels->time(decode_core(2, 1023))) == Approx(12 + 2 * 3.0 / 7));
+  const KernelEvidence evidence = kernels->evidence(gemm(1, 256, 256));
+  CHECK(evidence.source == KernelSource::published);
+  CHECK(evidence.kernel == "toy_gemm");
+  CHECK(evidence.regime == "inside");
+  CHECK(kernels->evidence(gemm(1, 300, 256)).regime == "between");
+  CHECK(kernels->evidence(gemm(1, 1024, 256)).regime == "outside");
+}
+
+TEST_CASE("Experts come from the curve of the rank's slots", "[kernels]") {
+  const auto kernels = times();
+  const auto experts = kernels->experts(kExperts);
+  CHECK(microseconds((*experts)(std::vector<std::int32_t>(16, 1))) == Approx(41.25));
+  CHECK(microseconds((*experts)(std::vector<std::int32_t>(16, 8))) == Approx(99));
+  const KernelEvidence even = kernels->evidence(kExperts, std::vector<std::int32_t>(16, 8));
+  CHECK(even.regime == "balanced");
+  CHECK(even.sigma == Approx(0.02));
+  // the block's table holds top-k and permutation: as ops of their own they cost nothing
+  const Op permute{"quantise and permute", OpClass::dispatch_local, Flops{0}, Bytes{1e9}, Streaming{}};
+  CHECK(kernels->time(permute) == Seconds{0});
+  CHECK(kernels->time(streaming(Bytes{1e9})) > Seconds{0});
+  CHECK(kernels->evidence(streaming(Bytes{1e9})).source == KernelSource::roofline);
+}
+
+TEST_CASE("What the profile lacks is refused with the nearest, or falls back where that is asked for", "[kernels]") {
+  const auto kernels = times();
+  CHECK_THROWS_WITH(kernels->experts({4096, 1024, NumberFormat::fp8_block, 16, 128, 8}),
+                    "kernels.profile (toy, toyrt): got experts of 4096 x 1024 in fp8_block, expected 4096 x 1536 in "
+                    "fp8_block (the nearest), or kernels.fallback: roofline");
+  CHECK_THROWS_WITH(
+      kernels->time(gemm(1, 256, 256, NumberFormat::int8)),
+      "kernels.profile (toy, toyrt): got 'gemm', gemm in int8, expected bf16, or kernels.fallback: roofline");
+  CHECK_THROWS_WITH(kernels->time(decode_core(1, 100, NumberFormat::fp8, 64)),
+                    "kernels.profile (toy, toyrt): got 'attention core', decode_attention in fp8 with heads of 64, "
+                    "expected fp8 with heads of 128, or kernels.fallback: roofline");
+  const auto allowed = times("h100-sxm", true);
+  const auto roofline = make_roofline(find_gpu("h100-sxm", "test"));
+  const Op narrow = gemm(1, 256, 256, NumberFormat::int8);
+  CHECK(allowed->time(narrow) == roofline->time(narrow));
+  CHECK(allowed->evidence(narrow).source == KernelSource::roofline);
+  CHECK(allowed->evidence(narrow).sigma > 0.3);
+}
+
+TEST_CASE("Times are carried to another GPU by the ceilings of both, and no further than anybody judged", "[kernels]") {
+  const auto same = times(), faster = times("h200-sxm"), alike = times("h800-sxm");
+  CHECK(faster->source() == KernelSource::transferred);
+  const std::vector<std::int32_t> few(16, 1);  // reads 16 experts: memory decides, and the H200 has 4.8 over 3.35 TB/s
+  const Seconds here = (*same->experts(kExperts))(few), there = (*faster->experts(kExperts))(few);
+  CHECK(there < here);
+  CHECK(there > here * (3.35 / 4.8));
+  CHECK((*alike->experts(kExperts))(few) == here);
+  CHECK(faster->evidence(kExperts, few).sigma == Approx(std::sqrt(0.02 * 0.02 + 0.12 * 0.12)));
+  CHECK_THROWS_WITH(times("mi300x"),
+                    "kernels.profile: got times of h100-sxm for mi300x, expected a profile of mi300x, or of a GPU that "
+                    "times are known to carry over from");
+}
