@@ -81,9 +81,11 @@ std::vector<ReplayErrors> errors_at_points(const ExpertTimes& simulator, const K
   for (const ProfilePoint& point : profile.points) {
     KernelShape same = point.shape;
     same.experts = shape.experts;
-    if (same == shape)
-      kinds[point.histogram.kind].push_back(
-          {{0, 0, 0, point.histogram.rows}, "", 0, simulator(point.histogram.rows), point.median});
+    if (same != shape) continue;
+    ReplayedHistogram& one = kinds[point.histogram.kind].emplace_back();
+    one.histogram.rows = point.histogram.rows;
+    one.predicted = simulator(point.histogram.rows);
+    one.measured = point.median;
   }
   std::vector<ReplayErrors> result;
   for (const auto& [kind, points] : kinds) {
