@@ -10,6 +10,7 @@
 
 using namespace moesim;
 using namespace moesim::testing;
+using Catch::Matchers::Contains;
 
 namespace {
 
@@ -73,6 +74,19 @@ TEST_CASE("What the profile lacks is refused with the nearest, or falls back whe
   CHECK(allowed->time(narrow) == roofline->time(narrow));
   CHECK(allowed->evidence(narrow).source == KernelSource::roofline);
   CHECK(allowed->evidence(narrow).sigma > 0.3);
+}
+
+TEST_CASE("Every shipped profile has an engine for its own GPU, and says how it was carried there", "[kernels]") {
+  for (const std::string& name : shipped_kernel_models()) {
+    INFO(name);
+    const KernelModel model = load_kernel_model(name);
+    CHECK(model.name == name);
+    const auto kernels = make_measured_times(model, find_gpu(model.gpu, name), {"trtllm", false});
+    CHECK(kernels->source() == model.origin.kind);
+    const auto experts = kernels->experts({4096, 14336, NumberFormat::bf16, 8, 8, 2});
+    CHECK((*experts)(std::vector<std::int32_t>(8, 4)) > Seconds{1e-4});  // 2.8 GB of weights
+    if (model.origin.kind == KernelSource::transferred) CHECK_THAT(model.origin.notes.back(), Contains("carried from"));
+  }
 }
 
 TEST_CASE("Times are carried to another GPU by the ceilings of both, and no further than anybody judged", "[kernels]") {

@@ -15,7 +15,7 @@ namespace {
 
 /// Knots that the others predict to within this are not stored. Dense products are two thirds of all rows, and their
 /// neighbouring sizes differ by as much from run to run.
-constexpr double kKnotTolerance = 0.04, kGemmKnotTolerance = 0.08;
+constexpr double kKnotTolerance = 0.05, kGemmKnotTolerance = 0.09;
 /// Rows that dense products are padded to; tried on every curve.
 const std::vector<int> kGemmTiles{1, 16, 64, 128};
 constexpr double kFewTokens = 512;  ///< where skewed rows are judged apart: below, few experts are active

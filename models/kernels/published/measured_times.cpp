@@ -52,7 +52,7 @@ public:
         gpu_{gpu},
         roofline_{make_roofline(gpu)} {
     engine_ = find_engine(model, options.engine, "kernels.engine");
-    if (source_ == KernelSource::transferred) carry_over(model);
+    if (model.gpu != gpu.name) carry_over(model);
     for (const KernelTable& table : engine_.tables)
       if (!is_experts(table.operation)) grids_[static_cast<std::size_t>(table.operation)].emplace_back(table, gpu_);
     whole_block_ = std::any_of(engine_.tables.begin(), engine_.tables.end(),
