@@ -88,7 +88,7 @@ MOESIM_DEVICE void sum_warps(const PanelSums<Shape>& sums, int tokens, std::uint
 /// tile's rows; in c they are columns.
 template <Epilogue kEpilogue, Fault kFault>
 MOESIM_DEVICE void write_sums(const float (&total)[4], const GroupedGemm& gemm, const TileAt& tile, int row) {
-  constexpr int kPerOut = is_gated(kEpilogue) ? 2 : 1;
+  constexpr int kPerOut = kGated<kEpilogue> ? 2 : 1;
   const auto width = static_cast<std::size_t>(gemm.n / kPerOut);
   const int first = tile.column * kPanelRows + warp_index() * 16, own = lane_index() / 4;  // rows of b
   const float biases[2] = {bias_of<kEpilogue>(gemm, tile.expert, first + own),
@@ -99,7 +99,7 @@ MOESIM_DEVICE void write_sums(const float (&total)[4], const GroupedGemm& gemm, 
     if (token >= tile.rows && kFault != Fault::row_guard) continue;
     Bf16* out = gemm.c + static_cast<std::size_t>(tile.row + token) * width + first / kPerOut + own;
     const float low = total[odd] + biases[0], high = total[2 + odd] + biases[1];
-    if constexpr (is_gated(kEpilogue)) {
+    if constexpr (kGated<kEpilogue>) {
       global_store(out, round_to_bf16(gated<kEpilogue>(low, high)));
     } else {
       const float scale = row_scale_of<kEpilogue>(gemm, tile.row + token);

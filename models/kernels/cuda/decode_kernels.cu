@@ -43,6 +43,12 @@ std::span<const GemmVariant> decode_variants() {
       variant<Decode8<fp8_block128>, row_scaled>("fp8_block128_8"),
       variant<Decode16<fp8_block128>, row_scaled>("fp8_block128_16"),
       variant<Decode32<fp8_block128>, row_scaled>("fp8_block128_32"),
+      variant<Decode8<mxfp4>, clamped_swiglu>("mxfp4_8"),
+      variant<Decode16<mxfp4>, clamped_swiglu>("mxfp4_16"),
+      variant<Decode32<mxfp4>, clamped_swiglu>("mxfp4_32"),
+      variant<Decode8<mxfp4>, biased_row_scaled>("mxfp4_8"),
+      variant<Decode16<mxfp4>, biased_row_scaled>("mxfp4_16"),
+      variant<Decode32<mxfp4>, biased_row_scaled>("mxfp4_32"),
   };
   return all;
 }

@@ -6,6 +6,14 @@
 
 namespace moesim::cuda {
 
+// As constants, which device code may use; the functions it may not.
+template <Epilogue kEpilogue>
+constexpr bool kGated = is_gated(kEpilogue);
+template <Epilogue kEpilogue>
+constexpr bool kRowScaled = is_row_scaled(kEpilogue);
+template <Epilogue kEpilogue>
+constexpr bool kBiased = is_biased(kEpilogue);
+
 MOESIM_DEVICE float swiglu(float gate, float up) {
   return fast_divide(gate, 1.0f + fast_exp(-gate)) * up;
 }
@@ -24,14 +32,14 @@ MOESIM_DEVICE float gated(float gate, float up) {
 
 template <Epilogue kEpilogue>
 MOESIM_DEVICE float row_scale_of(const GroupedGemm& gemm, int row) {
-  if constexpr (is_row_scaled(kEpilogue)) return global_load(gemm.row_scale + row);
+  if constexpr (kRowScaled<kEpilogue>) return global_load(gemm.row_scale + row);
   return 1.0f;
 }
 
 /// What is added to column `column` of the products of an expert, a row of b.
 template <Epilogue kEpilogue>
 MOESIM_DEVICE float bias_of(const GroupedGemm& gemm, int expert, int column) {
-  if constexpr (is_biased(kEpilogue))
+  if constexpr (kBiased<kEpilogue>)
     return float_from_bits(static_cast<std::uint32_t>(global_load(gemm.bias + expert * gemm.n + column).bits) << 16);
   return 0.0f;
 }
@@ -45,7 +53,7 @@ MOESIM_DEVICE std::uint32_t finished_pair(const GroupedGemm& gemm, int expert, i
   MOESIM_UNROLL
   for (int odd = 0; odd < 2; ++odd) {
     const float own = sum[odd] + bias_of<kEpilogue>(gemm, expert, column + odd);
-    if constexpr (is_gated(kEpilogue))
+    if constexpr (kGated<kEpilogue>)
       pair[odd] = gated<kEpilogue>(own, up[odd] + bias_of<kEpilogue>(gemm, expert, column + 8 + odd));
     else
       pair[odd] = own * scale;

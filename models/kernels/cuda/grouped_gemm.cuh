@@ -48,7 +48,7 @@ MOESIM_DEVICE void multiply_stage(Sums<Tile>& sums, std::uint32_t stage) {
 /// Writes the warp's share of a tile; rows past the expert's last are left alone.
 template <class Tile, Epilogue kEpilogue, Fault kFault>
 MOESIM_DEVICE void write_tile(const Sums<Tile>& sums, const GroupedGemm& gemm, const TileAt& tile) {
-  constexpr int kPerOut = is_gated(kEpilogue) ? 2 : 1;  // columns of b per column of c
+  constexpr int kPerOut = kGated<kEpilogue> ? 2 : 1;  // columns of b per column of c
   const int width = gemm.n / kPerOut;
   const int warp_column = tile.column * Tile::kColumns + warp_index() % Tile::kWarpsN * Tile::kWarpColumns;
   const int own = lane_index() % 4 * 2;
@@ -74,7 +74,7 @@ MOESIM_DEVICE void write_tile(const Sums<Tile>& sums, const GroupedGemm& gemm, c
 /// kStageDepth.
 template <class Tile, Epilogue kEpilogue, Fault kFault = Fault::none>
 MOESIM_KERNEL MOESIM_LAUNCH_BOUNDS(Tile::kThreads, Tile::kBlocksPerSm) grouped_gemm(GroupedGemm gemm) {
-  static_assert(!is_gated(kEpilogue) || Tile::kMmaN % 2 == 0, "gate and up of a column meet in one thread");
+  static_assert(!kGated<kEpilogue> || Tile::kMmaN % 2 == 0, "gate and up of a column meet in one thread");
   CopyRing<Tile, kFault> ring{gemm};
   const int columns = gemm.n / Tile::kColumns, steps = gemm.k / kStageDepth;
   const int items = global_load(gemm.map.tiles) * columns;

@@ -74,18 +74,20 @@ double run(const GemmVariant& variant, const Launch& start, const Case& input, i
   const int n = 2 * variant.columns, k = kStages * variant.depth;
   const auto wide = static_cast<std::size_t>(n), depth = static_cast<std::size_t>(k);
   const std::size_t experts = input.counts.size(), rows = input.begin(experts);
-  const bool gated = variant.epilogue == Epilogue::swiglu;
+  const bool gated = is_gated(variant.epilogue);
   const std::size_t width = gated ? wide / 2 : wide;
   const auto a = random_values(rows * depth, 1.0, state);
   const Weights weights{variant.format, experts, n, k, state};
   std::vector<float> scales(rows);
   for (float& scale : scales) scale = static_cast<float>(next_bits(state) >> 40) * 0x1p-24f;
+  const auto bias = random_values(experts * wide, 1.0, state);
 
-  DeviceArray<Bf16> a_in{a}, c{rows * width};
+  DeviceArray<Bf16> a_in{a}, bias_in{bias}, c{rows * width};
   DeviceArray<std::byte> b_in{weights.bytes};
   DeviceArray<float> scales_in{scales};
   DeviceTileMap map{input.counts, variant.rows, input.capacity};
-  const GroupedGemm gemm{a_in.data(), nullptr, b_in.data(), c.data(), scales_in.data(), map.map(), n, k};
+  const GroupedGemm gemm{a_in.data(), nullptr, b_in.data(), c.data(),      scales_in.data(),
+                         map.map(),   n,       k,           bias_in.data()};
   check(start(gemm, static_cast<int>(rows), static_cast<int>(experts), blocks), variant.name);
   const std::vector<Bf16> out = c.values();
 
@@ -94,7 +96,11 @@ double run(const GemmVariant& variant, const Launch& start, const Case& input, i
   for (std::size_t expert = 0; expert < experts; ++expert) {
     const std::size_t begin = input.begin(expert), count = static_cast<std::size_t>(input.counts[expert]);
     auto part = reference::multiply(std::span{a}.subspan(begin * depth, count * depth), weights.values[expert], depth);
-    if (gated) part = reference::swiglu(part, wide);
+    if (is_biased(variant.epilogue))
+      for (std::size_t i = 0; i < part.size(); ++i) part[i] += float_from(bias[expert * wide + i % wide]);
+    if (gated)
+      part =
+          variant.epilogue == Epilogue::swiglu ? reference::swiglu(part, wide) : reference::clamped_swiglu(part, wide);
     for (std::size_t i = 0; i < part.size(); ++i) {
       expected.push_back(gated ? part[i] : part[i] * scales[begin + i / wide]);
       got.push_back(out[begin * width + i]);

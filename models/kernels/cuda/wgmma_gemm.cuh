@@ -93,7 +93,7 @@ MOESIM_DEVICE void line_up_stage(float (&d)[Shape::kColumns / 2], const StageAt<
 /// Writes the warp's 16 rows of a tile; rows past the expert's last are left alone.
 template <class Shape, Epilogue kEpilogue, Fault kFault>
 MOESIM_DEVICE void write_rows(const float (&d)[Shape::kColumns / 2], const GroupedGemm& gemm, const TileAt& tile) {
-  constexpr int kPerOut = is_gated(kEpilogue) ? 2 : 1;
+  constexpr int kPerOut = kGated<kEpilogue> ? 2 : 1;
   const auto width = static_cast<std::size_t>(gemm.n / kPerOut);
   const int column = tile.column * Shape::kColumns, own = lane_index() % 4 * 2;
   MOESIM_UNROLL
