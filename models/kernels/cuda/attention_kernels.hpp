@@ -28,7 +28,8 @@ int block_heads(const AttentionVariant& variant, int heads, int kv_heads);
 cudaError_t launch_combine_splits(const DecodeAttention& attention, int sequences, int value_dims, Bf16* out,
                                   cudaStream_t stream);
 
-/// Worst relative error (reference::Errors) over ragged contexts in splits of several lengths, against fp64. Throws
+/// Relative error over ragged contexts in splits of several lengths, against fp64: the larger of the mean and half the
+/// worst of reference::Errors, because rounding happens twice, to the probabilities and to the result. Throws
 /// std::runtime_error when the device refuses.
 double verify(const AttentionVariant& variant, const cudaDeviceProp& device, std::uint64_t seed);
 

@@ -26,8 +26,8 @@ struct GemmVariant {
 /// columns.
 std::span<const GemmVariant> gemm_variants();
 
-/// Over 4-bit and 8-bit weights, for few rows per expert: tiles of 8, 16 and 32 rows. Those over mxfp4 have the epilogues
-/// of gpt-oss.
+/// Over 4-bit and 8-bit weights, for few rows per expert: tiles of 8, 16 and 32 rows. Those over mxfp4 have the
+/// epilogues of gpt-oss.
 std::span<const GemmVariant> decode_variants();
 
 /// Whether a block of the device has the variant's shared memory and its tiles divide `n`.
