@@ -144,21 +144,19 @@ void read_provenance(const Value& json, Summary& summary) {
 
 void read_kernels(const Value& json, Summary& summary) {
   json["kernels"].each([&](const Value& item) {
-    const auto text_or_empty = [](const Value& of) { return of.is_null() ? std::string{} : of.text(); };
-    KernelUse use{item["op_class"].text(),       named(item["cause"], Cause::other),
-                  item["source"].text(),         text_or_empty(item["kernel"]),
-                  text_or_empty(item["regime"]), item["sigma"].optional_number().value_or(0),
-                  item["time_ms"].milliseconds()};
-    summary.kernels.push_back(std::move(use));
+    summary.kernels.push_back({item["op_class"].text(), named(item["cause"], Cause::other), item["source"].text(),
+                               item["kernel"].text_or_empty(), item["regime"].text_or_empty(),
+                               item["sigma"].is_null() ? 0 : item["sigma"].amount(), item["time_ms"].milliseconds()});
   });
   const Value uncertainty = json["uncertainty"];
   if (uncertainty.is_null()) return;
-  summary.uncertainty = Uncertainty{uncertainty["sigma"].number(),
+  const Value rate = uncertainty["output_tokens_per_s"];
+  summary.uncertainty = Uncertainty{uncertainty["sigma"].amount(),
                                     uncertainty["most_from"].text(),
                                     uncertainty["step_ms"]["p10"].milliseconds(),
                                     uncertainty["step_ms"]["p90"].milliseconds(),
-                                    uncertainty["output_tokens_per_s"]["p10"].optional_number(),
-                                    uncertainty["output_tokens_per_s"]["p90"].optional_number()};
+                                    amount_or_none(rate["p10"]),
+                                    amount_or_none(rate["p90"])};
 }
 
 void read_json(const Value& json, const std::string& version, Summary& summary) {
