@@ -33,7 +33,7 @@ void import_profile(const ImportOptions& options, const Globals& globals) {
     throw InputError{"--out", fmt::format("'{}': {}", options.out, failure.message()), "a file that can be written"};
   write_file_atomically(options.out, text);
   if (globals.json) {
-    fmt::print("{}\n", import_json(imported, options.out, text.size()).dump(2));
+    fmt::print("{}\n", import_json(imported, options.out, text.size()));
   } else {
     fmt::print("{}", import_text(imported, options.out, text.size()));
   }
@@ -63,10 +63,9 @@ void add_import(CLI::App& profile, Globals& globals) {
   command->callback([options, &globals] { import_profile(*options, globals); });
 }
 
-using AsJson = nlohmann::ordered_json (*)(const KernelModel& model);
 using AsText = std::string (*)(const KernelModel& model);
 
-void add_reader(CLI::App& profile, Globals& globals, const char* name, const char* what, AsJson json, AsText text) {
+void add_reader(CLI::App& profile, Globals& globals, const char* name, const char* what, AsText json, AsText text) {
   const auto file = std::make_shared<std::string>();
   CLI::App* command = profile.add_subcommand(name, what);
   command->add_option("PROFILE", *file, "A shipped profile's name, or a file")->required();
@@ -75,7 +74,7 @@ void add_reader(CLI::App& profile, Globals& globals, const char* name, const cha
   command->callback([file, json, text, &globals] {
     const KernelModel model = load_kernel_model(*file);
     if (globals.json) {
-      fmt::print("{}\n", json(model).dump(2));
+      fmt::print("{}\n", json(model));
     } else {
       fmt::print("{}", text(model));
     }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 namespace moesim {
 namespace {
@@ -70,6 +71,12 @@ Json engine_json(const EngineModel& engine) {
   return {{"engine", engine.name}, {"version", engine.version}, {"operations", operations}, {"errors", errors}};
 }
 
+Json whole_json(const KernelModel& model) {
+  Json json = head_json(model);
+  for (const EngineModel& engine : model.engines) json["engines"].push_back(engine_json(engine));
+  return json;
+}
+
 Json verdict_json(const ErrorVerdict& verdict) {
   const auto bound = [](double value) { return value > 0 ? Json(value) : Json(); };
   Json json = json_of(verdict.error);
@@ -125,13 +132,11 @@ std::vector<ErrorVerdict> judge(const EngineModel& engine) {
   return verdicts;
 }
 
-Json profile_json(const KernelModel& model) {
-  Json json = head_json(model);
-  for (const EngineModel& engine : model.engines) json["engines"].push_back(engine_json(engine));
-  return json;
+std::string profile_json(const KernelModel& model) {
+  return whole_json(model).dump(2);
 }
 
-Json check_json(const KernelModel& model) {
+std::string check_json(const KernelModel& model) {
   Json json = head_json(model);
   bool kept = true;
   for (const EngineModel& engine : model.engines) {
@@ -143,17 +148,17 @@ Json check_json(const KernelModel& model) {
     json["engines"].push_back({{"engine", engine.name}, {"version", engine.version}, {"errors", verdicts}});
   }
   json["all_kept"] = kept;
-  return json;
+  return json.dump(2);
 }
 
-Json import_json(const Imported& imported, const std::string& file, std::size_t bytes) {
-  Json json = profile_json(imported.model);
+std::string import_json(const Imported& imported, const std::string& file, std::size_t bytes) {
+  Json json = whole_json(imported.model);
   json["file"] = file;
   json["bytes"] = bytes;
   json["tables_read"] = Json::array();
   for (const ImportedFile& of : imported.files)
     json["tables_read"].push_back({{"path", of.path}, {"rows", of.rows}, {"used", of.used}, {"left_out", of.left_out}});
-  return json;
+  return json.dump(2);
 }
 
 std::string profile_text_for_people(const KernelModel& model) {

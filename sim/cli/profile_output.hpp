@@ -3,8 +3,6 @@
 
 #include <string>
 
-#include <nlohmann/json.hpp>
-
 #include "models/kernels/published/import.hpp"
 
 namespace moesim {
@@ -18,9 +16,9 @@ struct ErrorVerdict {
 };
 std::vector<ErrorVerdict> judge(const EngineModel& engine);
 
-nlohmann::ordered_json profile_json(const KernelModel& model);
-nlohmann::ordered_json check_json(const KernelModel& model);
-nlohmann::ordered_json import_json(const Imported& imported, const std::string& file, std::size_t bytes);
+std::string profile_json(const KernelModel& model);
+std::string check_json(const KernelModel& model);
+std::string import_json(const Imported& imported, const std::string& file, std::size_t bytes);
 std::string profile_text_for_people(const KernelModel& model);
 std::string check_text(const KernelModel& model);
 std::string import_text(const Imported& imported, const std::string& file, std::size_t bytes);

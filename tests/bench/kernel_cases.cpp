@@ -101,8 +101,9 @@ Outcome KernelCases::moe(const MeasuredRow& row, bool whole_block) {
   if (!format) return not_modelled(row.text("moe_dtype"));
   if (row.text("kernel_source").ends_with("_nongated")) return LeftOut{"experts with two matrices are not modelled"};
 
-  const CollectorRouting routing{static_cast<int>(row.number("num_tokens")), static_cast<int>(row.number("num_experts")),
-                        static_cast<int>(row.number("topk")), static_cast<int>(row.number("moe_ep_size"))};
+  const CollectorRouting routing{static_cast<int>(row.number("num_tokens")),
+                                 static_cast<int>(row.number("num_experts")), static_cast<int>(row.number("topk")),
+                                 static_cast<int>(row.number("moe_ep_size"))};
   const auto rows = rows_of(routing, row.text("distribution"));
   if (!rows) return LeftOut{fmt::format("distribution {} cannot be drawn", row.text("distribution"))};
 

@@ -60,31 +60,35 @@ KernelCeiling::Work KernelCeiling::work(std::span<const double> at, double size)
     case KernelOperation::experts:
     case KernelOperation::expert_gemms: {
       const double h = dimensions_[0], f = dimensions_[1], active = std::min(at[0], size);
-      return {6 * size * h * f, active * 3 * h * f * weight_bytes_ + size * ((h + f) * vector_bytes_ + 2 * h + 6 * f)};
+      return {Flops{6 * size * h * f},
+              Bytes{active * 3 * h * f * weight_bytes_ + size * ((h + f) * vector_bytes_ + 2 * h + 6 * f)}};
     }
     case KernelOperation::gemm:
-      return {2 * size * at[0] * at[1], at[0] * at[1] * weight_bytes_ + size * (at[1] * vector_bytes_ + 2 * at[0])};
+      return {Flops{2 * size * at[0] * at[1]},
+              Bytes{at[0] * at[1] * weight_bytes_ + size * (at[1] * vector_bytes_ + 2 * at[0])}};
     case KernelOperation::prefill_attention:
-      return {4 * dimensions_[0] * size * causal_pairs(at[1]), size * at[1] * dimensions_[0] * 4 * (1 + 1 / at[0])};
+      return {Flops{4 * dimensions_[0] * size * causal_pairs(at[1])},
+              Bytes{size * at[1] * dimensions_[0] * 4 * (1 + 1 / at[0])}};
     case KernelOperation::decode_attention:
-      return {4 * dimensions_[0] * size * at[0] * at[1],
-              size * dimensions_[0] * (2 * at[1] * vector_bytes_ + 4 * at[0])};
+      return {Flops{4 * dimensions_[0] * size * at[0] * at[1]},
+              Bytes{size * dimensions_[0] * (2 * at[1] * vector_bytes_ + 4 * at[0])}};
     case KernelOperation::prefill_mla:
-      return {2 * (kNope + kRope + kValue) * size * causal_pairs(at[0]), 4 * size * at[0] * (kNope + kRope + kValue)};
+      return {Flops{2 * (kNope + kRope + kValue) * size * causal_pairs(at[0])},
+              Bytes{4 * size * at[0] * (kNope + kRope + kValue)}};
     case KernelOperation::decode_mla:
-      return {2 * (2 * kLatent + kRope) * at[0] * size * at[1],
-              size * ((kLatent + kRope) * at[1] * vector_bytes_ + 2 * at[0] * (2 * kLatent + kRope))};
+      return {Flops{2 * (2 * kLatent + kRope) * at[0] * size * at[1]},
+              Bytes{size * ((kLatent + kRope) * at[1] * vector_bytes_ + 2 * at[0] * (2 * kLatent + kRope))}};
     case KernelOperation::mla_in:
     case KernelOperation::mla_out:
-      return {2 * size * at[0] * kLatent * kNope,
-              at[0] * kLatent * kNope * weight_bytes_ + 2 * size * at[0] * (kLatent + kNope)};
+      return {Flops{2 * size * at[0] * kLatent * kNope},
+              Bytes{at[0] * kLatent * kNope * weight_bytes_ + 2 * size * at[0] * (kLatent + kNope)}};
   }
   return {};
 }
 
 double KernelCeiling::microseconds(std::span<const double> at, double size) const {
   const Work of = work(at, size);
-  return floor_ + std::max(of.flops / flops_per_us_, of.bytes / bytes_per_us_);
+  return floor_ + std::max(of.flops.value() / flops_per_us_, of.bytes.value() / bytes_per_us_);
 }
 
 }  // namespace moesim

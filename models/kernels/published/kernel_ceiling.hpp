@@ -23,7 +23,8 @@ public:
 
 private:
   struct Work {
-    double flops = 0, bytes = 0;
+    Flops flops;
+    Bytes bytes;
   };
   Work work(std::span<const double> at, double size) const;
 
