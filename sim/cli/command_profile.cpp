@@ -86,7 +86,7 @@ void add_reader(CLI::App& profile, Globals& globals, const char* name, const cha
 void add_profile_command(CLI::App& app, Globals& globals) {
   CLI::App* command = app.add_subcommand("profile", "Kernel times: import, show and check profiles");
   command->require_subcommand(1);
-  command->footer("Examples:\n  moesim profile show h100-sxm\n  moesim profile check h100-sxm --json");
+  add_common_options(*command, globals, "  moesim profile show h100-sxm", "  moesim profile check h100-sxm --json");
   add_import(*command, globals);
   add_reader(*command, globals, "show", "What a profile holds, and where it is from", profile_json,
              profile_text_for_people);

@@ -61,7 +61,8 @@ TEST_CASE("An unknown command is refused, also when help is asked of it", "[cli]
 
 TEST_CASE("A name of a closed list is refused with the nearest one", "[cli]") {
   CHECK(refusal({"list", "gpu"}) ==
-        "list: kind: got 'gpu', expected one of models, gpus, nics, switches, policies, routing, fabrics; did you mean "
+        "list: kind: got 'gpu', expected one of models, gpus, nics, switches, profiles, policies, routing, fabrics; "
+        "did you mean "
         "gpus? (see `moesim list --help`)");
   CHECK_THAT(refusal({"place", kLoads, "--gpus", "4", "--format", "tabel"}),
              Contains("place: --format: got 'tabel', expected one of table, json, sglang, vllm, trtllm; did you mean "
