@@ -135,6 +135,8 @@ compile_one() {
   local source=$1 object
   object=$build/$(echo "$source" | tr / _).o
   case $source in
+    */wgmma_kernels.cu) "$nvcc" -O3 -std=c++20 -ccbin "$cxx" -gencode=arch=compute_90a,code=sm_90a "-I$root" \
+      -c "$root/$source" -o "$object" ;;  # Hopper's own instructions, whatever is here
     *.cu) "$nvcc" -O3 -std=c++20 -ccbin "$cxx" $gencode "-I$root" -c "$root/$source" -o "$object" ;;
     "$cuda"/*) "$nvcc" -O2 -ccbin "$cxx" "${flags[@]}" -c "$root/$source" -o "$object" ;;  # knows where CUDA's headers are
     *) "$cxx" -O2 "${flags[@]}" "-DMOESIM_VERSION=\"$version\"" -c "$root/$source" -o "$object" ;;

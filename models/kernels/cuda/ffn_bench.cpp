@@ -61,8 +61,17 @@ std::vector<std::string> FfnBench::formats() const {
   return found;
 }
 
+/// The largest of the format's kernels that take the shape, so that a ring serves all of them.
 std::size_t FfnBench::weight_bytes(const FfnShape& shape, int gemm) const {
-  return any_kernel(shape.format, gemm).weight_bytes(weight_rows(shape, gemm), depth(shape, gemm));
+  const int n = weight_rows(shape, gemm), k = depth(shape, gemm);
+  std::size_t most = 0;
+  for (const auto& kernel : gemm_kernels())
+    if (kernel->format() == shape.format && kernel->gemm() == gemm && kernel->fits(n, k, 1, device_))
+      most = std::max(most, kernel->weight_bytes(n, k));
+  if (most == 0)
+    throw NoKernel{"no " + shape.format + " kernel takes GEMM " + std::to_string(gemm) + " of " +
+                   std::to_string(shape.hidden) + " x " + std::to_string(shape.intermediate)};
+  return most;
 }
 
 void FfnBench::reserve(const FfnShape& shape, std::size_t rows) {

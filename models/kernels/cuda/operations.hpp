@@ -54,7 +54,7 @@ struct GemmProblem {
   const Bf16* a = nullptr;           ///< [all rows, k]
   Bf16* c = nullptr;                 ///< [all rows, i] or [all rows, h]
   const float* row_scale = nullptr;  ///< [all rows]
-  MemoryRing weights;                ///< a set: [experts, weight_bytes(n, k)]
+  MemoryRing weights;                ///< a set: [experts, weight_bytes(n, k)], at least
 };
 
 class GemmKernel {
@@ -65,9 +65,9 @@ public:
   virtual int gemm() const = 0;            ///< 1 or 2
   /// `most_rows` on one expert; a kernel that fits many rows fits fewer.
   virtual bool fits(int n, int k, int most_rows, const cudaDeviceProp& device) const = 0;
-  /// One expert's weights with their scales; equal for all kernels of a format.
+  /// One expert's weights with their scales, a multiple of 16.
   virtual std::size_t weight_bytes(int n, int k) const = 0;
-  /// Equal for all kernels of a format.
+  /// Equal for all kernels of a format and GEMM.
   virtual WordPattern words() const { return {}; }
   /// Worst relative error against fp64 on this device, on ragged and empty experts; infinite when something was
   /// written that should not. The kernel is right when it is not above tolerance().
