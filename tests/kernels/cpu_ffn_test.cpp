@@ -8,6 +8,7 @@
 
 #include "models/kernels/cpu/cpu_backend.hpp"
 #include "models/kernels/cpu/expert_ffn.hpp"
+#include "models/kernels/cpu/int8_rows.hpp"
 #include "models/kernels/cpu/swiglu.hpp"
 #include "models/units/random.hpp"
 #include "tests/catch_compat.hpp"
@@ -103,7 +104,7 @@ double relative_error(int hidden, int width, const std::vector<std::int32_t>& ro
 }  // namespace
 
 TEST_CASE("Experts on processors give what double precision gives", "[kernels]") {
-  const KernelFormat format = GENERATE(KernelFormat::f32, KernelFormat::bf16);
+  const KernelFormat format = GENERATE(KernelFormat::f32, KernelFormat::bf16, KernelFormat::int8);
   if (!ExpertFfn::runs(format)) {
     WARN("skipped: oneDNN " << ExpertFfn::onednn_version() << " does not run " << name_of(format) << " here");
     return;
@@ -114,9 +115,24 @@ TEST_CASE("Experts on processors give what double precision gives", "[kernels]")
                              std::vector<std::int32_t>{0, 0, 65}, std::vector<std::int32_t>{8, 8, 8, 8, 8, 8, 8, 8});
   const auto [hidden, width] = GENERATE(table<int, int>({{64, 32}, {45, 23}, {96, 160}}));
   INFO(name_of(format) << " " << hidden << " x " << width << ", " << rows.size() << " experts, seed " << seed);
-  // bf16 rounds the middle once: 2^-9; f32 sums have at most 160 terms
-  const double limit = format == KernelFormat::bf16 ? 4e-3 : 2e-6;
+  // bf16 rounds the middle once: 2^-9; f32 sums have at most 160 terms. int8 against weights and activations that were
+  // never rounded: steps of 1/127 of the largest in a row or column, four times over
+  const double limit = format == KernelFormat::int8 ? 3e-2 : format == KernelFormat::bf16 ? 4e-3 : 2e-6;
   CHECK(relative_error(hidden, width, rows, format, seed) < limit);
+}
+
+TEST_CASE("Eight-bit codes reach from the largest to its negative", "[kernels]") {
+  const std::vector<float> rows{0.9f, -2.0f, 0.5f, 0.0f, 0.0f, 0.0f};
+  std::vector<std::int8_t> codes(6);
+  std::vector<float> scales(2);
+  quantise_rows(rows, codes, scales);
+  CHECK(codes == std::vector<std::int8_t>{57, -127, 32, 0, 0, 0});  // 57.15 and 31.75
+  CHECK(scales[0] == Approx(2.0 / 127));
+  CHECK(scales[1] == 0);
+  std::vector<float> columns(3);
+  quantise_columns(rows, codes, columns);
+  CHECK(codes == std::vector<std::int8_t>{127, -127, 127, 0, 0, 0});
+  CHECK(columns[2] == Approx(0.5 / 127));
 }
 
 TEST_CASE("A bf16 number is the nearest one, ties to even", "[kernels]") {

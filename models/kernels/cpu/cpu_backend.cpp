@@ -48,7 +48,7 @@ void copy_half(std::span<std::byte> memory) {
 class CpuBackend final : public ExpertBackend {
 public:
   CpuBackend() : cache_{last_level_cache()} {
-    for (const KernelFormat format : {KernelFormat::f32, KernelFormat::bf16})
+    for (const KernelFormat format : {KernelFormat::f32, KernelFormat::bf16, KernelFormat::int8})
       if (ExpertFfn::runs(format)) formats_.push_back(format);
   }
 
@@ -63,7 +63,10 @@ public:
     notes.push_back(fmt::format("{} OpenMP threads", omp_get_max_threads()));
     if (cache_ == Bytes{})
       notes.push_back(fmt::format("last-level cache unknown, taken as {:g} B", kUnknownCache.value()));
-    if (formats_.size() < 2) notes.emplace_back("bf16 does not run here: oneDNN multiplies it with AVX-512 alone");
+    if (!ExpertFfn::runs(KernelFormat::bf16))
+      notes.emplace_back("bf16 does not run here: oneDNN multiplies it with AVX-512 alone");
+    if (ExpertFfn::runs(KernelFormat::int8))
+      notes.emplace_back("int8: activations are quantised row by row in every call, and that is in its times");
     return notes;
   }
 

@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "models/kernels/cpu/buffer.hpp"
+#include "models/kernels/cpu/int8_rows.hpp"
 #include "models/kernels/cpu/swiglu.hpp"
 
 namespace moesim {
@@ -18,6 +20,7 @@ namespace {
 using dnnl::memory;
 
 memory::data_type type_of(KernelFormat format) {
+  if (format == KernelFormat::int8) return memory::data_type::s8;
   return format == KernelFormat::bf16 ? memory::data_type::bf16 : memory::data_type::f32;
 }
 
@@ -30,12 +33,13 @@ memory::desc plain(memory::dim rows, memory::dim columns, memory::data_type type
   return {{rows, columns}, type, memory::format_tag::ab};
 }
 
-/// [m, k] x [k, n] in `type` to floats.
+/// [m, k] x [k, n] in `type` to floats, or from 8 bits to 32.
 dnnl::matmul::primitive_desc product(memory::dim m, memory::dim n, memory::dim k, memory::data_type type,
                                      const memory::desc& weights) {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  const memory::desc from = plain(m, k, type), to = plain(m, n, memory::data_type::f32);
+  const memory::desc from = plain(m, k, type),
+                     to = plain(m, n, type == memory::data_type::s8 ? memory::data_type::s32 : memory::data_type::f32);
 #if DNNL_VERSION_MAJOR >= 3
   return {engine(), from, weights, to, attributes};
 #else
@@ -87,23 +91,6 @@ void fill(std::span<const float> values, KernelFormat format, void* to) {
     std::copy(values.begin(), values.end(), static_cast<float*>(to));
 }
 
-/// Storage for f32 or bf16 elements that does not fill itself.
-class Buffer {
-public:
-  void resize(std::size_t elements, KernelFormat format) {
-    const std::size_t bytes = elements * (format == KernelFormat::bf16 ? 2 : 4);
-    if (bytes > bytes_) memory_.reset();
-    if (bytes > bytes_) memory_ = std::make_unique_for_overwrite<float[]>(bytes / sizeof(float) + 1);
-    bytes_ = std::max(bytes, bytes_);
-  }
-  float* floats() const { return memory_.get(); }
-  std::uint16_t* halves() const { return reinterpret_cast<std::uint16_t*>(memory_.get()); }  // NOLINT: raw storage
-
-private:
-  std::unique_ptr<float[]> memory_;
-  std::size_t bytes_ = 0;
-};
-
 }  // namespace
 
 struct ExpertFfn::Parts {
@@ -122,6 +109,8 @@ struct ExpertFfn::Parts {
   std::vector<std::int32_t> rows;
   std::vector<float> combine, output;
   Buffer input, between, middle, scratch;
+  Buffer codes, sums;  ///< of int8: activations of a product, and what comes out of it
+  std::vector<float> row_scales;
 
   /// Where row `row` of the batch starts, in the format.
   void* input_at(std::size_t row) const {
@@ -129,8 +118,14 @@ struct ExpertFfn::Parts {
     return format == KernelFormat::bf16 ? static_cast<void*>(input.halves() + at) : input.floats() + at;
   }
   std::size_t down_offset() const { return (gate_up.get_size() + 63) / 64 * 64; }
+  /// Of int8: the scales of the columns of both products.
+  std::size_t scales_offset() const { return down_offset() + (down.get_size() + 63) / 64 * 64; }
+  std::span<const float> column_scales(const std::byte* slot) const {
+    const auto* scales = reinterpret_cast<const float*>(slot + scales_offset());  // NOLINT: raw storage
+    return {scales, static_cast<std::size_t>(2 * intermediate + hidden)};
+  }
 
-  void multiply(const Product& product, const void* from, const std::byte* weights, float* to) {
+  void multiply(const Product& product, const void* from, const std::byte* weights, void* to) {
     const auto at = [](const memory::desc& layout, const void* data) {
       return memory{layout, engine(), const_cast<void*>(data)};  // NOLINT: the library reads it
     };
@@ -141,7 +136,25 @@ struct ExpertFfn::Parts {
     stream.wait();
   }
 
+  /// Activations get their eight bits on the way into each product.
+  void run_int8_expert(std::size_t first_row, std::int32_t count, const std::byte* slot) {
+    const ProductPair& pair = products.at(count);
+    const auto many = static_cast<std::size_t>(count), wide = static_cast<std::size_t>(hidden),
+               narrow = static_cast<std::size_t>(intermediate);
+    const std::span scales{row_scales.data(), many};
+    const std::span<const float> columns = column_scales(slot);
+    quantise_rows({input.floats() + first_row * wide, many * wide}, {codes.codes(), many * wide}, scales);
+    multiply(pair.first, codes.codes(), slot, sums.sums());
+    swiglu_of_sums({sums.sums(), 2 * many * narrow}, scales, columns.first(2 * narrow),
+                   {combine.data() + first_row, many}, {middle.floats(), many * narrow});
+    quantise_rows({middle.floats(), many * narrow}, {codes.codes(), many * narrow}, scales);
+    multiply(pair.second, codes.codes(), slot + down_offset(), sums.sums());
+    scale_sums({sums.sums(), many * wide}, scales, columns.subspan(2 * narrow),
+               {output.data() + first_row * wide, many * wide});
+  }
+
   void run_expert(std::size_t first_row, std::int32_t count, const std::byte* slot) {
+    if (format == KernelFormat::int8) return run_int8_expert(first_row, count, slot);
     const ProductPair& pair = products.at(count);
     const auto size = static_cast<std::size_t>(count) * static_cast<std::size_t>(intermediate);
     const std::span weights{combine.data() + first_row, static_cast<std::size_t>(count)};
@@ -167,7 +180,7 @@ struct ExpertFfn::Parts {
 };
 
 bool ExpertFfn::runs(KernelFormat format) {
-  if (format != KernelFormat::f32 && format != KernelFormat::bf16) return false;
+  if (format > KernelFormat::int8) return false;  // f32, bf16, int8
   try {
     constexpr memory::dim kSmall = 64;
     const memory::data_type type = type_of(format);
@@ -188,14 +201,24 @@ ExpertFfn::ExpertFfn(int hidden, int intermediate, KernelFormat format)
 ExpertFfn::~ExpertFfn() = default;
 
 Bytes ExpertFfn::stored_size() const {
-  return Bytes{static_cast<double>(parts_->down_offset() + parts_->down.get_size())};
+  const std::size_t plain_size = parts_->down_offset() + parts_->down.get_size();
+  if (parts_->format != KernelFormat::int8) return Bytes{static_cast<double>(plain_size)};
+  const auto columns = static_cast<std::size_t>(2 * parts_->intermediate + parts_->hidden);
+  return Bytes{static_cast<double>(parts_->scales_offset() + columns * sizeof(float))};
 }
 
 void ExpertFfn::store(std::span<const float> gate_up, std::span<const float> down, std::byte* slot) {
+  auto* scales = const_cast<float*>(parts_->column_scales(slot).data());  // NOLINT: of int8; the slot is ours to fill
   const auto put = [&](std::span<const float> values, memory::dim k, memory::dim n, const memory::desc& layout,
                        std::byte* to) {
     memory source{plain(k, n, type_of(parts_->format)), engine()};
-    fill(values, parts_->format, source.get_data_handle());
+    if (parts_->format == KernelFormat::int8) {
+      const auto columns = static_cast<std::size_t>(n);
+      quantise_columns(values, {static_cast<std::int8_t*>(source.get_data_handle()), values.size()}, {scales, columns});
+      scales += columns;
+    } else {
+      fill(values, parts_->format, source.get_data_handle());
+    }
     memory target{layout, engine(), to};
     dnnl::reorder{source, target}.execute(parts_->stream, source, target);
     parts_->stream.wait();
@@ -215,6 +238,12 @@ void ExpertFfn::load(std::span<const std::int32_t> rows_per_expert, std::span<co
   const std::size_t most = static_cast<std::size_t>(std::ranges::max(parts.rows));
   parts.between.resize(2 * most * static_cast<std::size_t>(parts.intermediate), KernelFormat::f32);
   parts.middle.resize(most * static_cast<std::size_t>(parts.intermediate), parts.format);
+  if (parts.format == KernelFormat::int8) {
+    const std::size_t widest = static_cast<std::size_t>(std::max(2 * parts.intermediate, parts.hidden));
+    parts.codes.resize(most * widest, KernelFormat::int8);
+    parts.sums.resize(most * widest, KernelFormat::f32);
+    parts.row_scales.resize(most);
+  }
   constexpr std::size_t kKept = 512;  // of generated code; histograms of large runs have ever new counts
   if (parts.products.size() > kKept) parts.products.clear();
   for (const std::int32_t count : parts.rows) parts.make_products(count);

@@ -15,7 +15,8 @@ namespace moesim {
 /// Y = (combine * silu(X Wg) * (X Wu)) Wd of every expert, on its own rows.
 class ExpertFfn {
 public:
-  /// Whether oneDNN multiplies in this format on this processor (bf16 takes AVX-512), and f32 or bf16 it is.
+  /// Whether oneDNN multiplies in this format on this processor (bf16 takes AVX-512), and f32, bf16 or int8 it is.
+  /// int8: weights of 8 bits with a scale per column, activations that get theirs per row in every call.
   static bool runs(KernelFormat format);
   static std::string onednn_version();
 
