@@ -20,6 +20,7 @@ foreach(folder models sim)
           FILES_MATCHING PATTERN "*.hpp"
           PATTERN "simgrid_compat.hpp" EXCLUDE
           PATTERN "cli" EXCLUDE PATTERN "cmake" EXCLUDE PATTERN "cuda" EXCLUDE PATTERN "cpu" EXCLUDE
+          PATTERN "worker" EXCLUDE
           PATTERN "zoo" EXCLUDE PATTERN "catalogue" EXCLUDE PATTERN "profiles" EXCLUDE)
 endforeach()
 

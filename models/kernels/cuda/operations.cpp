@@ -1,6 +1,6 @@
 #include "models/kernels/cuda/operations.hpp"
 
-#include <algorithm>
+#include <span>
 #include <stdexcept>
 
 #include "models/kernels/cuda/attention_operation.hpp"
@@ -17,16 +17,24 @@ const AttentionVariant& attention(const std::string& name) {
   throw std::logic_error{"no attention kernel " + name};
 }
 
+/// What profiles speak of: no biases, and none of the formats that they have no name for.
+bool is_profiled(const GemmVariant& variant) {
+  return (variant.epilogue == Epilogue::swiglu || variant.epilogue == Epilogue::row_scaled) &&
+         variant.format != WeightFormat::mxfp4;
+}
+
 }  // namespace
 
 const std::vector<std::unique_ptr<GemmKernel>>& gemm_kernels() {
   static const auto all = [] {
     std::vector<std::unique_ptr<GemmKernel>> kernels;
-    for (const GemmVariant& variant : gemm_variants()) kernels.push_back(std::make_unique<VariantGemmKernel>(variant));
-    for (const GemmVariant& variant : wgmma_variants())
-      kernels.push_back(std::make_unique<VariantGemmKernel>(variant, true));
-    for (const GemmVariant& variant : decode_variants())
-      kernels.push_back(std::make_unique<VariantGemmKernel>(variant));
+    const auto add = [&](std::span<const GemmVariant> variants, bool hopper) {
+      for (const GemmVariant& variant : variants)
+        if (is_profiled(variant)) kernels.push_back(std::make_unique<VariantGemmKernel>(variant, hopper));
+    };
+    add(gemm_variants(), false);
+    add(wgmma_variants(), true);
+    add(decode_variants(), false);
     return kernels;
   }();
   return all;
