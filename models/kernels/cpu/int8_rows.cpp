@@ -8,6 +8,9 @@ namespace moesim {
 namespace {
 
 constexpr float kMostCode = 127;
+// Processors without VNNI add pairs of products in 16 bits that saturate: with activations shifted to 0 .. 255, weights
+// of 7 bits keep below that (2 x 255 x 63 = 32,130), as oneDNN's guide to int8 advises.
+constexpr float kMostWeightCode = 63;
 
 std::int8_t code_of(float value, float inverse) {
   return static_cast<std::int8_t>(std::lrintf(std::clamp(value * inverse, -kMostCode, kMostCode)));
@@ -40,7 +43,7 @@ void quantise_columns(std::span<const float> values, std::span<std::int8_t> code
     float& most = scales[i % scales.size()];
     most = std::max(most, std::abs(values[i]));
   }
-  for (float& scale : scales) scale /= kMostCode;
+  for (float& scale : scales) scale /= kMostWeightCode;
   for (std::size_t i = 0; i < values.size(); ++i) codes[i] = code_of(values[i], inverse_of(scales[i % scales.size()]));
 }
 

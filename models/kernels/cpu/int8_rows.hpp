@@ -9,7 +9,8 @@ namespace moesim {
 /// values [rows, width] -> codes [rows, width] from -127 to 127, and scale[r] = max |values[r]| / 127, on all threads.
 void quantise_rows(std::span<const float> values, std::span<std::int8_t> codes, std::span<float> scales);
 
-/// values [rows, columns], row-major, -> codes, and scale[c] = max |values[., c]| / 127.
+/// Weights [rows, columns], row-major, -> codes from -63 to 63, which no processor's sums of pairs saturate at, and
+/// scale[c] = max |values[., c]| / 63.
 void quantise_columns(std::span<const float> values, std::span<std::int8_t> codes, std::span<float> scales);
 
 /// middle[r, c] = combine[r] silu(gate) up, where gate = sums[r, c] row_scale[r] column_scale[c] and up the same of
