@@ -9,6 +9,7 @@
 #include "sim/cli/atomic_file.hpp"
 #include "sim/cli/command.hpp"
 #include "sim/cli/compare_workers.hpp"
+#include "sim/cli/signals.hpp"
 #include "sim/cli/usage.hpp"
 #include "sim/validate/validation.hpp"
 
@@ -20,6 +21,7 @@ constexpr int kMostJobs = 1024;  // processes at once
 struct ValidateOptions {
   std::string folder, csv;
   std::vector<std::string> only;
+  std::string kernels = "engine";
   bool summary = false;
   int jobs = 0;  ///< 0: one a core
 };
@@ -50,7 +52,8 @@ void simulate_all(Validation& validation, const ValidateOptions& options, bool q
 }
 
 void validate(const ValidateOptions& options, Globals& globals) {
-  Validation validation = read_validation(options.folder, options.only);
+  Validation validation = read_validation(options.folder, options.only,
+                                          options.kernels == "roofline" ? KernelsOf::roofline : KernelsOf::engine);
   simulate_all(validation, options, globals.quiet);
   if (!options.csv.empty()) write_file_atomically(options.csv, validation_csv(validation));
   fmt::print("{}", globals.json ? validation_json(validation) : validation_text(validation, !options.summary));
@@ -69,6 +72,11 @@ void add_validate_command(CLI::App& app, Globals& globals) {
       ->add_option("--only", options->only,
                    "A file of the folder, or a part of a group's name as 'gpt-oss-120b, h100' (repeatable)")
       ->allow_extra_args(false);
+  command
+      ->add_option("--kernels", options->kernels,
+                   "engine: measured kernels of a row's GPU and engine where they ship, else the roofline; roofline: "
+                   "never measured ones")
+      ->check(one_of({"engine", "roofline"}));
   command->add_option("--csv", options->csv, "Write every row as CSV to this file");
   command->add_flag("--summary", options->summary, "Leave the compared rows out of the text");
   command->add_option("--jobs", options->jobs, "Simulations at once (default: one a core)")

@@ -14,7 +14,7 @@ constexpr int kDeepSeekExperts = 256;
 
 /// Dispatch and combine of one row.
 struct Exchange {
-  TokenExchange question;
+  RowExchange question;
   MeasuredCase base;
 };
 
@@ -30,10 +30,10 @@ void add(Exchange exchange, Direction direction, NumberFormat payload, double me
   cases.push_back(std::move(one));
 }
 
-Exchange read_exchange(const MeasuredRow& row, std::string_view tokens_column, ExchangeKernel kernel) {
+Exchange read_exchange(const CaseRow& row, std::string_view tokens_column, ExchangeKernel kernel) {
   Exchange exchange;
   const std::string gpu = row.text("gpu");
-  TokenExchange& question = exchange.question;
+  RowExchange& question = exchange.question;
   question.kernel = kernel;
   question.ranks = row.count("ep");
   question.tokens = row.positive(tokens_column);
@@ -53,14 +53,14 @@ Exchange read_exchange(const MeasuredRow& row, std::string_view tokens_column, E
 }
 
 /// DeepEP's kernels as its README names them.
-void check_precision(const MeasuredRow& row, Exchange& exchange) {
+void check_precision(const CaseRow& row, Exchange& exchange) {
   if (row.text("precision") != "fp8 dispatch/bf16 combine")
     exchange.base.reason = fmt::format("precision '{}' is not known", row.text("precision"));
 }
 
 }  // namespace
 
-void map_normal_exchange_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
+void map_normal_exchange_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
   Exchange exchange = read_exchange(row, "tokens_per_rank", ExchangeKernel::normal);
   check_precision(row, exchange);
   exchange.base.group = fmt::format("DeepEP normal, {}", row.text("gpu"));
@@ -69,7 +69,7 @@ void map_normal_exchange_row(const MeasuredRow& row, std::vector<MeasuredCase>& 
   for (const Direction direction : {Direction::dispatch, Direction::combine}) {
     const bool out = direction == Direction::dispatch;
     const NumberFormat payload = out ? NumberFormat::fp8_block : NumberFormat::bf16;
-    const TokenExchange& question = exchange.question;
+    const RowExchange& question = exchange.question;
     // Logical bandwidth: every copy counts, one per rank inside a node and one per node across nodes, the local one
     // too.
     const double copies = exchange.base.reason.empty() ? logical_copies(question) : 1;
@@ -79,7 +79,7 @@ void map_normal_exchange_row(const MeasuredRow& row, std::vector<MeasuredCase>& 
   }
 }
 
-void map_low_latency_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
+void map_low_latency_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
   Exchange exchange = read_exchange(row, "tokens_per_rank", ExchangeKernel::low_latency);
   check_precision(row, exchange);
   const bool rdma_alone = row.text("version").find("pure RDMA") != std::string::npos;
@@ -91,7 +91,7 @@ void map_low_latency_row(const MeasuredRow& row, std::vector<MeasuredCase>& case
   add(exchange, Direction::combine, NumberFormat::bf16, row.positive("combine_us"), {1e6, false}, cases);
 }
 
-void map_one_sided_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
+void map_one_sided_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
   Exchange exchange = read_exchange(row, "batch_per_rank", ExchangeKernel::one_sided);
   exchange.question.experts = row.count("experts");
   const std::string precision = row.text("dispatch_precision");
@@ -106,7 +106,7 @@ void map_one_sided_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases)
   add(exchange, Direction::combine, NumberFormat::bf16, row.positive("combine_us"), {1e6, false}, cases);
 }
 
-void map_nccl_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
+void map_nccl_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
   const std::string operation = row.text("op"), system = row.text("system");
   VendorCollective question{.ranks = row.count("gpus"), .message = Bytes{row.positive("bytes")}};
   MeasuredCase one;
@@ -132,7 +132,7 @@ void map_nccl_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
   cases.push_back(std::move(one));
 }
 
-void map_efa_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
+void map_efa_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
   const std::string backend = row.text("backend"), mode = row.text("mode");
   VendorCollective question{.operation = VendorOperation::all_to_all, .ranks = row.count("ranks")};
   MeasuredCase one;

@@ -30,13 +30,13 @@ Topology topology_of(const Gpu& gpu, int ranks, int gpus_per_node) {
   return Topology{cluster};
 }
 
-CopyRule copy_rule(const TokenExchange& exchange) {
+CopyRule copy_rule(const RowExchange& exchange) {
   if (exchange.kernel == ExchangeKernel::low_latency) return CopyRule::per_expert;
   const bool across = exchange.kernel == ExchangeKernel::normal && exchange.ranks > exchange.gpus_per_node;
   return across ? CopyRule::per_node : CopyRule::per_rank;
 }
 
-const CollectiveParameters& parameters_of(const Gpu& gpu, const TokenExchange& exchange) {
+const CollectiveParameters& parameters_of(const Gpu& gpu, const RowExchange& exchange) {
   const bool out = exchange.direction == Direction::dispatch;
   switch (exchange.kernel) {
     case ExchangeKernel::normal:
@@ -67,13 +67,13 @@ Seconds uniform_time(const Topology& topology, int ranks, CopyRule rule, const C
 
 }  // namespace
 
-double logical_copies(const TokenExchange& exchange) {
+double logical_copies(const RowExchange& exchange) {
   const bool one_node = exchange.ranks <= exchange.gpus_per_node;
   const int parts = one_node ? exchange.ranks : (exchange.ranks + exchange.gpus_per_node - 1) / exchange.gpus_per_node;
   return distinct_parts(parts, exchange.experts, exchange.top_k);
 }
 
-SourcedTime exchange_time(const TokenExchange& exchange) {
+SourcedTime exchange_time(const RowExchange& exchange) {
   const Gpu gpu = find_gpu(exchange.gpu, "case");
   const Topology topology = topology_of(gpu, exchange.ranks, exchange.gpus_per_node);
   const CopyRule rule = copy_rule(exchange);

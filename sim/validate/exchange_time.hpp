@@ -16,12 +16,12 @@ struct SourcedTime {
 
 /// Every rank sends its tokens to uniformly chosen experts. Copies: one per expert (low latency), per rank (normal mode
 /// inside a node, one-sided), per node (normal mode across nodes).
-SourcedTime exchange_time(const TokenExchange& exchange);
+SourcedTime exchange_time(const RowExchange& exchange);
 
 SourcedTime collective_time(const VendorCollective& collective);
 
 /// Copies of a token that DeepEP's bandwidths of normal mode count.
-double logical_copies(const TokenExchange& exchange);
+double logical_copies(const RowExchange& exchange);
 
 /// "alltoall", "all_gather" ... as NCCL's tests and their tables write it.
 std::optional<VendorOperation> vendor_operation(std::string_view name);

@@ -21,7 +21,7 @@ int value_of(const std::string& shape, std::string_view key) {
 }
 
 /// Widths from the zoo where the row names a model of it, else from the shape itself; a shape's own figures win.
-std::string read_shape(const MeasuredRow& row, ExpertLayer& layer) {
+std::string read_shape(const CaseRow& row, RowExperts& layer) {
   const std::string shape = row.text("model_shape");
   const int tp = row.count("tp");
   if (const auto model = zoo_model(shape.substr(0, shape.find(' ')))) {
@@ -56,7 +56,7 @@ std::optional<NumberFormat> expert_format(const std::string& precision, const st
 
 }  // namespace
 
-void map_gemm_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
+void map_gemm_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
   const std::string kind = row.text("kind"), precision = row.text("precision");
   MatrixProduct product{.m = row.positive("m_per_group"),
                         .n = row.positive("n"),
@@ -82,8 +82,8 @@ void map_gemm_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
   cases.push_back(std::move(one));
 }
 
-void map_expert_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
-  ExpertLayer layer{.tokens = row.count("tokens")};
+void map_expert_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
+  RowExperts layer{.tokens = row.count("tokens")};
   const std::string precision = row.text("precision"), kernel = row.text("kernel"), shape = row.text("model_shape");
   MeasuredCase one;
   one.group =

@@ -65,7 +65,7 @@ void read_layout(const std::string& layout, LargeScaleRow& row) {
   replica.expert_tp = ranks / replica.expert_ep;
 }
 
-void read_model(const MeasuredRow& row, LargeScaleRow& large) {
+void read_model(const CaseRow& row, LargeScaleRow& large) {
   const auto model = zoo_model(row.text("model"));
   const auto gpu = catalogue_gpu(row.text("gpu"));
   if (!model || !gpu) {
@@ -100,12 +100,13 @@ double tokens_of_figure(const LargeScaleRow& row, double tokens_per_gpu) {
 WeightedSteps steps_of(const LargeScaleRow& row) {
   const Replica& replica = row.replica;
   const double batch = static_cast<double>(row.batch) * replica.attention_tp;
-  if (row.phase == "prefill") return {{{prefill_scenario(replica, batch, row.prompt), 1}}};
-  if (row.phase == "decode") return {{{decode_scenario(replica, batch, row.prompt + row.answer / 2), 1}}};
-  return steady_batch({replica, batch, row.prompt, row.answer});
+  if (row.phase == "mixed") return steady_batch({replica, batch, row.prompt, row.answer});
+  const std::string scenario = row.phase == "prefill" ? prefill_scenario(replica, batch, row.prompt)
+                                                      : decode_scenario(replica, batch, row.prompt + row.answer / 2);
+  return {replica.gpu, replica.engine, {{scenario, 1}}};
 }
 
-LargeScaleRow read_large_scale(const MeasuredRow& row) {
+LargeScaleRow read_large_scale(const CaseRow& row) {
   LargeScaleRow large;
   large.phase = row.text("phase");
   large.metric = row.text("metric");
@@ -119,6 +120,8 @@ LargeScaleRow read_large_scale(const MeasuredRow& row) {
     large.reason = "neither batch nor prompt length is given";
   else if (large.phase == "mixed" && large.answer == 0)
     large.reason = "the length of the answers is not given";
+  else if (large.phase != "prefill" && large.phase != "decode" && large.phase != "mixed")
+    large.reason = fmt::format("phase '{}' is not known", large.phase);
   else if (large.reason.empty() && tokens_of_figure(large, 1) == 0)
     large.reason = fmt::format("'{}' is not a throughput", large.metric);
   return large;
@@ -126,7 +129,7 @@ LargeScaleRow read_large_scale(const MeasuredRow& row) {
 
 }  // namespace
 
-void map_large_scale_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
+void map_large_scale_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
   const LargeScaleRow large = read_large_scale(row);
   MeasuredCase one;
   one.group = fmt::format("{}, {}, {}", row.text("model"), row.text("gpu"), row.text("system"));

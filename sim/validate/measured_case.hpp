@@ -18,14 +18,15 @@ struct WeightedSteps {
     std::string scenario;  ///< YAML
     double weight = 1;
   };
-  std::vector<Part> parts;
+  std::string gpu, engine;  ///< whose kernels they are to have
+  std::vector<Part> parts{};
 };
 
 enum class ExchangeKernel { low_latency, normal, one_sided };
 enum class Direction { dispatch, combine };
 
 /// Dispatch or combine of uniformly routed tokens, every rank sending as many.
-struct TokenExchange {
+struct RowExchange {
   std::string gpu{};
   int ranks = 0;
   int gpus_per_node = 8;  ///< 1: no NVLink, all over NICs
@@ -55,14 +56,14 @@ struct MatrixProduct {
 };
 
 /// The routed experts of a layer on one GPU with their local permutation, uniformly routed.
-struct ExpertLayer {
+struct RowExperts {
   std::string gpu{};
   int hidden = 0, expert_hidden = 0, experts = 0, top_k = 0;
   int tokens = 0;
   NumberFormat format = NumberFormat::bf16;
 };
 
-using Question = std::variant<WeightedSteps, TokenExchange, VendorCollective, MatrixProduct, ExpertLayer>;
+using Question = std::variant<WeightedSteps, RowExchange, VendorCollective, MatrixProduct, RowExperts>;
 
 /// How a time becomes the figure that was measured: factor x seconds, or factor / seconds for a rate.
 struct Reading {

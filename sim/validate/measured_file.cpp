@@ -19,33 +19,33 @@ void check_header(const CsvReader& csv, const MeasuredFile& kind) {
 
 }  // namespace
 
-std::string MeasuredRow::text(std::string_view column) const {
+std::string CaseRow::text(std::string_view column) const {
   std::string text{field(column)};
   for (std::size_t at = 0; (at = text.find("\"\"", at)) != std::string::npos; ++at) text.erase(at, 1);
   return text;
 }
 
-double MeasuredRow::amount(std::string_view column) const {
+double CaseRow::amount(std::string_view column) const {
   return csv_.amount(csv_.require(column), column);
 }
 
-double MeasuredRow::positive(std::string_view column) const {
+double CaseRow::positive(std::string_view column) const {
   const double value = amount(column);
   if (value <= 0) refuse(column, "a finite number > 0");
   return value;
 }
 
-int MeasuredRow::count(std::string_view column) const {
+int CaseRow::count(std::string_view column) const {
   return csv_.index(csv_.require(column), 1, std::numeric_limits<int>::max(), column);
 }
 
-int MeasuredRow::count_or(std::string_view column, int otherwise) const {
+int CaseRow::count_or(std::string_view column, int otherwise) const {
   if (!has(column)) return otherwise;
   const int value = csv_.index(csv_.require(column), 0, std::numeric_limits<int>::max(), column);
   return value == 0 ? otherwise : value;
 }
 
-void MeasuredRow::refuse(std::string_view column, const std::string& expected) const {
+void CaseRow::refuse(std::string_view column, const std::string& expected) const {
   throw InputError{csv_.place(csv_.require(column)), fmt::format("{} \"{}\"", column, field(column)), expected};
 }
 
@@ -55,7 +55,7 @@ std::vector<MeasuredCase> read_measured(const MeasuredFile& kind, const std::str
   std::vector<MeasuredCase> cases;
   while (csv.next()) {
     const std::size_t first = cases.size();
-    kind.mapping(MeasuredRow{csv}, cases);
+    kind.mapping(CaseRow{csv}, cases);
     for (std::size_t i = first; i < cases.size(); ++i) {
       cases[i].file = std::filesystem::path{path}.filename().string();
       cases[i].line = csv.line();

@@ -12,9 +12,9 @@
 namespace moesim {
 
 /// The row that is being read. Fields by the name of their column.
-class MeasuredRow {
+class CaseRow {
 public:
-  explicit MeasuredRow(CsvReader& csv) : csv_{csv} {}
+  explicit CaseRow(CsvReader& csv) : csv_{csv} {}
 
   int line() const { return csv_.line(); }
   std::string text(std::string_view column) const;
@@ -35,7 +35,7 @@ private:
 };
 
 /// Adds the cases of a row.
-using RowMapping = void (*)(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
+using RowMapping = void (*)(const CaseRow& row, std::vector<MeasuredCase>& cases);
 
 /// A kind of file: its name, its columns in order, and what its rows mean.
 struct MeasuredFile {
@@ -62,18 +62,18 @@ void express(MeasuredCase& one, Express question) {
 }
 
 // The mappings, each described in README.md.
-void map_serving_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
-void map_large_scale_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
-void map_throughput_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
-void map_normal_exchange_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
-void map_low_latency_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
-void map_one_sided_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
-void map_nccl_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
-void map_efa_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
-void map_gemm_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
-void map_expert_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
-void map_attention_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
-void map_training_kernel_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
-void map_skew_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases);
+void map_serving_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
+void map_large_scale_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
+void map_throughput_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
+void map_normal_exchange_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
+void map_low_latency_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
+void map_one_sided_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
+void map_nccl_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
+void map_efa_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
+void map_gemm_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
+void map_expert_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
+void map_attention_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
+void map_training_kernel_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
+void map_skew_row(const CaseRow& row, std::vector<MeasuredCase>& cases);
 
 }  // namespace moesim

@@ -7,7 +7,7 @@
 namespace moesim {
 
 /// Published as best values, without the shapes that reach them.
-void map_attention_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
+void map_attention_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
   MeasuredCase one;
   one.group = fmt::format("FlashMLA, {}", row.text("gpu"));
   one.what = fmt::format("{}, {}", row.text("kernel"), row.text("regime"));
@@ -18,7 +18,7 @@ void map_attention_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases)
   cases.push_back(std::move(one));
 }
 
-void map_training_kernel_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
+void map_training_kernel_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
   MeasuredCase one;
   one.group = "DeepSeek-V3 training trace, H800";
   one.what = row.text("kernel").substr(0, 60);
@@ -30,7 +30,7 @@ void map_training_kernel_row(const MeasuredRow& row, std::vector<MeasuredCase>& 
 }
 
 /// The figure that rows have in common: the third.
-void map_skew_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
+void map_skew_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
   MeasuredCase one;
   one.group = fmt::format("routing, {}", row.text("model"));
   one.what = row.text("case");

@@ -33,7 +33,7 @@ Prediction answer(const WeightedSteps& steps, const StepAnswers& answers) {
   return prediction;
 }
 
-Prediction answer(const TokenExchange& exchange, const StepAnswers&) {
+Prediction answer(const RowExchange& exchange, const StepAnswers&) {
   return of_part(exchange_time(exchange));
 }
 
@@ -52,7 +52,7 @@ Prediction answer(const MatrixProduct& product, const StepAnswers&) {
 }
 
 /// Rows of each expert when every token takes top_k distinct ones, all alike.
-std::vector<std::int32_t> uniform_rows(const ExpertLayer& layer) {
+std::vector<std::int32_t> uniform_rows(const RowExperts& layer) {
   std::vector<std::int32_t> rows(static_cast<std::size_t>(layer.experts));
   std::vector<std::uint32_t> deck(rows.size());
   for (std::size_t i = 0; i < deck.size(); ++i) deck[i] = static_cast<std::uint32_t>(i);
@@ -65,7 +65,7 @@ std::vector<std::int32_t> uniform_rows(const ExpertLayer& layer) {
   return rows;
 }
 
-Prediction answer(const ExpertLayer& layer, const StepAnswers&) {
+Prediction answer(const RowExperts& layer, const StepAnswers&) {
   const auto kernels = make_roofline(find_gpu(layer.gpu, "case"));
   const auto experts =
       kernels->experts({.hidden = layer.hidden, .expert_hidden = layer.expert_hidden, .format = layer.format});

@@ -21,7 +21,7 @@ bool has_flag(const std::string& flags, std::string_view flag) {
   return fmt::format("|{}|", flags).find(fmt::format("|{}|", flag)) != std::string::npos;
 }
 
-void read_layout(const MeasuredRow& row, ServingRow& serving) {
+void read_layout(const CaseRow& row, ServingRow& serving) {
   Replica& replica = serving.replica;
   replica.attention_tp = row.count("tp_size");
   replica.attention_dp = row.count_or("attention_dp_size", 1);
@@ -36,7 +36,7 @@ void read_layout(const MeasuredRow& row, ServingRow& serving) {
 }
 
 /// No more requests run than the engine's batch holds; the others wait.
-int requests_in_flight(const MeasuredRow& row, int attention_dp) {
+int requests_in_flight(const CaseRow& row, int attention_dp) {
   const int batch = row.count_or("batch_size", 0) * attention_dp;
   const int concurrency = row.count_or("concurrency", batch);
   return batch > 0 ? std::min(batch, concurrency) : concurrency;
@@ -52,7 +52,7 @@ int requests_of_group(const ServingRow& serving) {
 }
 
 /// What the row says of its model, or why that is not known here.
-std::string read_model(const MeasuredRow& row, Replica& replica) {
+std::string read_model(const CaseRow& row, Replica& replica) {
   const std::string path = row.text("model_path"), system = row.text("system");
   const auto model = zoo_model(path);
   if (!model) return fmt::format("model {} is not in the zoo", path);
@@ -72,7 +72,7 @@ std::string read_model(const MeasuredRow& row, Replica& replica) {
   return {};
 }
 
-ServingRow read_serving(const MeasuredRow& row) {
+ServingRow read_serving(const CaseRow& row) {
   ServingRow serving;
   serving.prompt = row.count("isl");
   serving.answer = row.count("osl");
@@ -90,7 +90,7 @@ ServingRow read_serving(const MeasuredRow& row) {
   return serving;
 }
 
-std::string group_of(const MeasuredRow& row, const ServingRow& serving) {
+std::string group_of(const CaseRow& row, const ServingRow& serving) {
   const auto model = zoo_model(row.text("model_path"));
   const auto gpu = catalogue_gpu(row.text("system"));
   return fmt::format("{}, {}, {}, {}", model ? *model : row.text("model_path"), gpu ? *gpu : row.text("system"),
@@ -100,7 +100,7 @@ std::string group_of(const MeasuredRow& row, const ServingRow& serving) {
 
 }  // namespace
 
-void map_serving_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
+void map_serving_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
   const ServingRow serving = read_serving(row);
   MeasuredCase tpot;
   tpot.group = group_of(row, serving);

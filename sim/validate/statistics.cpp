@@ -25,10 +25,10 @@ std::vector<double> ranks(const std::vector<double>& values) {
 }
 
 template <class Figure>
-std::vector<double> of_each(std::span<const Pair> pairs, Figure figure) {
+std::vector<double> of_each(std::span<const PredictedPair> pairs, Figure figure) {
   std::vector<double> values;
   values.reserve(pairs.size());
-  for (const Pair& pair : pairs) values.push_back(figure(pair));
+  for (const PredictedPair& pair : pairs) values.push_back(figure(pair));
   return values;
 }
 
@@ -43,10 +43,10 @@ double quantile(std::span<const double> values, double share) {
   return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
-std::optional<double> rank_correlation(std::span<const Pair> pairs) {
+std::optional<double> rank_correlation(std::span<const PredictedPair> pairs) {
   if (pairs.size() < 3) return std::nullopt;
-  const auto x = ranks(of_each(pairs, [](const Pair& pair) { return pair.predicted; }));
-  const auto y = ranks(of_each(pairs, [](const Pair& pair) { return pair.measured; }));
+  const auto x = ranks(of_each(pairs, [](const PredictedPair& pair) { return pair.predicted; }));
+  const auto y = ranks(of_each(pairs, [](const PredictedPair& pair) { return pair.measured; }));
   const double mean = static_cast<double>(pairs.size() - 1) / 2;
   double xy = 0, xx = 0, yy = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -58,10 +58,10 @@ std::optional<double> rank_correlation(std::span<const Pair> pairs) {
   return xy / std::sqrt(xx * yy);
 }
 
-ErrorStatistics error_statistics(std::span<const Pair> pairs) {
+ErrorStatistics error_statistics(std::span<const PredictedPair> pairs) {
   if (pairs.empty()) throw std::invalid_argument{"error statistics of no pairs"};
-  const auto size = of_each(pairs, [](const Pair& pair) { return std::abs(pair.error()); });
-  const auto signed_error = of_each(pairs, [](const Pair& pair) { return pair.error(); });
+  const auto size = of_each(pairs, [](const PredictedPair& pair) { return std::abs(pair.error()); });
+  const auto signed_error = of_each(pairs, [](const PredictedPair& pair) { return pair.error(); });
   return {static_cast<int>(pairs.size()), quantile(size, 0.5), quantile(size, 0.9), quantile(signed_error, 0.5),
           rank_correlation(pairs)};
 }

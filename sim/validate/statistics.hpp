@@ -6,7 +6,7 @@
 
 namespace moesim {
 
-struct Pair {
+struct PredictedPair {
   double predicted = 0, measured = 0;  ///< both above zero
 
   double error() const { return predicted / measured - 1; }
@@ -20,12 +20,12 @@ struct ErrorStatistics {
 };
 
 /// At least one pair, else std::invalid_argument.
-ErrorStatistics error_statistics(std::span<const Pair> pairs);
+ErrorStatistics error_statistics(std::span<const PredictedPair> pairs);
 
 /// Between order statistics, linear: the median of 1, 2, 3, 10 is 2.5. share in [0, 1]
 double quantile(std::span<const double> values, double share);
 
 /// Spearman's: the correlation of the ranks, equals with their mean rank.
-std::optional<double> rank_correlation(std::span<const Pair> pairs);
+std::optional<double> rank_correlation(std::span<const PredictedPair> pairs);
 
 }  // namespace moesim

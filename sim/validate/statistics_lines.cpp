@@ -26,7 +26,7 @@ std::vector<std::string> file_order(const Validation& validation) {
 }
 
 StatisticsLine line_of(const Bucket& bucket) {
-  std::vector<Pair> pairs, alone;
+  std::vector<PredictedPair> pairs, alone;
   for (const ValidatedCase* one : bucket.cases) {
     pairs.push_back(one->pair());
     if (one->decode_alone) alone.push_back({*one->decode_alone, *one->of.measured});

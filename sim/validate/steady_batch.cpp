@@ -6,8 +6,9 @@
 #include "sim/simulate.hpp"
 
 namespace moesim {
+
 WeightedSteps steady_batch(const SteadyBatch& batch) {
-  WeightedSteps steps;
+  WeightedSteps steps{batch.replica.gpu, batch.replica.engine};
   steps.parts.push_back({decode_scenario(batch.replica, batch.requests, batch.prompt + batch.answer / 2), 1});
   if (batch.requests > 1)
     steps.parts.push_back(

@@ -15,7 +15,7 @@ constexpr int kMostRequests = 2048;
 // And of the device: 0.9 of what the weights leave free is its cache.
 constexpr double kCacheShare = 0.9;
 
-std::string read_replica(const MeasuredRow& row, Replica& replica) {
+std::string read_replica(const CaseRow& row, Replica& replica) {
   const std::string layout = row.text("layout"), label = row.text("precision");
   const auto model = zoo_model(row.text("model"));
   if (!model) return fmt::format("model {} is not in the zoo", row.text("model"));
@@ -34,7 +34,7 @@ std::string read_replica(const MeasuredRow& row, Replica& replica) {
 
 }  // namespace
 
-void map_throughput_row(const MeasuredRow& row, std::vector<MeasuredCase>& cases) {
+void map_throughput_row(const CaseRow& row, std::vector<MeasuredCase>& cases) {
   const std::string unit = row.text("unit");
   const int prompt = row.count("isl"), answer = row.count("osl");
   Replica replica;

@@ -132,7 +132,7 @@ std::string_view name_of(CaseStatus status) {
   return kNames.at(static_cast<std::size_t>(status));
 }
 
-Validation read_validation(const fs::path& folder, const std::vector<std::string>& only) {
+Validation read_validation(const fs::path& folder, const std::vector<std::string>& only, KernelsOf kernels) {
   Validation validation{.folder = folder.string()};
   for (const auto& [file, kind] : files_to_read(csv_files(folder), only, validation.ignored)) {
     std::set<int> lines;
@@ -145,6 +145,10 @@ Validation read_validation(const fs::path& folder, const std::vector<std::string
   }
   if (validation.files.empty()) refuse_folder(validation.folder);
   select(validation, only);
+  const EngineKernels engine_kernels{kernels};
+  for (ValidatedCase& one : validation.cases)
+    if (one.of.question)
+      if (auto* steps = std::get_if<WeightedSteps>(&*one.of.question)) engine_kernels.add_to(*steps);
   return validation;
 }
 

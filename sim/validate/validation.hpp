@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/validate/engine_kernels.hpp"
 #include "sim/validate/predict.hpp"
 #include "sim/validate/statistics.hpp"
 
@@ -28,7 +29,7 @@ struct ValidatedCase {
   std::string source{};
 
   bool is_compared() const { return status == CaseStatus::predicted || status == CaseStatus::flagged; }
-  Pair pair() const { return {predicted, *of.measured}; }
+  PredictedPair pair() const { return {predicted, *of.measured}; }
 };
 
 struct ValidatedFile {
@@ -45,7 +46,8 @@ struct Validation {
 
 /// Every file whose name is known, or whose header is. only : names of files, or parts of names of groups; empty: all.
 /// Throws InputError when the folder cannot be read or nothing is left, and as read_measured.
-Validation read_validation(const std::filesystem::path& folder, const std::vector<std::string>& only);
+Validation read_validation(const std::filesystem::path& folder, const std::vector<std::string>& only,
+                           KernelsOf kernels);
 
 /// What has to be simulated, each once, in the order of the cases.
 std::vector<std::string> scenarios_of(const Validation& validation);

@@ -8,13 +8,13 @@ using namespace moesim;
 
 TEST_CASE("Low latency sends a copy for every expert that is on another rank", "[validate]") {
   const Gpu gpu = find_gpu("h100-sxm", "test");
-  const TokenExchange exchange{.gpu = "h100-sxm",
-                               .ranks = 8,
-                               .tokens = 128,
-                               .hidden = 7168,
-                               .experts = 256,
-                               .top_k = 8,
-                               .payload = NumberFormat::fp8_block};
+  const RowExchange exchange{.gpu = "h100-sxm",
+                             .ranks = 8,
+                             .tokens = 128,
+                             .hidden = 7168,
+                             .experts = 256,
+                             .top_k = 8,
+                             .payload = NumberFormat::fp8_block};
   // 8 copies of 7168 x 8.25 bits = 7392 bytes, 7/8 of them to other ranks
   const double wire = 128 * 8 * 7392.0 * 7 / 8;
   const double seconds =
@@ -22,13 +22,13 @@ TEST_CASE("Low latency sends a copy for every expert that is on another rank", "
   const SourcedTime answer = exchange_time(exchange);
   CHECK(answer.time.value() == Approx(seconds));
   CHECK(answer.source == "published");
-  TokenExchange elsewhere = exchange;
+  RowExchange elsewhere = exchange;
   elsewhere.gpu = "h200-sxm";
   CHECK(exchange_time(elsewhere).source == "transferred");
 }
 
 TEST_CASE("Logical copies of normal mode are distinct ranks of a node or distinct nodes", "[validate]") {
-  TokenExchange exchange{.gpu = "h800-sxm", .ranks = 8, .experts = 8, .top_k = 2};
+  RowExchange exchange{.gpu = "h800-sxm", .ranks = 8, .experts = 8, .top_k = 2};
   // Two distinct experts of eight on eight ranks are on two ranks.
   CHECK(logical_copies(exchange) == Approx(2));
   exchange.ranks = 16;

@@ -17,7 +17,7 @@ TEST_CASE("A quantile lies between order statistics", "[validate]") {
 
 TEST_CASE("Errors are of predicted over measured", "[validate]") {
   // errors -0.5, 0.1, 0.2, 1.0: sizes 0.1, 0.2, 0.5, 1.0
-  const std::vector<Pair> pairs{{5, 10}, {11, 10}, {24, 20}, {40, 20}};
+  const std::vector<PredictedPair> pairs{{5, 10}, {11, 10}, {24, 20}, {40, 20}};
   const ErrorStatistics errors = error_statistics(pairs);
   CHECK(errors.n == 4);
   CHECK(errors.median == Approx(0.35));
@@ -28,13 +28,13 @@ TEST_CASE("Errors are of predicted over measured", "[validate]") {
 }
 
 TEST_CASE("Rank correlation is one for the same order and minus one for the opposite", "[validate]") {
-  CHECK(rank_correlation(std::vector<Pair>{{1, 10}, {2, 20}, {3, 1000}}).value() == Approx(1));
-  CHECK(rank_correlation(std::vector<Pair>{{3, 10}, {2, 20}, {1, 1000}}).value() == Approx(-1));
+  CHECK(rank_correlation(std::vector<PredictedPair>{{1, 10}, {2, 20}, {3, 1000}}).value() == Approx(1));
+  CHECK(rank_correlation(std::vector<PredictedPair>{{3, 10}, {2, 20}, {1, 1000}}).value() == Approx(-1));
 }
 
 TEST_CASE("There is no rank correlation of two pairs nor of equal values", "[validate]") {
-  CHECK_FALSE(rank_correlation(std::vector<Pair>{{1, 2}, {2, 3}}).has_value());
-  CHECK_FALSE(rank_correlation(std::vector<Pair>{{1, 2}, {1, 3}, {1, 4}}).has_value());
+  CHECK_FALSE(rank_correlation(std::vector<PredictedPair>{{1, 2}, {2, 3}}).has_value());
+  CHECK_FALSE(rank_correlation(std::vector<PredictedPair>{{1, 2}, {1, 3}, {1, 4}}).has_value());
 }
 
 TEST_CASE("Statistics of nothing are refused", "[validate]") {
