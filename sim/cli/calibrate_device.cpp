@@ -51,7 +51,7 @@ ExpertLayer layer_of(const std::string& name) {
     known.emplace_back(usual.model);
   }
   const std::vector<std::string> sizes = split(name, 'x');
-  if (sizes.size() != 3)
+  if (sizes.size() != 3 || name.find_first_not_of("0123456789x") != std::string::npos)
     throw InputError{"--models", name, fmt::format("{} or HIDDENxINTERMEDIATExEXPERTS", fmt::join(known, ", ")),
                      nearest(name, known)};
   return {number<int>("--models", sizes[0]), number<int>("--models", sizes[1]), number<int>("--models", sizes[2])};

@@ -18,6 +18,8 @@ constexpr std::array kExceptions{
               "internal to the reader; forward declarations only"},
     Exception{"models/hardware/catalogue_json.hpp", "<nlohmann/json.hpp>", "internal to the catalogue's reader"},
     Exception{"plots/chart_json.hpp", "<nlohmann/json.hpp>", "internal to the writer of a report's document"},
+    Exception{"sim/metrics/json_value.hpp", "<nlohmann/json.hpp>", "internal to the readers of results"},
+    Exception{"sim/cli/signals.hpp", "<signal.h>", "sets of signals are POSIX's, and no more than a word"},
     Exception{"sim/engine/simgrid_compat.hpp", "bare double", "SimGrid's own interface speaks double"},
 };
 

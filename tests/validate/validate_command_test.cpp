@@ -41,7 +41,7 @@ double mean_step(const std::string& scenario) {
 TEST_CASE("A decode row is the steps of its steady batch", "[validate]") {
   const TemporaryFolder folder;
   folder.write("silicon_e2e_open.csv", serving_csv({{.concurrency = "16", .tpot = "10"}}));
-  const Json document = json_of({folder.path().string()});
+  const Json document = json_of({folder.path().string(), "--kernels", "roofline"});
   const Json& tpot = document["cases"][0];
   CHECK(tpot["group"] == "llama-3.1-8b, h100-sxm, vllm, tp1");
   CHECK(tpot["case"] == "1000/500 x 16");
