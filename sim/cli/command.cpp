@@ -18,11 +18,10 @@ void miss_requirement(const std::string& command, const std::string& what, Globa
 }
 
 void add_commands(CLI::App& app, Globals& globals) {
-  for (const auto add :
-       {add_run_command, add_check_command, add_compare_command, add_report_command, add_plot_command,
-        add_model_command, add_topo_command, add_place_command, add_routing_command, add_calibrate_command,
-         add_profile_command, add_replay_command, add_validate_command, add_list_command, add_schema_command,
-         add_doctor_command})
+  for (const auto add : {add_run_command, add_check_command, add_compare_command, add_report_command, add_plot_command,
+                         add_model_command, add_topo_command, add_place_command, add_routing_command,
+                         add_calibrate_command, add_profile_command, add_replay_command, add_validate_command,
+                         add_list_command, add_schema_command, add_doctor_command})
     add(app, globals);
 }
 

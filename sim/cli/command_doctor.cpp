@@ -100,8 +100,8 @@ std::vector<Part> optional_parts() {
   const bool ccache = std::string_view{MOESIM_COMPILER_LAUNCHER}.find("ccache") != std::string_view::npos;
   const bool cuda = MOESIM_CUDA_BUILT;
   return {{"cuda_calibration", cuda,
-           (cuda ? "models/kernels/cuda was built: it measures a device, and kernel times stay roofline; "
-                 : "built only with cmake -DMOESIM_CUDA=ON: kernel times are roofline; ") +
+           (cuda ? "calibrate and replay --backend cuda start moesim-cuda-worker; "
+                 : "their worker is built only with cmake -DMOESIM_CUDA=ON, or by models/kernels/cuda/calibrate.sh; ") +
                presence("nvcc")},
           {"cpu_calibration", MOESIM_CPU_KERNELS != 0,
            MOESIM_CPU_KERNELS != 0 ? "calibrate --backend cpu runs through oneDNN"

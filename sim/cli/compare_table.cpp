@@ -281,9 +281,9 @@ std::string comparison_text(const Comparison& comparison, std::optional<std::siz
     if (column.always || (texts.size() > 1 && column.name != "scenario"))
       shown.push_back(column);
     else if (texts.size() == 1)
-      same.push_back(column.name == "kernels"
-                         ? fmt::format("kernels {}: estimates, no measured profile", *texts.begin())
-                         : *texts.begin());
+      same.push_back(column.name != "kernels"       ? *texts.begin()
+                     : *texts.begin() == "roofline" ? "kernels roofline: estimates, no measured profile"
+                                                    : "kernels " + *texts.begin());
   }
   const std::string left_out = width ? fit_into(*width, comparison, shown) : "";
   return heading_text(comparison, same) + "\n" + aligned(lines_of(comparison, shown), shown) + left_out +

@@ -51,12 +51,12 @@ std::string critical_path_line(const Summary& summary) {
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
     return summary.critical_path[static_cast<std::size_t>(a)] > summary.critical_path[static_cast<std::size_t>(b)];
   });
-  std::string text = "where the step goes    ";
+  std::string text = "where the step goes ";
   for (const int cause : order) {
     const double share = summary.critical_path[static_cast<std::size_t>(cause)];
     constexpr double kVisible = 0.005;
     if (share < kVisible) continue;
-    text += fmt::format("{} {:.0f} %   ", words_of(static_cast<Cause>(cause)), 100 * share);
+    text += fmt::format("   {} {:.0f} %", words_of(static_cast<Cause>(cause)), 100 * share);
   }
   return text;
 }

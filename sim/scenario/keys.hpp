@@ -49,7 +49,6 @@ struct Key {
   double least = 0, most = std::numeric_limits<double>::infinity();
   bool above_least = false;  ///< `least` itself is not allowed
   std::vector<Choice> choices = {};
-  std::string_view others_instead = {};  ///< any other name is known but not modelled yet: use this
   OnlyWith only_with = {};
   std::string_view shape = {};  ///< of columns: what the map looks like, for messages
   std::vector<Key> fields =

@@ -35,7 +35,6 @@ std::string description(const Key& key) {
   if (!key.standard_note.empty()) text += fmt::format(". Default: {}", key.standard_note);
   if (const auto later = later_names(key); !later.empty())
     text += fmt::format(". Not modelled yet: {}", fmt::join(later, ", "));
-  if (!key.others_instead.empty()) text += ". Not modelled yet: any other name";
   return text;
 }
 
@@ -105,7 +104,6 @@ void add_type(Json& property, const Key& key) {
       property["pattern"] = "^[0-9]+(\\.[0-9]+)? USD/h$";
       break;
     case KeyType::choice:
-      if (!key.others_instead.empty()) break;
       if (!key.fields.empty()) return add_choice_or_list(property, key);
       for (const Choice& choice : key.choices) property["enum"].push_back(choice.name);
       break;

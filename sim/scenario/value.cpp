@@ -93,8 +93,6 @@ ParsedValue parse_choice(const Key& key, const YamlNode& node, const std::string
       if (is_modelled(canonical) && canonical.value == choice.value)
         return {std::int64_t{choice.value}, std::string{canonical.name}};
   }
-  if (!key.others_instead.empty() && !looks_like_a_number(node.text) && !node.text.empty())
-    throw NotModelledYet{where, shown(node.text), std::string{key.others_instead}};
   throw refused(key, node, where, nearest(node.text, modelled_names(key)));
 }
 
