@@ -7,6 +7,7 @@
 
 #include "sim/serving/batch.hpp"
 #include "sim/serving/deployment_plan.hpp"
+#include "sim/serving/rank_times.hpp"
 
 namespace moesim {
 namespace {
@@ -80,15 +81,9 @@ std::vector<std::int32_t> rows_of_hottest_rank(const Deployment& plan, double to
 }
 
 void add_experts(const Scenario& scenario, const Deployment& plan, double tokens, Uses& uses) {
-  const MoeSpec& moe = *scenario.model.moe;
   const std::vector<std::int32_t> rows = rows_of_hottest_rank(plan, tokens);
   for (const NumberFormat format : plan.formats->used()) {
-    const ExpertShape shape{scenario.model.hidden,
-                            moe.expert_hidden / plan.layout.spec.expert_tp,
-                            format,
-                            plan.placement.slots_per_rank,
-                            moe.experts,
-                            moe.top_k};
+    const ExpertShape shape = expert_shape(scenario, plan, format);
     const Seconds time = scenario.model.moe_layers() * (*plan.kernels->experts(shape))(rows);
     uses.add(name_of(OpClass::expert), Cause::experts, plan.kernels->evidence(shape, rows), time);
   }

@@ -20,12 +20,14 @@ std::string_view name_of(KernelSource source);
 /// once.
 struct ExpertShape {
   int hidden = 0;
-  int expert_hidden = 0;  ///< on this rank (after expert TP)
+  int expert_hidden = 0;  ///< on this rank (after expert TP), with the padding of formats in blocks
   NumberFormat format = NumberFormat::bf16;
   // What measured times depend on besides; the roofline does not ask.
   int slots = 0;    ///< expert slots of this rank
   int experts = 0;  ///< of the model
   int top_k = 0;
+  int own_width = 0;  ///< expert_hidden without padding, by which tables name a slice; 0: there is no padding
+  int table_width() const { return own_width > 0 ? own_width : expert_hidden; }
 };
 
 /// Whose time it is, and how well it is known.

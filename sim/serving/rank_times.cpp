@@ -103,16 +103,25 @@ RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const Ste
   return times;
 }
 
+ExpertShape expert_shape(const Scenario& scenario, const Deployment& plan, NumberFormat format) {
+  const MoeSpec& moe = *scenario.model.moe;
+  const int tp = plan.layout.spec.expert_tp;
+  return {.hidden = scenario.model.hidden,
+          .expert_hidden = expert_slice_width(scenario.model, format, tp),
+          .format = format,
+          .slots = plan.placement.slots_per_rank,
+          .experts = moe.experts,
+          .top_k = moe.top_k,
+          .own_width = moe.expert_hidden / tp};
+}
+
 ExpertPhase::ExpertPhase(const Scenario& scenario, const Deployment& plan, int first_gpu)
     : speeds_{speeds_from(plan, first_gpu)},
       placement_ranks_{static_cast<std::size_t>(plan.placement.ranks)},
       slots_per_rank_{static_cast<std::size_t>(plan.placement.slots_per_rank)} {
   const std::vector<NumberFormat> used = plan.formats->used();
-  for (const NumberFormat format : used) {
-    const int width = expert_slice_width(scenario.model, format, plan.layout.spec.expert_tp);
-    kernels_.push_back(plan.kernels->experts({scenario.model.hidden, width, format, plan.placement.slots_per_rank,
-                                              scenario.model.moe->experts, scenario.model.moe->top_k}));
-  }
+  for (const NumberFormat format : used)
+    kernels_.push_back(plan.kernels->experts(expert_shape(scenario, plan, format)));
   if (used.size() == 1) return;
   for (int l = 0; l < plan.placement.layers; ++l)
     for (const int expert : plan.placement.layer(l)) {  // an empty slot never has a row

@@ -21,6 +21,9 @@ struct RankTimes {
 /// Equal batches are timed once; slow GPUs take longer for theirs. first_gpu : of the stage
 RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const StepBatch& batch, int first_gpu = 0);
 
+/// A rank's slots in `format`, as kernels are chosen and timed by.
+ExpertShape expert_shape(const Scenario& scenario, const Deployment& plan, NumberFormat format);
+
 /// The grouped expert FFN of a layer on every rank. Experts of one format run together; each further format on a rank
 /// is a grouped FFN of its own after the others, as engines launch a kernel per format.
 class ExpertPhase {

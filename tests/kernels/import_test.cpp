@@ -37,6 +37,10 @@ public:
     write("attention", "generation_attention_perf", kPrefill + attention);
   }
   const fs::path& path() const { return folder_.path(); }
+  /// Experts alone, of another version.
+  void add_version(const std::string& version, const std::string& moe_rows) {
+    write("moe", "moe_perf", kMoe + moe_rows, version);
+  }
 
 private:
   /// Two experts of each token's two: T tokens are T rows for both.
@@ -47,8 +51,9 @@ private:
           fmt::format("NVIDIA H100 80GB HBM3,cutlass,fp8_block,{},64,96,2,2,3,1,balanced,{}\n", tokens, 0.01 * tokens);
     return rows + "NVIDIA H100 80GB HBM3,cutlass_nongated,fp8_block,1,64,96,2,2,1,1,balanced,0.01\n";
   }
-  void write(const std::string& kind, const std::string& stem, const std::string& text) {
-    const fs::path into = folder_.path() / kind / "trtllm" / "1.3.0rc10";
+  void write(const std::string& kind, const std::string& stem, const std::string& text,
+             const std::string& version = "1.3.0rc10") {
+    const fs::path into = folder_.path() / kind / "trtllm" / version;
     fs::create_directories(into);
     std::ofstream{into / (stem + ".csv")} << text;
   }
@@ -91,6 +96,25 @@ TEST_CASE("Tables become curves with their shapes per rank", "[kernels]") {
   CHECK(engine.tables[3].curves == std::vector<Curve>{{{4, 64}, {8}, {20}}});   // 2 sequences x 4 KV heads
   CHECK(imported.files[0].used == 3);
   CHECK(imported.files[0].left_out.at("experts with two matrices are not modelled") == 1);
+}
+
+TEST_CASE("A number format that the engine's version lacks comes from the nearest newer one that has it", "[kernels]") {
+  Tables tables;
+  const std::string start = "NVIDIA H100 80GB HBM3,cutlass,", end = ",1,64,96,2,2,3,1,balanced,";
+  tables.add_version("1.3.0rc20", start + "w4a16_mxfp4" + end + "0.007\n" + start + "fp8_block" + end + "5\n");
+  tables.add_version("1.4", start + "w4a16_mxfp4" + end + "9\n");
+  const Imported imported = import_aiconfigurator(tables.path(), {});
+  const auto& kernels = imported.model.engines.front().tables;
+  CHECK(imported.model.engines.front().version == "1.3.0rc10");
+  REQUIRE(kernels[0].format == NumberFormat::fp8_block);
+  CHECK(kernels[0].curves[0].microseconds.back() == 160);  // of the engine's own version
+  REQUIRE(kernels[1].format == NumberFormat::mxfp4);
+  CHECK(kernels[1].curves[0].microseconds == std::vector<double>{7});
+  REQUIRE(imported.files.size() == 6);
+  CHECK(imported.files[1].path == "moe/trtllm/1.3.0rc20/moe_perf.csv");
+  CHECK(imported.files[1].used == 1);
+  CHECK(imported.files[1].left_out.at("in a format that the engine's own version has") == 1);
+  CHECK(imported.files[2].used == 0);
 }
 
 TEST_CASE("Damaged tables are refused with the line", "[kernels]") {

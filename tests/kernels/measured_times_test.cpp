@@ -57,6 +57,16 @@ TEST_CASE("Experts come from the curve of the rank's slots", "[kernels]") {
   CHECK(kernels->evidence(streaming(Bytes{1e9})).source == KernelSource::roofline);
 }
 
+TEST_CASE("A padded slice is found under the width that its table was measured at", "[kernels]") {
+  const auto kernels = times();
+  ExpertShape padded = kExperts;
+  padded.own_width = kExperts.expert_hidden;
+  padded.expert_hidden += 32;
+  const std::vector<std::int32_t> rows(16, 8);
+  CHECK((*kernels->experts(padded))(rows) == (*kernels->experts(kExperts))(rows));
+  CHECK(kernels->evidence(padded, rows).regime == "balanced");
+}
+
 TEST_CASE("What the profile lacks is refused with the nearest, or falls back where that is asked for", "[kernels]") {
   const auto kernels = times();
   CHECK_THROWS_WITH(kernels->experts({4096, 1024, NumberFormat::fp8_block, 16, 128, 8}),

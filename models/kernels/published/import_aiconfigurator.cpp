@@ -76,12 +76,17 @@ std::vector<std::pair<std::string, std::string>> engines_in(const fs::path& fold
   return engines;
 }
 
-std::optional<fs::path> nearest_file(const fs::path& folder, const TableKind& kind, const std::string& engine,
-                                     const std::string& version) {
+/// Files of a table: that of `version` or the nearest older one first, then the newer ones, oldest first.
+std::vector<fs::path> files_of(const fs::path& folder, const TableKind& kind, const std::string& engine,
+                               const std::string& version) {
   std::vector<std::string> versions = folders_in(folder / kind.folder / engine);
-  std::erase_if(versions, [&](const std::string& v) { return older(version, v) || !file_of(folder, kind, engine, v); });
-  if (versions.empty()) return std::nullopt;
-  return file_of(folder, kind, engine, *std::max_element(versions.begin(), versions.end(), older));
+  std::erase_if(versions, [&](const std::string& v) { return !file_of(folder, kind, engine, v); });
+  std::sort(versions.begin(), versions.end(), older);
+  const auto newer = std::find_if(versions.begin(), versions.end(), [&](const auto& v) { return older(version, v); });
+  std::vector<fs::path> files;
+  for (auto v = newer == versions.begin() ? newer : newer - 1; v != versions.end(); ++v)
+    files.push_back(*file_of(folder, kind, engine, *v));
+  return files;
 }
 
 /// Reads the tables of one GPU into point stores, engine by engine.
@@ -91,8 +96,10 @@ public:
 
   EngineModel engine(const std::string& name, const std::string& version) {
     PointStore store;
-    for (const TableKind& kind : aiconfigurator_tables())
-      if (const auto file = nearest_file(folder_, kind, name, version)) read(*file, kind, store);
+    for (const TableKind& kind : aiconfigurator_tables()) {
+      std::set<TableFormat> there;
+      for (const fs::path& file : files_of(folder_, kind, name, version)) there.merge(read(file, kind, there, store));
+    }
     EngineModel engine{name, version, {}, {}};
     fit_engine(store.points(), gpu(), engine);
     return engine;
@@ -106,22 +113,35 @@ public:
   std::vector<ImportedFile> files;
 
 private:
-  void read(const fs::path& file, const TableKind& kind, PointStore& store) {
+  using TableFormat = std::pair<KernelOperation, NumberFormat>;
+
+  /// Adds the points of a file but for what an earlier file has in that format; gives what it added.
+  std::set<TableFormat> read(const fs::path& file, const TableKind& kind, const std::set<TableFormat>& there,
+                             PointStore& store) {
     const MeasuredTable table{file};
     table.require(kind.columns);
+    std::set<TableFormat> added;
     ImportedFile seen{file.lexically_relative(folder_).generic_string(), static_cast<int>(table.size()), 0, {}};
     for (std::size_t i = 0; i < table.size(); ++i) {
       const MeasuredRow row = table.row(i);
       check_device(row);
       const RowMeaning meaning = kind.read(row);
-      if (const auto* placed = std::get_if<PlacedPoint>(&meaning)) {
-        store.add(placed->key, placed->point, row.without("latency"), row.place());
-        ++seen.used;
-      } else {
+      const auto* placed = std::get_if<PlacedPoint>(&meaning);
+      if (!placed) {
         ++seen.left_out[std::get<std::string>(meaning)];
+        continue;
       }
+      const TableFormat format{placed->key.operation, placed->key.format};
+      if (there.contains(format)) {
+        ++seen.left_out["in a format that the engine's own version has"];
+        continue;
+      }
+      store.add(placed->key, placed->point, row.without("latency"), row.place());
+      added.insert(format);
+      ++seen.used;
     }
     files.push_back(std::move(seen));
+    return added;
   }
 
   void check_device(const MeasuredRow& row) {

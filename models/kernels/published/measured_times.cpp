@@ -46,12 +46,12 @@ private:
 class MeasuredTimes final : public KernelTimes {
 public:
   MeasuredTimes(const KernelModel& model, const Gpu& gpu, const MeasuredTimesOptions& options)
-      : name_{fmt::format("{}, {}", model.name, find_engine(model, options.engine, "kernels.engine").name)},
+      : engine_{find_engine(model, options.engine, "kernels.engine")},
+        name_{fmt::format("{}, {}", model.name, engine_.name)},
         source_{model.gpu == gpu.name ? model.origin.kind : KernelSource::transferred},
         fallback_allowed_{options.roofline_fallback},
         gpu_{gpu},
         roofline_{make_roofline(gpu)} {
-    engine_ = find_engine(model, options.engine, "kernels.engine");
     if (model.gpu != gpu.name) carry_over(model);
     for (const KernelTable& table : engine_.tables)
       if (!is_experts(table.operation)) grids_[static_cast<std::size_t>(table.operation)].emplace_back(table, gpu_);
@@ -86,19 +86,15 @@ public:
   KernelEvidence evidence(const ExpertShape& shape, std::span<const std::int32_t> rows) const override {
     const auto tables = expert_tables(shape);
     if (tables.empty()) return {KernelSource::roofline, "", kFallbackSigma, "fallback"};
-    const KernelTable* fastest = nullptr;
-    Seconds least{std::numeric_limits<double>::infinity()};
-    for (const KernelTable* table : tables) {
-      const Seconds time = ExpertCurves{*table, gpu_, slots_of(shape)}(rows);
-      if (time >= least) continue;
-      least = time;
-      fastest = table;
-    }
-    const ExpertCurves curves{*fastest, gpu_, slots_of(shape)};
-    const std::string regime = expert_regime(*fastest, curves, rows);
-    double variance = square(sigma(fastest->operation, regime));
-    if (!curves.measured()) variance += square(sigma(fastest->operation, "unseen slots"));
-    return {source_, fastest->kernel, std::sqrt(variance), regime};
+    std::vector<ExpertCurves> kernels;
+    for (const KernelTable* table : tables) kernels.emplace_back(*table, gpu_, slots_of(shape));
+    const auto curves = std::min_element(kernels.begin(), kernels.end(),
+                                         [&](const auto& a, const auto& b) { return a(rows) < b(rows); });
+    const KernelTable& fastest = *tables[static_cast<std::size_t>(curves - kernels.begin())];
+    const std::string regime = expert_regime(fastest, *curves, rows);
+    double variance = square(sigma(fastest.operation, regime));
+    if (!curves->measured()) variance += square(sigma(fastest.operation, "unseen slots"));
+    return {source_, fastest.kernel, std::sqrt(variance), regime};
   }
 
 private:
@@ -187,7 +183,7 @@ private:
     std::vector<const KernelTable*> same, similar;
     for (const KernelTable& table : engine_.tables) {
       if (!is_experts(table.operation) || table.format != timed_as(shape.format) ||
-          table.dimensions[0] != shape.hidden || table.dimensions[1] != shape.expert_hidden)
+          table.dimensions[0] != shape.hidden || table.dimensions[1] != shape.table_width())
         continue;
       (table.dimensions[2] == shape.experts && table.dimensions[3] == shape.top_k ? same : similar).push_back(&table);
     }
@@ -202,7 +198,7 @@ private:
     for (const KernelTable& table : engine_.tables) {
       if (!is_experts(table.operation)) continue;
       const double distance = std::abs(std::log(static_cast<double>(table.dimensions[0]) / shape.hidden)) +
-                              std::abs(std::log(static_cast<double>(table.dimensions[1]) / shape.expert_hidden)) +
+                              std::abs(std::log(static_cast<double>(table.dimensions[1]) / shape.table_width())) +
                               (table.format == timed_as(shape.format) ? 0 : 1);
       if (distance >= least) continue;
       least = distance;
@@ -212,7 +208,7 @@ private:
                                                     nearest->dimensions[1], name_of(nearest->format))
                                       : "another engine, this one has no experts";
     throw InputError{fmt::format("kernels.profile ({})", name_),
-                     fmt::format("experts of {} x {} in {}", shape.hidden, shape.expert_hidden, name_of(shape.format)),
+                     fmt::format("experts of {} x {} in {}", shape.hidden, shape.table_width(), name_of(shape.format)),
                      there + ", or kernels.fallback: roofline"};
   }
 
@@ -244,12 +240,12 @@ private:
     return std::sqrt(square(own) + square(transfer_.sigma));
   }
 
+  EngineModel engine_;
   std::string name_;
   KernelSource source_;
   bool fallback_allowed_, whole_block_ = false;
   Gpu gpu_;
   std::unique_ptr<KernelTimes> roofline_;
-  EngineModel engine_;
   TransferError transfer_;
   std::array<std::deque<CurveGrid>, kKernelOperations> grids_;
 };
