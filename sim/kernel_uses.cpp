@@ -55,7 +55,8 @@ void add_attention(const Scenario& scenario, const RankBatch& batch, int tp, Use
     uses.add(attention_ops(model, scenario.precision, batch, tp, Reach::full), model.layers - narrow, Cause::attention);
 }
 
-/// Mean rows of every slot, as the popularity spreads them: the regime is that of the hottest rank.
+/// Whole rows of every slot of the hottest rank, as the popularity spreads `tokens`: what is left of the shares goes to
+/// one slot after another, so that few tokens touch as many experts as they do in a step.
 std::vector<std::int32_t> rows_of_hottest_rank(const Deployment& plan, double tokens) {
   const Placement& placement = plan.placement;
   const std::vector<int> replicas = placement.replicas(0);
@@ -63,20 +64,21 @@ std::vector<std::int32_t> rows_of_hottest_rank(const Deployment& plan, double to
   double most = -1;
   for (int rank = 0; rank < placement.ranks; ++rank) {
     std::vector<std::int32_t> rows;
-    double sum = 0;
+    double due = 0;
+    std::int32_t given = 0;
     for (int s = 0; s < placement.slots_per_rank; ++s) {
       const int expert = placement.layer(0)[static_cast<std::size_t>(rank * placement.slots_per_rank + s)];
-      const double share = expert < 0 ? 0
-                                      : plan.popularity.inclusion[static_cast<std::size_t>(expert)] /
-                                            replicas[static_cast<std::size_t>(expert)];
-      rows.push_back(static_cast<std::int32_t>(std::llround(tokens * share)));
-      sum += rows.back();
+      if (expert >= 0)
+        due += tokens * plan.popularity.inclusion[static_cast<std::size_t>(expert)] /
+               replicas[static_cast<std::size_t>(expert)];
+      rows.push_back(static_cast<std::int32_t>(std::llround(due)) - given);
+      given += rows.back();
     }
-    if (sum <= most) continue;
-    most = sum;
+    if (due <= most) continue;
+    most = due;
     hottest = std::move(rows);
   }
-  if (most < 1 && !hottest.empty()) hottest.front() = 1;
+  if (most < 0.5 && !hottest.empty()) hottest.front() = 1;
   return hottest;
 }
 

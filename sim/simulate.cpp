@@ -166,7 +166,9 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
   if (scenario.kernels.is_roofline())
     notes.push_back("kernel times are roofline estimates, not measurements: expect errors of tens of percent");
   if (summary.uncertainty) notes.push_back("uncertainty is that of kernel times; collectives are taken as exact");
-  notes.push_back("not modelled: host time per step, CUDA-graph padding, scheduler, SM share of communication kernels");
+  if (scenario.workload.host_time == Seconds{0})
+    notes.push_back("host time per step is 0 (workload.host_time): the engine is taken to schedule ahead");
+  notes.push_back("not modelled: CUDA-graph padding, scheduler, SM share of communication kernels");
   if (scenario.model.mtp_layers > 0) notes.push_back("the MTP module is neither held in memory nor run");
   if (plan.sampler == Sampler::aggregate && scenario.workload.dp_imbalance > 1)
     notes.push_back("aggregate sampler: dispatch bytes by source take the mean share of each data-parallel rank");

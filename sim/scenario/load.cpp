@@ -68,7 +68,8 @@ WorkloadSpec read_workload(const Settings& settings) {
           .tokens_per_gpu = settings.number("workload.tokens_per_gpu"),
           .context = static_cast<double>(settings.integer("workload.context")),
           .steps = settings.count("workload.steps"),
-          .dp_imbalance = settings.number("workload.dp_imbalance")};
+          .dp_imbalance = settings.number("workload.dp_imbalance"),
+          .host_time = Seconds{settings.number("workload.host_time")}};
 }
 
 CommunicationSpec read_communication(const Settings& settings) {

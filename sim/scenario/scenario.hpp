@@ -38,6 +38,7 @@ struct WorkloadSpec {
   double context = 0;         ///< decode: KV entries per sequence, in every step; prefill: prompt length
   int steps = 100;
   double dp_imbalance = 1;  ///< max / mean tokens over attention-DP ranks in every step
+  Seconds host_time;        ///< after every batch, while no GPU of the last stage works
 };
 
 /// Tokens of a microbatch on a data-parallel rank: those of all GPUs, in every stage or in both pools, cut.

@@ -10,7 +10,7 @@ namespace moesim {
 namespace {
 
 struct OneRank {
-  double attention, projection, routing, shared, dense, head;
+  double attention, projection, routing, shared, shared_beside, dense, head;
 };
 
 /// Tokens that a rank's own FFN, router and shared experts see: the DP padding makes idle slots count.
@@ -49,6 +49,22 @@ double extra_seconds(const Scenario& scenario, const Deployment& plan, double to
   return seconds;
 }
 
+/// Shared experts that run with the routed ones, on a stream of their own or as one more expert (SGLang's fusion): HBM
+/// and tensor cores are as busy as ever, launches and the way through a small kernel are hidden. That is what one token
+/// takes beyond reading its weights.
+double shared_work_seconds(const Scenario& scenario, const Deployment& plan, double tokens) {
+  const Gpu& gpu = scenario.cluster.gpu;
+  const auto ops = [&](double count) {
+    return shared_expert_ops(scenario.model, scenario.precision, count, plan.layout.shared_expert_tp());
+  };
+  Seconds hidden;
+  for (const Op& op : ops(1)) {
+    const Seconds reading = op.bytes / (gpu.memory_efficiency * gpu.memory_bandwidth);
+    hidden += std::max(Seconds{0}, plan.kernels->time(op) - reading);
+  }
+  return std::max(0.0, (total_time(*plan.kernels, ops(tokens)) - hidden).value());
+}
+
 OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBatch& batch, double tokens,
                  double finished) {
   const Architecture& model = scenario.model;
@@ -61,6 +77,7 @@ OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBat
       projection_seconds(scenario, plan, batch, tp),
       model.moe ? seconds(routing_ops(model, precision, own)) : 0,
       model.moe ? seconds(shared_expert_ops(model, precision, own, plan.layout.shared_expert_tp())) : 0,
+      model.moe ? shared_work_seconds(scenario, plan, own) : 0,
       model.dense_layers() > 0 ? seconds(dense_ffn_ops(model, precision, tokens, tp)) : 0,
       (finished > 0 ? seconds(head_ops(model, precision, finished, tp)) : 0) + extra_seconds(scenario, plan, tokens)};
 }
@@ -93,12 +110,14 @@ RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const Ste
       times.projection.push_back(found->second.projection);
       times.routing.push_back(found->second.routing);
       times.shared.push_back(found->second.shared);
+      times.shared_beside.push_back(found->second.shared_beside);
       times.dense.push_back(found->second.dense);
       times.head.push_back(found->second.head);
     }
   }
   const auto speeds = speeds_from(plan, first_gpu);
-  for (auto* seconds : {&times.attention, &times.routing, &times.shared, &times.dense, &times.head, &times.projection})
+  for (auto* seconds : {&times.attention, &times.routing, &times.shared, &times.shared_beside, &times.dense,
+                        &times.head, &times.projection})
     slow_down(*seconds, speeds);
   return times;
 }

@@ -14,6 +14,7 @@ namespace moesim {
 /// Seconds per rank [ranks], of one layer (head: of the step).
 struct RankTimes {
   std::vector<double> attention, routing, shared, dense;
+  std::vector<double> shared_beside;  ///< shared experts beside the routed ones: their work without their latency
   std::vector<double> head;        ///< with the extra operations
   std::vector<double> projection;  ///< the part of attention before its core
 };

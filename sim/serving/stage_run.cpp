@@ -83,7 +83,10 @@ public:
       group_.advance_clock();
     }
     if (two_batch_) two_batch_->drain(end_layer_ - 1);
-    if (has_head_) group_.work(Cause::other, times_.head);
+    if (has_head_) {
+      group_.work(Cause::other, times_.head);
+      group_.work(Cause::host, scenario_.workload.host_time);
+    }
     group_.meet(-1);
     group_.advance_clock();
     place_.leave(clock);
@@ -179,7 +182,7 @@ private:
     switch (plan_.layout.kind) {
       case LayoutKind::tensor:
       case LayoutKind::tensor_expert:
-        group_.work(Cause::dense, times_.shared);
+        group_.work(Cause::dense, scenario_.overlap_shared_experts ? times_.shared_beside : times_.shared);
         run_experts(layer);
         reduce_over_tp(layer);
         break;
