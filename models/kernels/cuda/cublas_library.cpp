@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <utility>
 
-#include <dlfcn.h>
+#include "models/kernels/cuda/shared_library.hpp"
 
 namespace moesim::cuda {
 namespace {
@@ -35,22 +35,18 @@ std::vector<Pointer> pointers(T* base, const std::vector<int>& rows, std::size_t
 }  // namespace
 
 struct CublasLibrary::Functions {
-  void* library = nullptr;
+  SharedLibrary library{"libcublas.so.13", "libcublas.so.12"};
   void* handle = nullptr;
-  int (*create)(void**) = nullptr;
-  int (*destroy)(void*) = nullptr;
-  int (*version)(void*, int*) = nullptr;
-  int (*set_stream)(void*, cudaStream_t) = nullptr;
+  int (*create)(void**) = library["cublasCreate_v2"];
+  int (*destroy)(void*) = library["cublasDestroy_v2"];
+  int (*set_stream)(void*, cudaStream_t) = library["cublasSetStream_v2"];
   int (*gemm)(void*, int, int, int, int, int, const void*, const void*, int, int, const void*, int, int, const void*,
-              void*, int, int, int, int) = nullptr;
+              void*, int, int, int, int) = library["cublasGemmEx"];
+  bool usable = library.whole();  ///< without what follows too
+  int (*version)(void*, int*) = library["cublasGetVersion_v2"];
   int (*grouped)(void*, const int*, const int*, const int*, const int*, const int*, const void*, const void* const*,
                  int, const int*, const void* const*, int, const int*, const void*, void* const*, int, const int*, int,
-                 const int*, int) = nullptr;
-
-  template <class Function>
-  void find(Function& function, const char* name) {
-    function = reinterpret_cast<Function>(dlsym(library, name));
-  }
+                 const int*, int) = library["cublasGemmGroupedBatchedEx"];
 };
 
 CublasLibrary::CublasLibrary(std::unique_ptr<Functions> functions) : functions_{std::move(functions)} {}
@@ -61,26 +57,20 @@ CublasLibrary::~CublasLibrary() {
 
 std::unique_ptr<CublasLibrary> CublasLibrary::load() {
   auto found = std::make_unique<Functions>();
-  for (const char* name : {"libcublas.so.13", "libcublas.so.12"})
-    if (!found->library) found->library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-  if (!found->library) return nullptr;
-  found->find(found->create, "cublasCreate_v2");
-  found->find(found->destroy, "cublasDestroy_v2");
-  found->find(found->version, "cublasGetVersion_v2");
-  found->find(found->set_stream, "cublasSetStream_v2");
-  found->find(found->gemm, "cublasGemmEx");
-  found->find(found->grouped, "cublasGemmGroupedBatchedEx");
-  if (!found->create || !found->destroy || !found->set_stream || !found->gemm) return nullptr;
-  if (found->create(&found->handle) != 0) return nullptr;
+  if (!found->usable || found->create(&found->handle) != 0) return nullptr;
   return std::unique_ptr<CublasLibrary>{new CublasLibrary{std::move(found)}};
 }
 
-std::string CublasLibrary::version() const {
-  constexpr int kMajor = 10000, kMinor = 100;
-  int number = 0;
-  if (!functions_->version || functions_->version(functions_->handle, &number) != 0) return {};
+std::string cublas_version(std::size_t number) {
+  constexpr std::size_t kMajor = 10000, kMinor = 100;
   return std::to_string(number / kMajor) + "." + std::to_string(number % kMajor / kMinor) + "." +
          std::to_string(number % kMinor);
+}
+
+std::string CublasLibrary::version() const {
+  int number = 0;
+  if (!functions_->version || functions_->version(functions_->handle, &number) != 0) return {};
+  return cublas_version(static_cast<std::size_t>(number));
 }
 
 bool CublasLibrary::has_grouped() const {

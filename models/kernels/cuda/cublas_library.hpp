@@ -2,6 +2,7 @@
 // cuBLAS as a comparator, found at run time: nothing but cudart is linked, and a machine without it just has no
 // comparator.
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,9 @@ struct ExpertProducts {
   int n;
   int k;
 };
+
+/// Of the number that cuBLAS and cublasLt tell: 130100 is "13.1.0".
+std::string cublas_version(std::size_t number);
 
 class CublasLibrary {
 public:

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-#include <dlfcn.h>
+#include "models/kernels/cuda/shared_library.hpp"
 
 #if __has_include(<cublasLt.h>)
 #include <cublasLt.h>
@@ -40,29 +40,23 @@ static_assert(kMostWorkspace == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES && kTra
 }  // namespace
 
 struct CublasLtLibrary::Functions {
-  void* library = nullptr;
+  SharedLibrary library{"libcublasLt.so.13", "libcublasLt.so.12"};
   void* handle = nullptr;
-  int (*create)(void**) = nullptr;
-  int (*destroy)(void*) = nullptr;
-  std::size_t (*version)() = nullptr;
-  int (*create_product)(void**, int, int) = nullptr;
-  int (*set_product)(void*, int, const void*, std::size_t) = nullptr;
-  int (*destroy_product)(void*) = nullptr;
-  int (*create_layout)(void**, int, std::uint64_t, std::uint64_t, std::int64_t) = nullptr;
-  int (*destroy_layout)(void*) = nullptr;
-  int (*create_preference)(void**) = nullptr;
-  int (*set_preference)(void*, int, const void*, std::size_t) = nullptr;
-  int (*destroy_preference)(void*) = nullptr;
-  int (*choose)(void*, void*, void*, void*, void*, void*, void*, int, Heuristic*, int*) = nullptr;
+  int (*create)(void**) = library["cublasLtCreate"];
+  int (*destroy)(void*) = library["cublasLtDestroy"];
+  std::size_t (*version)() = library["cublasLtGetVersion"];
+  int (*create_product)(void**, int, int) = library["cublasLtMatmulDescCreate"];
+  int (*set_product)(void*, int, const void*, std::size_t) = library["cublasLtMatmulDescSetAttribute"];
+  int (*destroy_product)(void*) = library["cublasLtMatmulDescDestroy"];
+  int (*create_layout)(void**, int, std::uint64_t, std::uint64_t, std::int64_t) = library["cublasLtMatrixLayoutCreate"];
+  int (*destroy_layout)(void*) = library["cublasLtMatrixLayoutDestroy"];
+  int (*create_preference)(void**) = library["cublasLtMatmulPreferenceCreate"];
+  int (*set_preference)(void*, int, const void*, std::size_t) = library["cublasLtMatmulPreferenceSetAttribute"];
+  int (*destroy_preference)(void*) = library["cublasLtMatmulPreferenceDestroy"];
+  int (*choose)(void*, void*, void*, void*, void*, void*, void*, int, Heuristic*,
+                int*) = library["cublasLtMatmulAlgoGetHeuristic"];
   int (*multiply)(void*, void*, const void*, const void*, void*, const void*, void*, const void*, const void*, void*,
-                  void*, void*, const void*, void*, std::size_t, cudaStream_t) = nullptr;
-  bool whole = true;
-
-  template <class Function>
-  void find(Function& function, const char* name) {
-    function = reinterpret_cast<Function>(dlsym(library, name));
-    whole &= function != nullptr;
-  }
+                  void*, void*, const void*, void*, std::size_t, cudaStream_t) = library["cublasLtMatmul"];
 };
 
 /// One size: what is multiplied, and with which kernel.
@@ -91,31 +85,12 @@ CublasLtLibrary::~CublasLtLibrary() {
 
 std::unique_ptr<CublasLtLibrary> CublasLtLibrary::load() {
   auto found = std::make_unique<Functions>();
-  for (const char* name : {"libcublasLt.so.13", "libcublasLt.so.12"})
-    if (!found->library) found->library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-  if (!found->library) return nullptr;
-  found->find(found->create, "cublasLtCreate");
-  found->find(found->destroy, "cublasLtDestroy");
-  found->find(found->version, "cublasLtGetVersion");
-  found->find(found->create_product, "cublasLtMatmulDescCreate");
-  found->find(found->set_product, "cublasLtMatmulDescSetAttribute");
-  found->find(found->destroy_product, "cublasLtMatmulDescDestroy");
-  found->find(found->create_layout, "cublasLtMatrixLayoutCreate");
-  found->find(found->destroy_layout, "cublasLtMatrixLayoutDestroy");
-  found->find(found->create_preference, "cublasLtMatmulPreferenceCreate");
-  found->find(found->set_preference, "cublasLtMatmulPreferenceSetAttribute");
-  found->find(found->destroy_preference, "cublasLtMatmulPreferenceDestroy");
-  found->find(found->choose, "cublasLtMatmulAlgoGetHeuristic");
-  found->find(found->multiply, "cublasLtMatmul");
-  if (!found->whole || found->create(&found->handle) != 0) return nullptr;
+  if (!found->library.whole() || found->create(&found->handle) != 0) return nullptr;
   return std::unique_ptr<CublasLtLibrary>{new CublasLtLibrary{std::move(found)}};
 }
 
 std::string CublasLtLibrary::version() const {
-  constexpr std::size_t kMajor = 10000, kMinor = 100;
-  const std::size_t number = functions_->version();
-  return std::to_string(number / kMajor) + "." + std::to_string(number % kMajor / kMinor) + "." +
-         std::to_string(number % kMinor);
+  return cublas_version(functions_->version());
 }
 
 int CublasLtLibrary::plan(const Size& size, Plan*& found) {

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include <dlfcn.h>
+#include "models/kernels/cuda/shared_library.hpp"
 
 namespace moesim::cuda {
 namespace {
@@ -22,20 +22,16 @@ std::string range(const std::string& what, std::vector<unsigned> values, const s
 }  // namespace
 
 struct NvmlLibrary::Functions {
-  void* library = nullptr;
+  SharedLibrary library{"libnvidia-ml.so.1"};
   void* device = nullptr;
-  int (*init)() = nullptr;
-  int (*shutdown)() = nullptr;
-  int (*find_device)(const char*, void**) = nullptr;
-  int (*driver_version)(char*, unsigned) = nullptr;
-  int (*clock)(void*, int, unsigned*) = nullptr;
-  int (*power)(void*, unsigned*) = nullptr;
-  int (*temperature)(void*, int, unsigned*) = nullptr;
-
-  template <class Function>
-  void find(Function& function, const char* name) {
-    function = reinterpret_cast<Function>(dlsym(library, name));
-  }
+  int (*init)() = library["nvmlInit_v2"];
+  int (*find_device)(const char*, void**) = library["nvmlDeviceGetHandleByPciBusId_v2"];
+  bool usable = library.whole();  ///< without what follows too
+  int (*shutdown)() = library["nvmlShutdown"];
+  int (*driver_version)(char*, unsigned) = library["nvmlSystemGetDriverVersion"];
+  int (*clock)(void*, int, unsigned*) = library["nvmlDeviceGetClockInfo"];
+  int (*power)(void*, unsigned*) = library["nvmlDeviceGetPowerUsage"];
+  int (*temperature)(void*, int, unsigned*) = library["nvmlDeviceGetTemperature"];
 };
 
 NvmlLibrary::NvmlLibrary(std::unique_ptr<Functions> functions) : functions_{std::move(functions)} {}
@@ -46,16 +42,7 @@ NvmlLibrary::~NvmlLibrary() {
 
 std::unique_ptr<NvmlLibrary> NvmlLibrary::load(const std::string& pci_bus_id) {
   auto found = std::make_unique<Functions>();
-  found->library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (!found->library) return nullptr;
-  found->find(found->init, "nvmlInit_v2");
-  found->find(found->shutdown, "nvmlShutdown");
-  found->find(found->find_device, "nvmlDeviceGetHandleByPciBusId_v2");
-  found->find(found->driver_version, "nvmlSystemGetDriverVersion");
-  found->find(found->clock, "nvmlDeviceGetClockInfo");
-  found->find(found->power, "nvmlDeviceGetPowerUsage");
-  found->find(found->temperature, "nvmlDeviceGetTemperature");
-  if (!found->init || !found->find_device || found->init() != 0) return nullptr;
+  if (!found->usable || found->init() != 0) return nullptr;
   if (found->find_device(pci_bus_id.c_str(), &found->device) != 0) return nullptr;
   return std::unique_ptr<NvmlLibrary>{new NvmlLibrary{std::move(found)}};
 }

@@ -9,6 +9,7 @@
 
 #include "models/kernels/cuda/first_device.hpp"
 #include "models/kernels/cuda/operations.hpp"
+#include "models/kernels/cuda/shared_library.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/kernels/cuda_worker/fake_device.hpp"
 
@@ -257,6 +258,21 @@ TEST_CASE("Every kernel is verified and an unwritten result is no number", "[ker
   CHECK(right[0]["relative_error"].get<double>() == Approx(1e-3));
   CHECK(right[6]["kernel"] == "gqa_decode toy");
   CHECK(ask(worker, {{"do", "verify"}, {"seed", 13}})["verified"][0]["relative_error"].is_null());
+}
+
+TEST_CASE("A library is whole when it is there with every symbol asked for", "[kernels]") {
+  moesim::cuda::SharedLibrary math{"libnowhere.so.13", "libm.so.6"};
+  double (*cosine)(double) = math["cos"];
+  REQUIRE(cosine != nullptr);
+  CHECK(cosine(0.0) == 1.0);
+  CHECK(math.whole());
+  int (*absent)(int) = math["no_such_function"];
+  CHECK(absent == nullptr);
+  CHECK_FALSE(math.whole());
+  moesim::cuda::SharedLibrary nowhere{"libnowhere.so.13"};
+  double (*never)(double) = nowhere["cos"];
+  CHECK(never == nullptr);
+  CHECK_FALSE(nowhere.whole());
 }
 
 TEST_CASE("A request that makes no sense is answered with what is wrong", "[kernels]") {
