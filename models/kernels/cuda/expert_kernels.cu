@@ -65,18 +65,6 @@ std::span<const GemmVariant> gemm_variants() {
   return all;
 }
 
-bool fits_device(const GemmVariant& variant, int n, const cudaDeviceProp& device) {
-  return n % variant.columns == 0 && fits_device(variant.kernel, device);
-}
-
-cudaError_t prepare(const GemmVariant& variant, const cudaDeviceProp& device, int& blocks) {
-  return prepare(variant.kernel, device, blocks);
-}
-
-cudaError_t launch(const GemmVariant& variant, GroupedGemm gemm, int blocks, cudaStream_t stream) {
-  return launch(variant.kernel, gemm, blocks, stream);
-}
-
 cudaError_t launch_tile_map(const int* counts, int experts, int tile_rows, int capacity, TileMap map,
                             cudaStream_t stream) {
   build_tile_map<<<1, kTileMapThreads, kTileMapSharedBytes, stream>>>(counts, experts, tile_rows, capacity, map);

@@ -31,12 +31,9 @@ std::span<const GemmVariant> gemm_variants();
 std::span<const GemmVariant> decode_variants();
 
 /// Whether a block of the device has the variant's shared memory and its tiles divide `n`.
-bool fits_device(const GemmVariant& variant, int n, const cudaDeviceProp& device);
-
-/// Allows the kernel its shared memory and tells how many blocks fill the device. Once per variant and device.
-cudaError_t prepare(const GemmVariant& variant, const cudaDeviceProp& device, int& blocks);
-
-cudaError_t launch(const GemmVariant& variant, GroupedGemm gemm, int blocks, cudaStream_t stream);
+inline bool fits_device(const GemmVariant& variant, int n, const cudaDeviceProp& device) {
+  return n % variant.columns == 0 && fits_device(variant.kernel, device);
+}
 
 /// counts [experts] -> map; capacity 0 is the contiguous layout, else expert e owns rows from e * capacity.
 cudaError_t launch_tile_map(const int* counts, int experts, int tile_rows, int capacity, TileMap map, cudaStream_t);

@@ -1,8 +1,10 @@
 #include "models/kernels/cuda/variant_gemm_kernel.hpp"
 
 #include <numeric>
+#include <optional>
 
 #include "models/kernels/cuda/device_memory.cuh"
+#include "models/kernels/cuda/fill_words.hpp"
 #include "models/kernels/cuda/quantized_weights.hpp"
 #include "models/kernels/cuda/verify_gemm.hpp"
 #include "models/kernels/cuda/wgmma_kernels.hpp"
@@ -20,14 +22,19 @@ public:
         rows_{std::accumulate(problem.rows.begin(), problem.rows.end(), 0)},
         experts_{static_cast<int>(problem.rows.size())} {
     gemm_ = {problem.a, nullptr, nullptr, problem.c, problem.row_scale, map_.map(), problem.n, problem.k};
-    check(prepare(variant_, problem.device, blocks_), variant_.name);
+    if (is_biased(variant_.epilogue)) {
+      bias_.emplace(problem.rows.size() * static_cast<std::size_t>(problem.n));
+      check(fill_words(bias_->data(), bias_->size() * sizeof(Bf16), {}, 3, nullptr), "biases");
+      gemm_.bias = bias_->data();
+    }
+    check(prepare(variant_.kernel, problem.device, blocks_), variant_.name);
     check(cudaDeviceSynchronize(), "tile map");
   }
 
   void launch(int call, cudaStream_t stream) override {
     gemm_.b = weights_.at(call);
     check(hopper_ ? launch_wgmma(variant_, gemm_, rows_, experts_, blocks_, stream)
-                  : cuda::launch(variant_, gemm_, blocks_, stream),
+                  : cuda::launch(variant_.kernel, gemm_, blocks_, stream),
           variant_.name);
   }
 
@@ -37,14 +44,16 @@ private:
   MemoryRing weights_;
   DeviceTileMap map_;
   int rows_, experts_, blocks_ = 0;
+  std::optional<DeviceArray<Bf16>> bias_;
   GroupedGemm gemm_{};
 };
 
 }  // namespace
 
 std::string VariantGemmKernel::format() const {
-  if (variant_.format == WeightFormat::bf16) return "bf16";
-  return is_int4(variant_.format) ? "int4" : "fp8";
+  if (is_int4(variant_.format)) return "int4";
+  if (variant_.format == WeightFormat::mxfp4) return "mxfp4";
+  return variant_.format == WeightFormat::bf16 ? "bf16" : "fp8";
 }
 
 /// Above these rows an engine would rather unpack the weights: the decode kernels read them again for every tile.
@@ -59,9 +68,11 @@ std::size_t VariantGemmKernel::weight_bytes(int n, int k) const {
 }
 
 WordPattern VariantGemmKernel::words() const {
-  // no code of e4m3 that is no number: 0x7F and 0xFF have bit 6
-  constexpr WordPattern kNumbers{0x83BF83BFu, 0x38003800u};
-  return format() == "fp8" ? kNumbers : WordPattern{};
+  // e4m3: no code that is no number, as 0x7F and 0xFF, which have bit 6. e8m0: no scale above 1, so that sums are
+  // finite.
+  constexpr WordPattern kFp8{0x83BF83BFu, 0x38003800u}, kMxfp4{0x7F7F7F7Fu, 0};
+  if (variant_.format == WeightFormat::mxfp4) return kMxfp4;
+  return variant_.format == WeightFormat::fp8_block128 ? kFp8 : WordPattern{};
 }
 
 double VariantGemmKernel::verify(const cudaDeviceProp& device, std::uint64_t seed) const {

@@ -13,7 +13,7 @@ public:
 
   std::string name() const override { return variant_.name; }
   std::string format() const override;
-  int gemm() const override { return variant_.epilogue == Epilogue::swiglu ? 1 : 2; }
+  int gemm() const override { return is_gated(variant_.epilogue) ? 1 : 2; }
   bool fits(int n, int k, int most_rows, const cudaDeviceProp& device) const override;
   std::size_t weight_bytes(int n, int k) const override;
   WordPattern words() const override;

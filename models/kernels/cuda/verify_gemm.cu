@@ -113,7 +113,7 @@ double run(const GemmVariant& variant, const Launch& start, const Case& input, i
 
 double worst_of(const GemmVariant& variant, const Launch& start, const cudaDeviceProp& device, std::uint64_t seed) {
   int blocks = 0;
-  check(prepare(variant, device, blocks), variant.name);
+  check(prepare(variant.kernel, device, blocks), variant.name);
   const std::vector<int> counts{0, 1, variant.rows, 0, 2 * variant.rows + 1, variant.rows - 1, 0};
   double worst = 0;
   for (const int capacity : {0, 2 * variant.rows + 3})
@@ -126,7 +126,7 @@ double worst_of(const GemmVariant& variant, const Launch& start, const cudaDevic
 
 double verify(const GemmVariant& variant, const cudaDeviceProp& device, std::uint64_t seed) {
   const auto start = [&](const GroupedGemm& gemm, int, int, int blocks) {
-    return launch(variant, gemm, blocks, nullptr);
+    return launch(variant.kernel, gemm, blocks, nullptr);
   };
   return worst_of(variant, start, device, seed);
 }
