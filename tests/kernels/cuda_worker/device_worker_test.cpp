@@ -20,26 +20,28 @@ using nlohmann::json;
 namespace moesim::cuda {
 namespace {
 
+using moesim::Seconds;
+
 /// Reads the weights of experts with rows at 1 TB/s, and takes `per_tile` for each started tile of `rows` rows.
 class ToyWork final : public Work {
 public:
-  ToyWork(const GemmProblem& problem, std::size_t expert, int rows, double per_tile) : ring_{problem.weights} {
+  ToyWork(const GemmProblem& problem, std::size_t expert, int rows, Seconds per_tile) : ring_{problem.weights} {
     for (const int count : problem.rows) {
       bytes_ += count > 0 ? expert : 0;
-      seconds_ += per_tile * ((count + rows - 1) / rows);
+      time_ += static_cast<double>((count + rows - 1) / rows) * per_tile;
     }
-    seconds_ += static_cast<double>(bytes_) / 1e12;
+    time_ += Seconds{static_cast<double>(bytes_) / 1e12};
   }
-  void launch(int call, cudaStream_t) override { launch_fake(ring_.at(call), bytes_, seconds_); }
+  void launch(int call, cudaStream_t) override { launch_fake(ring_.at(call), bytes_, time_); }
 
 private:
   MemoryRing ring_;
   std::size_t bytes_ = 0;
-  double seconds_ = 0;
+  Seconds time_;
 };
 
 struct ToyKernel final : GemmKernel {
-  ToyKernel(std::string name, std::string format, int gemm, int tile_rows, double per_tile, int takes_rows = 1 << 20)
+  ToyKernel(std::string name, std::string format, int gemm, int tile_rows, Seconds per_tile, int takes_rows = 1 << 20)
       : name_{std::move(name)},
         format_{std::move(format)},
         gemm_{gemm},
@@ -61,7 +63,7 @@ struct ToyKernel final : GemmKernel {
 
   std::string name_, format_;
   int gemm_, tile_rows_, takes_rows_;
-  double per_tile_;
+  Seconds per_tile_;
 };
 
 struct ToyAttention final : Operation {
@@ -77,7 +79,7 @@ struct ToyAttention final : Operation {
     struct Read final : Work {
       Read(const MemoryRing& from, std::size_t count) : ring{from}, bytes{count} {}
       void launch(int call, cudaStream_t) override {
-        launch_fake(ring.at(call), bytes, 1e-9 * static_cast<double>(bytes));
+        launch_fake(ring.at(call), bytes, Seconds{1e-9 * static_cast<double>(bytes)});
       }
       MemoryRing ring;
       std::size_t bytes;
@@ -92,9 +94,9 @@ const std::vector<std::unique_ptr<GemmKernel>>& gemm_kernels() {
   static const auto all = [] {
     std::vector<std::unique_ptr<GemmKernel>> kernels;
     for (const int gemm : {1, 2}) {
-      kernels.push_back(std::make_unique<ToyKernel>("small", "bf16", gemm, 16, 1e-6));
-      kernels.push_back(std::make_unique<ToyKernel>("large", "bf16", gemm, 128, 4e-6));
-      kernels.push_back(std::make_unique<ToyKernel>("decode", "int4", gemm, 8, 1e-6, 8));
+      kernels.push_back(std::make_unique<ToyKernel>("small", "bf16", gemm, 16, Seconds{1e-6}));
+      kernels.push_back(std::make_unique<ToyKernel>("large", "bf16", gemm, 128, Seconds{4e-6}));
+      kernels.push_back(std::make_unique<ToyKernel>("decode", "int4", gemm, 8, Seconds{1e-6}, 8));
     }
     return kernels;
   }();

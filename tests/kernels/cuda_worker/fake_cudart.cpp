@@ -18,7 +18,7 @@ namespace {
 struct Launch {
   const void* address;
   std::size_t reads;
-  double seconds;
+  moesim::Seconds time;
 };
 using Graph = std::vector<Launch>;
 
@@ -42,7 +42,7 @@ cudaError_t destroy(T* handle) {
 
 void run(const Launch& launch) {
   moesim::testing::FakeDevice& device = fake_device();
-  device.clock += launch.seconds;
+  device.clock += launch.time;
   if (launch.address == nullptr) return;
   if (const auto before = last_read.find(launch.address); before != last_read.end())
     device.least_read_between = std::min(device.least_read_between, read_ever - before->second);
@@ -59,8 +59,8 @@ FakeDevice& fake_device() {
   return device;
 }
 
-void launch_fake(const void* address, std::size_t reads, double seconds) {
-  const Launch launch{address, reads, seconds};
+void launch_fake(const void* address, std::size_t reads, Seconds time) {
+  const Launch launch{address, reads, time};
   if (capturing != nullptr)
     capturing->push_back(launch);
   else
@@ -91,6 +91,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* device, int /*index*/) {
   device->totalGlobalMem = fake_device().memory;
   device->l2CacheSize = static_cast<int>(fake_device().cache);
   device->multiProcessorCount = 4;
+  device->sharedMemPerBlockOptin = std::size_t{227} << 10;
   device->major = fake_device().major;
   return cudaSuccess;
 }
@@ -140,10 +141,21 @@ cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpy
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void*, const void*, std::size_t bytes, cudaMemcpyKind /*kind*/, cudaStream_t /*stream*/) {
-  moesim::testing::launch_fake(nullptr, bytes, 2.0 * static_cast<double>(bytes) / 1e12);
+  moesim::testing::launch_fake(nullptr, bytes, moesim::Seconds{2.0 * static_cast<double>(bytes) / 1e12});
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {
+  return cudaSuccess;
+}
+cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
+  return cudaSuccess;
+}
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int, std::size_t) {
+  *blocks = 1;
+  return cudaSuccess;
+}
+cudaError_t cudaLaunchKernel(const void* function, dim3, dim3, void** arguments, std::size_t, cudaStream_t) {
+  fake_device().on_launch(function, arguments);
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {
@@ -183,7 +195,7 @@ cudaError_t cudaEventCreate(cudaEvent_t* event) {
   return make(event);
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-  *reinterpret_cast<double*>(event) = fake_device().clock;  // NOLINT
+  *reinterpret_cast<double*>(event) = fake_device().clock.value();  // NOLINT
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {

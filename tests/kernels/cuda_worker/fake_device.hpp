@@ -4,6 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+
+#include "models/units/quantity.hpp"
 
 namespace moesim::testing {
 
@@ -14,9 +17,12 @@ struct FakeDevice {
   std::size_t memory = std::size_t{2} << 30;
   std::size_t cache = std::size_t{1} << 20;
 
-  double clock = 0;  ///< seconds
+  Seconds clock;
   std::size_t allocated = 0;
   int live = 0;  ///< allocations, streams, events and graphs
+
+  /// A launch through cudaLaunchKernel: the kernel and its arguments.
+  std::function<void(const void* function, void** arguments)> on_launch;
 
   std::size_t least_read_between = SIZE_MAX;  ///< bytes between two readings of the same address
 };
@@ -25,7 +31,7 @@ struct FakeDevice {
 FakeDevice& fake_device();
 
 /// A kernel: put on a stream it runs at once, or with every launch of the graph that is being captured. `reads` bytes
-/// at `address` come from memory; it takes `seconds`.
-void launch_fake(const void* address, std::size_t reads, double seconds);
+/// at `address` come from memory; it takes `time`.
+void launch_fake(const void* address, std::size_t reads, Seconds time);
 
 }  // namespace moesim::testing
