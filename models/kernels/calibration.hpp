@@ -16,6 +16,7 @@ struct ExpertLayer {
   int hidden = 0;
   int intermediate = 0;
   int experts = 0;
+  bool mxfp4 = false;  ///< stored so, as gpt-oss: measured in that format too, which no other layer is
 };
 
 /// The models whose layers are calibrated unless others are asked for.

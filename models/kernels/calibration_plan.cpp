@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::array kUsualLayers{
     NamedLayer{"mixtral-8x7b", {4096, 14336, 8}}, NamedLayer{"qwen3-235b-a22b", {4096, 1536, 128}},
-    NamedLayer{"deepseek-v3", {7168, 2048, 256}}, NamedLayer{"gpt-oss-120b", {2880, 2880, 128}}};
+    NamedLayer{"deepseek-v3", {7168, 2048, 256}}, NamedLayer{"gpt-oss-120b", {2880, 2880, 128, true}}};
 
 /// Three streams of one purpose: histograms, their popularity order, the order of points.
 enum Stream : std::uint32_t { kRows, kPopularity, kOrder };
@@ -160,7 +160,8 @@ std::vector<PlannedPoint> calibration_plan(const CalibrationRequest& request,
                                            const std::vector<KernelFormat>& formats) {
   std::vector<PlannedPoint> points;
   for (const ExpertLayer& layer : request.layers)
-    for (const KernelFormat format : formats) LayerPlan{layer, format, request, points}.add_all();
+    for (const KernelFormat format : formats)
+      if (format != KernelFormat::mxfp4 || layer.mxfp4) LayerPlan{layer, format, request, points}.add_all();
   constexpr int kQuick = 1;
   if (request.quick) std::erase_if(points, [](const PlannedPoint& point) { return point.stage > kQuick; });
   Random random{request.seed, Purpose::expert_loads, kOrder, 0};

@@ -10,7 +10,7 @@ std::string_view name_of(DeviceKind kind) {
 }
 
 std::string_view name_of(KernelFormat format) {
-  static constexpr std::array kNames{"f32", "bf16", "int8", "fp8", "int4"};
+  static constexpr std::array kNames{"f32", "bf16", "int8", "fp8", "int4", "mxfp4"};
   return kNames[static_cast<std::size_t>(format)];
 }
 
@@ -21,13 +21,13 @@ std::string_view name_of(HistogramKind kind) {
 
 std::vector<std::string> kernel_format_names() {
   std::vector<std::string> names;
-  for (int i = 0; i <= static_cast<int>(KernelFormat::int4); ++i)
+  for (int i = 0; i <= static_cast<int>(kLastKernelFormat); ++i)
     names.emplace_back(name_of(static_cast<KernelFormat>(i)));
   return names;
 }
 
 Bytes expert_weights(const KernelShape& shape) {
-  static constexpr std::array kBytes{4.0, 2.0, 1.0, 1.0, 0.5};
+  static constexpr std::array kBytes{4.0, 2.0, 1.0, 1.0, 0.5, 0.5};
   return Bytes{3.0 * shape.hidden * shape.intermediate * kBytes[static_cast<std::size_t>(shape.format)]};
 }
 

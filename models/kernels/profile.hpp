@@ -16,8 +16,9 @@ namespace moesim {
 enum class DeviceKind { cuda, cpu };
 
 /// What the weights of an expert kernel are stored in. Activations are as wide, at most bf16 with weights below 16
-/// bits.
-enum class KernelFormat { f32, bf16, int8, fp8, int4 };
+/// bits. mxfp4 is the FFN of gpt-oss: 4 bits, a power of two for 32 of them, biases and a clamped SwiGLU.
+enum class KernelFormat { f32, bf16, int8, fp8, int4, mxfp4 };
+inline constexpr KernelFormat kLastKernelFormat = KernelFormat::mxfp4;
 
 /// How a histogram was made. The counts say what was run; the kind says which class its error belongs to.
 enum class HistogramKind {

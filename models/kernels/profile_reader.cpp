@@ -76,7 +76,7 @@ std::vector<Part> parts(const Object& object, const std::string& key,
 
 FormatRate gemm_rate(const json& part, const std::string& where) {
   const Object object{part, where, {"format", "kernel", "flop_per_s"}};
-  return {object.one_of("format", KernelFormat::int4), FlopsPerSecond{object.number("flop_per_s", 1, kMostRate)},
+  return {object.one_of("format", kLastKernelFormat), FlopsPerSecond{object.number("flop_per_s", 1, kMostRate)},
           object.text("kernel")};
 }
 
@@ -156,7 +156,7 @@ ProfilePoint point(const json& part, const std::string& where) {
   ProfilePoint point;
   point.kernel = object.text("kernel");
   point.shape = {object.count("hidden"), object.count("intermediate"), object.count("experts"),
-                 object.one_of("format", KernelFormat::int4)};
+                 object.one_of("format", kLastKernelFormat)};
   point.histogram = {object.one_of("histogram", HistogramKind::recorded), object.number("exponent", 0, 20),
                      rows(object, point.shape.experts)};
   set_times(object, point);
@@ -186,7 +186,7 @@ OperationPoint operation(const json& part, const std::string& where) {
   OperationPoint point;
   point.operation = object.text("operation");
   point.kernel = object.text("kernel");
-  point.format = object.one_of("format", KernelFormat::int4);
+  point.format = object.one_of("format", kLastKernelFormat);
   point.sizes = sizes(object);
   point.moved = Bytes{object.number("bytes", 0, kMostBytes)};
   point.work = Flops{object.number("flop", 0, kMostWork)};

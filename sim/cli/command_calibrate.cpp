@@ -36,7 +36,7 @@ ExpertLayer expert_layer(const std::string& name) {
   const Architecture model = load_architecture(name);
   if (!model.moe) throw InputError{"--models", name + ", which has no experts", "models with experts"};
   if (!model.gated) throw NotModelledYet{"--models", name + " (experts of two matrices)", "a model with gated experts"};
-  return {model.hidden, model.moe->expert_hidden, model.moe->experts};
+  return {model.hidden, model.moe->expert_hidden, model.moe->experts, model.checkpoint_experts == NumberFormat::mxfp4};
 }
 
 CalibrationRequest request_of(const CalibrateOptions& options) {

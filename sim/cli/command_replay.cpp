@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "models/llm/expert_slices.hpp"
 #include "models/units/error.hpp"
 #include "models/units/text.hpp"
 #include "sim/cli/backend.hpp"
@@ -73,7 +74,8 @@ void note_drift(const Profile& profile, std::vector<std::string>& notes) {
 }
 
 KernelShape shape_of(const Scenario& scenario, KernelFormat format, const RankHistogram& histogram) {
-  return {scenario.model.hidden, scenario.model.moe->expert_hidden / scenario.layout.expert_tp,
+  return {scenario.model.hidden,
+          expert_slice_width(scenario.model, scenario.precision.experts, scenario.layout.expert_tp),
           static_cast<int>(histogram.rows.size()), format};
 }
 

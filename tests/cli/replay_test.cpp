@@ -172,6 +172,40 @@ TEST_CASE("A scenario is replayed on a device behind a worker", "[cli]") {
   CHECK(missing.err == "moesim: replay: no CUDA device: the toy is not plugged in\n");
 }
 
+TEST_CASE("What calibrate measures of gpt-oss in its own format is what replay finds", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("s.yaml",
+                "model: gpt-oss-120b\ncluster: {gpu: h100-sxm}\nlayout: {attention: {dp: 8}, experts: {ep: 8}}\n"
+                "workload: {phase: decode, tokens_per_gpu: 16, context: 1024, steps: 2}\n");
+  const CommandResult calibrated =
+      run_command({"calibrate", "--backend", "cuda", "--cuda-worker", MOESIM_FAKE_WORKER_BINARY, "--models",
+                   "gpt-oss-120b,mixtral-8x7b", "--quick", "--budget-seconds", "20", "--out", "p.json"},
+                  {.folder = scratch.path().string()});
+  INFO(calibrated.err);
+  REQUIRE(calibrated.exit == 0);
+  int in_mxfp4 = 0;
+  for (const ProfilePoint& point : load_profile(scratch.path() / "p.json").points)
+    if (point.shape.format == KernelFormat::mxfp4) {
+      ++in_mxfp4;
+      CHECK(point.shape.hidden == 2880);
+    }
+  CHECK(in_mxfp4 > 0);
+  const CommandResult result = replay(scratch, {"s.yaml", "--profile", "p.json", "--backend", "cuda", "--cuda-worker",
+                                                MOESIM_FAKE_WORKER_BINARY, "--json"});
+  INFO(result.err);
+  REQUIRE(result.exit == 0);
+  const auto json = nlohmann::json::parse(result.out);
+  CHECK(schema_violations(json, "replay") == "");
+  CHECK(json["experts"]["format"] == "mxfp4");
+  CHECK(json["experts"]["slots"] == 16);
+  CHECK(json["notes"].empty());
+  CHECK(json["classes"][0]["worst_error"].get<double>() < 1e-9);  // the toy's experts add up, and so does the profile
+  const CommandResult sliced = replay(
+      scratch, {"s.yaml", "--profile", "p.json", "--backend", "profile", "--set", "layout.experts={ep: 2, tp: 4}"});
+  // 2880 / 4 = 720 columns are 22.5 blocks of 32: padded to 23
+  CHECK_THAT(sliced.err, Contains("got no uniform histogram of experts 2880 x 736 in mxfp4"));
+}
+
 TEST_CASE("A profile stands for a device and nothing is executed", "[cli]") {
   const TemporaryFolder scratch;
   scratch.write("tiny.json", kTinyModel);

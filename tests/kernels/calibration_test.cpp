@@ -56,6 +56,16 @@ TEST_CASE("The plan brings the widest view first, and holds all skew out", "[ker
   CHECK_FALSE(plan == calibration_plan(other, {KernelFormat::f32, KernelFormat::bf16}));
 }
 
+TEST_CASE("Layers that are stored in mxfp4 are measured in it and no others are", "[kernels]") {
+  CalibrationRequest request = toy_request();
+  request.layers = {{256, 128, 8}, {2880, 2880, 8, true}};
+  std::set<std::pair<KernelFormat, int>> widths;
+  for (const PlannedPoint& point : calibration_plan(request, {KernelFormat::bf16, KernelFormat::mxfp4}))
+    widths.emplace(point.shape.format, point.shape.hidden);
+  CHECK(widths == std::set<std::pair<KernelFormat, int>>{
+                      {KernelFormat::bf16, 256}, {KernelFormat::bf16, 2880}, {KernelFormat::mxfp4, 2880}});
+}
+
 TEST_CASE("Ranks hold no more than 1 GiB of experts", "[kernels]") {
   CalibrationRequest request = toy_request();
   request.layers = {{4096, 14336, 8}};  // Mixtral: 0.66 GiB an expert in f32, 0.33 GiB in bf16

@@ -1,4 +1,5 @@
-// Speaks the protocol of models/kernels/worker without a device: every expert with rows takes 10 us and 1 us a row.
+// Speaks the protocol of models/kernels/worker without a device: every expert with rows takes 10 us (2.5 us in mxfp4)
+// and 1 us a row.
 // MOESIM_FAKE_WORKER (or the first argument) says what goes wrong, from the fifth run on where not at the start.
 
 #include <csignal>
@@ -17,7 +18,7 @@ json greeting(const std::string& fault) {
   return {{"protocol", fault == "protocol" ? 7 : 1},
           {"device", {{"name", "Toy GPU"}, {"processors", 4}, {"memory_bytes", 64e9}, {"last_level_cache_bytes", 1e6}}},
           {"pool_bytes", 1e9},
-          {"formats", {"bf16"}},
+          {"formats", {"bf16", "mxfp4"}},
           {"libraries", {{{"name", "toy driver"}, {"version", "1.0"}}}},
           {"notes", {"a toy"}},
           {"operations",
@@ -29,14 +30,20 @@ json greeting(const std::string& fault) {
              {"flop", 1e6}}}}};
 }
 
-json run(const json& request, const std::string& fault, int runs) {
+struct State {
+  std::string format;  ///< prepared
+  int runs = 0;
+};
+
+json run(const json& request, const std::string& fault, const State& state) {
   constexpr int kGoodRuns = 4;
   const int calls = request.at("calls");
   for (const int rows : request.at("rows"))
     if (fault == "decode_only" && rows > 64) return {{"error", "no_kernel"}, {"text", "no bf16 kernel takes 65 rows"}};
+  const double weights = state.format == "mxfp4" ? 2.5e-6 : 1e-5;
   double time = 0;
-  for (const int rows : request.at("rows")) time += rows > 0 ? 1e-5 + 1e-6 * rows : 0;
-  if (runs > kGoodRuns) {
+  for (const int rows : request.at("rows")) time += rows > 0 ? weights + 1e-6 * rows : 0;
+  if (state.runs > kGoodRuns) {
     if (fault == "dies") std::raise(SIGKILL);
     if (fault == "ends") {
       std::cerr << "first line\nthe device fell off the bus\n";
@@ -53,7 +60,7 @@ json run(const json& request, const std::string& fault, int runs) {
   return {{"kernel", "toy_mma"}, {"seconds", std::vector<double>(static_cast<std::size_t>(calls), time)}};
 }
 
-json answer(const json& request, const std::string& fault, int& runs) {
+json answer(const json& request, const std::string& fault, State& state) {
   const std::string what = request.at("do");
   if (what == "copy_rate") return {{"bytes_per_s", 1e12}};
   if (what == "gemm_rate")
@@ -61,9 +68,13 @@ json answer(const json& request, const std::string& fault, int& runs) {
         {"rates", {{{"kernel", "toy_library"}, {"flop_per_s", 1e12}}, {{"kernel", "toy_mma"}, {"flop_per_s", 5e11}}}}};
   if (what == "prepare") {
     if (fault == "out_of_memory" && request.at("experts") > 4) return {{"error", "out_of_memory"}};
+    state.format = request.value("format", "");
     return {{"prepared", true}};
   }
-  if (what == "run") return run(request, fault, ++runs);
+  if (what == "run") {
+    ++state.runs;
+    return run(request, fault, state);
+  }
   if (what == "operation") return {{"seconds", std::vector<double>(request.at("calls").get<std::size_t>(), 2e-6)}};
   if (what == "close") return {{"notes", {"the toy stayed cool"}}};
   if (what == "verify") {
@@ -84,7 +95,7 @@ int main(int argc, char** argv) {
   }
   if (fault == "silent") ::sleep(1000);
   std::cout << greeting(fault) << std::endl;
-  int runs = 0;
+  State state;
   for (std::string line; std::getline(std::cin, line);)
-    std::cout << answer(json::parse(line), fault, runs) << std::endl;
+    std::cout << answer(json::parse(line), fault, state) << std::endl;
 }

@@ -158,6 +158,8 @@ TEST_CASE("A calibrated profile becomes a model of its balanced points", "[kerne
   CHECK(table.operation == KernelOperation::expert_gemms);
   CHECK(table.curves == std::vector<Curve>{{{2}, {16}, {1250}}});
   CHECK(parse_kernel_model(kernel_model_text(model), "m.json") == model);
+  profile.points[0].shape.format = KernelFormat::mxfp4;
+  CHECK(kernel_model_of(profile, "mine", "h100-sxm").engines.front().tables.front().format == NumberFormat::mxfp4);
   profile.points[0].shape.format = KernelFormat::f32;
   CHECK_THROWS_WITH(kernel_model_of(profile, "mine", "h100-sxm"),
                     "mine: got no balanced point in a format of the scenarios, expected a calibrated profile");

@@ -33,6 +33,15 @@ TEST_CASE("A profile reads back as it was written", "[kernels]") {
   CHECK(load_profile(scratch.write("p.json", text)) == profile);
 }
 
+TEST_CASE("Every format of a kernel has a name that profiles are read back by", "[kernels]") {
+  CHECK(kernel_format_names() == std::vector<std::string>{"f32", "bf16", "int8", "fp8", "int4", "mxfp4"});
+  Profile profile = small_profile();
+  for (const KernelFormat format : {KernelFormat::int4, KernelFormat::mxfp4}) {
+    profile.points[0].shape.format = profile.device.gemm[0].format = profile.operations[0].format = format;
+    CHECK(parse_profile(profile_text(profile), "p.json") == profile);
+  }
+}
+
 TEST_CASE("A profile without drift and hold-out errors reads back", "[kernels]") {
   Profile profile = small_profile();
   profile.drift.reset();
@@ -67,7 +76,7 @@ TEST_CASE("What is no profile is refused by its place", "[kernels]") {
 TEST_CASE("A wrong value of a profile is refused with what it should be", "[kernels]") {
   REQUIRE_THROWS_WITH(
       parse_profile(with("/points/0/format", "bf17"), "p.json"),
-      "p.json: points[0].format: got bf17, expected one of f32, bf16, int8, fp8, int4; did you mean bf16?");
+      "p.json: points[0].format: got bf17, expected one of f32, bf16, int8, fp8, int4, mxfp4; did you mean bf16?");
   REQUIRE_THROWS_WITH(parse_profile(with("/points/0/rows", {8}), "p.json"),
                       "p.json: points[0].rows: got 1 counts, expected one for each of 2 experts");
   REQUIRE_THROWS_WITH(parse_profile(with("/points/0/rows", {0, 0}), "p.json"),
@@ -99,9 +108,10 @@ TEST_CASE("An unknown or a missing key of a profile is refused", "[kernels]") {
 }
 
 TEST_CASE("The weights and the work of an expert are those of three matrices", "[kernels]") {
-  // 3 x 64 x 32 weights: 24,576 B in f32, 12,288 B in bf16, 3,072 B in int4; 5 rows: 2 x 5 x 6,144 FLOP
+  // 3 x 64 x 32 weights: 24,576 B in f32, 12,288 B in bf16, 3,072 B in int4 and mxfp4; 5 rows: 2 x 5 x 6,144 FLOP
   CHECK(expert_weights({64, 32, 8, KernelFormat::f32}).value() == 24576);
   CHECK(expert_weights({64, 32, 8, KernelFormat::bf16}).value() == 12288);
   CHECK(expert_weights({64, 32, 8, KernelFormat::int4}).value() == 3072);
+  CHECK(expert_weights({64, 32, 8, KernelFormat::mxfp4}).value() == 3072);
   CHECK(expert_flops({64, 32, 8, KernelFormat::f32}, 5).value() == 61440);
 }

@@ -17,12 +17,6 @@ const AttentionVariant& attention(const std::string& name) {
   throw std::logic_error{"no attention kernel " + name};
 }
 
-/// What profiles speak of: no biases, and none of the formats that they have no name for.
-bool is_profiled(const GemmVariant& variant) {
-  return (variant.epilogue == Epilogue::swiglu || variant.epilogue == Epilogue::row_scaled) &&
-         variant.format != WeightFormat::mxfp4;
-}
-
 }  // namespace
 
 const std::vector<std::unique_ptr<GemmKernel>>& gemm_kernels() {
@@ -30,7 +24,7 @@ const std::vector<std::unique_ptr<GemmKernel>>& gemm_kernels() {
     std::vector<std::unique_ptr<GemmKernel>> kernels;
     const auto add = [&](std::span<const GemmVariant> variants, bool hopper) {
       for (const GemmVariant& variant : variants)
-        if (is_profiled(variant)) kernels.push_back(std::make_unique<VariantGemmKernel>(variant, hopper));
+        kernels.push_back(std::make_unique<VariantGemmKernel>(variant, hopper));
     };
     add(gemm_variants(), false);
     add(wgmma_variants(), true);

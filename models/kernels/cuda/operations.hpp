@@ -2,8 +2,7 @@
 // What the calibration worker can time on a device: the place where a kernel plugs in.
 //
 // * Another way to run one of the two GEMMs of the expert FFN (other instructions, other weights): a GemmKernel, added
-// in
-//   gemm_kernels(). A compiled variant of gemm_variants() is there by itself. The worker verifies every kernel once,
+//   in gemm_kernels(). A compiled variant of gemm_variants() is there by itself. The worker verifies every kernel once,
 //   then takes for each shape and number of rows the fastest that fits, GEMM by GEMM.
 // * Any other operation (attention, a norm): an Operation with the sizes it is worth to know at, added in operations().
 
@@ -45,7 +44,7 @@ struct WordPattern {
 };
 
 /// One GEMM of the expert FFN, sorted by expert: 1 is [rows, h] x [2 i, h]^T with SwiGLU, 2 is [rows, i] x [h, i]^T
-/// times the combine weight of the row.
+/// times the combine weight of the row; over mxfp4 weights with the biases and the clamp of gpt-oss.
 struct GemmProblem {
   const cudaDeviceProp& device;
   std::vector<int> rows;             ///< of each expert, one after the other
@@ -61,7 +60,7 @@ class GemmKernel {
 public:
   virtual ~GemmKernel() = default;
   virtual std::string name() const = 0;    ///< "mma_64x128"
-  virtual std::string format() const = 0;  ///< of the weights, as profiles say it: "bf16", "fp8", "int4"
+  virtual std::string format() const = 0;  ///< of the weights, as profiles say it: "bf16", "fp8", "int4", "mxfp4"
   virtual int gemm() const = 0;            ///< 1 or 2
   /// `most_rows` on one expert; a kernel that fits many rows fits fewer.
   virtual bool fits(int n, int k, int most_rows, const cudaDeviceProp& device) const = 0;

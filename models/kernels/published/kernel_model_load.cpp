@@ -31,9 +31,11 @@ std::optional<NumberFormat> number_format(KernelFormat format) {
     case KernelFormat::fp8:
       return NumberFormat::fp8;
     case KernelFormat::int4:
+      return NumberFormat::int4_group128;
+    case KernelFormat::mxfp4:
       break;
   }
-  return NumberFormat::int4_group128;
+  return NumberFormat::mxfp4;
 }
 
 bool is_even(const TokenHistogram& histogram) {
