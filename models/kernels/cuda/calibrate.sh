@@ -8,6 +8,7 @@
 #
 # FOLDER (calibration/) gets profile.json and summary.txt, then times.jsonl and table.md (against the libraries). All in
 # under 8 minutes; --quick writes the profile alone, in under 90 s after the build. --budget-seconds is the profile's.
+# --build keeps what is compiled: the next call compiles only what has changed since.
 #
 # The headers of fmt, nlohmann-json and Random123 come from third_party/ of an unpacked bundle, else from the system.
 # --pack makes that bundle: the sources that are needed, those headers and their licences, checked to need nothing else.
@@ -131,16 +132,44 @@ targets() {
   esac
 }
 
+# Whether a file was made by this command, and after the last change of all that it was made from.
+is_fresh() {
+  local made=$1 command=$2
+  shift 2
+  [ -f "$made" ] && [ "$(cat "$made.command" 2>/dev/null)" = "$command" ] && [ $# -gt 0 ] &&
+    [ -z "$(find "$@" -newer "$made" -print -quit 2>&1)" ]  # what find complains of is missing
+}
+
+# Makes a file by a command, and remembers by which.
+make_file() {
+  local made=$1
+  shift
+  rm -f "$made.command"
+  "$@" && echo "$*" > "$made.command"
+}
+
 compile_one() {
-  local source=$1 object
+  local source=$1 object command
   object=$build/$(echo "$source" | tr / _).o
   case $source in
-    */wgmma_kernels.cu) "$nvcc" -O3 -std=c++20 -ccbin "$cxx" -gencode=arch=compute_90a,code=sm_90a "-I$root" \
-      -c "$root/$source" -o "$object" ;;  # Hopper's own instructions, whatever is here
-    *.cu) "$nvcc" -O3 -std=c++20 -ccbin "$cxx" $gencode "-I$root" -c "$root/$source" -o "$object" ;;
-    "$cuda"/*) "$nvcc" -O2 -ccbin "$cxx" "${flags[@]}" -c "$root/$source" -o "$object" ;;  # knows where CUDA's headers are
-    *) "$cxx" -O2 "${flags[@]}" "-DMOESIM_VERSION=\"$version\"" -c "$root/$source" -o "$object" ;;
+    */wgmma_kernels.cu) command=("$nvcc" -O3 -std=c++20 -ccbin "$cxx" -gencode=arch=compute_90a,code=sm_90a "-I$root") ;;  # Hopper's own instructions, whatever is here
+    *.cu) command=("$nvcc" -O3 -std=c++20 -ccbin "$cxx" $gencode "-I$root") ;;
+    "$cuda"/*) command=("$nvcc" -O2 -ccbin "$cxx" "${flags[@]}") ;;  # knows where CUDA's headers are
+    *) command=("$cxx" -O2 "${flags[@]}" "-DMOESIM_VERSION=\"$version\"") ;;
   esac
+  command+=(-MD -MF "$object.d" -c "$root/$source" -o "$object")
+  # shellcheck disable=SC2046  # one word a file
+  is_fresh "$object" "${command[*]}" $(tr -s ' \\\n' '\n' 2>/dev/null < "$object.d" | grep '/' | grep -v ':$') ||
+    make_file "$object" "${command[@]}"
+}
+
+link_one() {
+  local program=$1
+  shift
+  local command=("$@") objects=()
+  for word in "$@"; do [[ $word != *.o ]] || objects+=("$word"); done
+  command+=(-o "$program")
+  is_fresh "$program" "${command[*]}" "${objects[@]}" || make_file "$program" "${command[@]}" || fail 1 "the build failed"
 }
 
 build_all() {
@@ -155,7 +184,7 @@ build_all() {
   sources="$cuda/expert_kernels.cu $(cd "$root" && ls $cuda/*.cu | grep -v -e /expert_kernels.cu -e /memory_rate.cu)
            $(cd "$root" && ls $cuda/*.cpp) $driver_sources"
   export nvcc cxx gencode root build cuda version
-  export -f compile_one
+  export -f compile_one is_fresh make_file
   flags_text=$(declare -p flags)
   export flags_text
   echo $sources | tr ' ' '\n' | xargs -P "$(nproc)" -I{} bash -c 'set -e; eval "$flags_text"; compile_one {}' ||
@@ -164,11 +193,11 @@ build_all() {
     for program in $programs; do [ "$source" != "$cuda/$program.cu" ] || continue 2; done
     objects+=("$build/$(echo "$source" | tr / _).o")
   done
-  "$nvcc" -ccbin "$cxx" -o "$build/moesim-cuda-worker" "$build/${cuda//\//_}_cuda_worker.cu.o" "${objects[@]}" -ldl
-  "$nvcc" -ccbin "$cxx" -o "$build/time_experts" "$build/${cuda//\//_}_time_experts.cu.o" "${objects[@]}" -ldl
+  link_one "$build/moesim-cuda-worker" "$nvcc" -ccbin "$cxx" "$build/${cuda//\//_}_cuda_worker.cu.o" "${objects[@]}" -ldl
+  link_one "$build/time_experts" "$nvcc" -ccbin "$cxx" "$build/${cuda//\//_}_time_experts.cu.o" "${objects[@]}" -ldl
   objects=()
   for source in $driver_sources; do objects+=("$build/$(echo "$source" | tr / _).o"); done
-  "$cxx" -o "$build/calibrate_device" "${objects[@]}" -pthread
+  link_one "$build/calibrate_device" "$cxx" "${objects[@]}" -pthread
   say "built in $((SECONDS - started)) s"
 }
 
