@@ -6,6 +6,8 @@
 #include <exception>
 
 #include <fmt/format.h>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): SIGKILL for prctl is POSIX
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,7 +70,7 @@ std::vector<double> run_forked(const std::string& what, const std::function<std:
   int ends[2];
   if (::pipe(ends) != 0) throw RunError{fmt::format("{}: no pipe: {}", what, std::strerror(errno))};
   std::fflush(nullptr);  // what is still buffered would be written twice
-  const pid_t child = ::fork();
+  const pid_t parent = ::getpid(), child = ::fork();
   if (child < 0) {
     const int why = errno;
     ::close(ends[0]);
@@ -76,6 +78,9 @@ std::vector<double> run_forked(const std::string& what, const std::function<std:
     throw RunError{fmt::format("{}: no process: {}", what, std::strerror(why))};
   }
   if (child == 0) {
+    // With its parent, however that ends; unlike the signals that end programs, this one cannot be held back.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(1);
     ::close(ends[0]);
     live_as_child(ends[1], work);
   }

@@ -7,7 +7,7 @@
 
 namespace moesim {
 
-/// Runs `work` in a forked child and returns the numbers it returned.
+/// Runs `work` in a forked child, which ends when this process does, and returns the numbers it returned.
 /// Throws RunError with "WHAT: MESSAGE" when the work throws, when the child dies, or when the system refuses to fork.
 std::vector<double> run_forked(const std::string& what, const std::function<std::vector<double>()>& work);
 

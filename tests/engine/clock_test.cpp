@@ -5,6 +5,10 @@
 #include <limits>
 #include <stdexcept>
 
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "models/units/error.hpp"
 #include "sim/engine/forked.hpp"
 #include "tests/catch_compat.hpp"
@@ -128,6 +132,28 @@ TEST_CASE("A station outside a simulation or without anyone inside is refused", 
   Station station{"door"};
   REQUIRE_THROWS_WITH(station.enter(), "station door was used outside run_actors");
   REQUIRE_THROWS_WITH(station.leave(), "nobody is in station door");
+}
+
+TEST_CASE("Forked work ends with the process that waits for it, however that ends", "[engine]") {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const pid_t waiting = ::fork();
+  if (waiting == 0) {
+    run_forked("endless work", [&] {
+      REQUIRE(::write(ends[1], "w", 1) == 1);
+      for (;;) ::pause();
+      return std::vector<double>{};
+    });
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  char began = 0;
+  REQUIRE(::read(ends[0], &began, 1) == 1);
+  REQUIRE(::kill(waiting, SIGKILL) == 0);
+  REQUIRE(::waitpid(waiting, nullptr, 0) == waiting);
+  pollfd pipe{ends[0], 0, 0};  // hung up when the last process that could write has ended
+  CHECK(::poll(&pipe, 1, 10'000) == 1);
+  ::close(ends[0]);
 }
 
 TEST_CASE("The clock is bit-identical across forked runs (L38)", "[engine]") {

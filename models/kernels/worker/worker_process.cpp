@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): kill is POSIX
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,7 +24,9 @@ namespace {
 constexpr std::size_t kLongestLine = 16u << 20;
 
 /// In the child: the socket is its input and output. Does not return.
-[[noreturn]] void become(const std::vector<std::string>& command, int socket, int errors) {
+[[noreturn]] void become(const std::vector<std::string>& command, int socket, int errors, pid_t parent) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a kernel that hangs would not see the end of its input
+  if (::getppid() != parent) ::_exit(1);
   std::vector<char*> arguments;
   for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));  // NOLINT
   arguments.push_back(nullptr);
@@ -44,8 +47,9 @@ WorkerProcess::WorkerProcess(const std::vector<std::string>& command) : name_{co
   if (errors_ < 0 || ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
     throw RunError{fmt::format("cannot talk to {}: {}", name_, std::strerror(errno))};
   socket_ = ends[0];
+  const pid_t parent = ::getpid();
   process_ = ::fork();
-  if (process_ == 0) become(command, ends[1], errors_);
+  if (process_ == 0) become(command, ends[1], errors_, parent);
   ::close(ends[1]);
   if (process_ < 0) throw RunError{fmt::format("cannot start {}: {}", name_, std::strerror(errno))};
 }
