@@ -68,13 +68,11 @@ void check(const reference::Errors& errors) {
 /// What gave a planted mistake away, "" if nothing did.
 template <class Shape, Fault kFault>
 std::string noticed(Heads heads) {
-  try {
+  return noticed_by([&] {
     Batch<Shape> batch{{150, 3}, heads, fresh_seed()};
     const auto errors = batch.template errors<kFault>(128);
     return errors.mean <= kTolerance && errors.worst <= 2 * kTolerance ? "" : "wrong result";
-  } catch (const emulation::KernelFault& fault) {
-    return fault.what();
-  }
+  });
 }
 
 template <class Shape>

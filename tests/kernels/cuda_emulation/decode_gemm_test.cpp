@@ -1,6 +1,5 @@
 // The decode GEMM over 4-bit and 8-bit weights, the kernel source itself, against fp64 over the dequantised weights.
 
-#include "tests/catch_compat.hpp"
 #include "tests/kernels/cuda_emulation/decode_testing.hpp"
 
 using namespace moesim;
@@ -9,26 +8,10 @@ using namespace moesim::cuda::testing;
 
 namespace {
 
-/// Empty experts at both ends and in the middle; one row, a full tile, one row more and one less.
-std::vector<int> ragged(int tile_rows) {
-  return {0, 1, tile_rows, 0, tile_rows + 1, tile_rows - 1, 0};
-}
-
-void check(const GemmResult& result) {
-  CAPTURE(result.error);
-  CHECK(result.error <= kTolerance);
-  CHECK(result.rest_untouched);
-}
-
 /// What gave a planted mistake away, "" if nothing did.
 template <class Shape, Epilogue kEpilogue, Fault kFault>
 std::string noticed(const Layout& layout) {
-  try {
-    const GemmResult result = run_decode<Shape, kEpilogue, kFault>(layout, 128, 1664, fresh_seed());
-    return !(result.error <= kTolerance) ? "wrong result" : result.rest_untouched ? "" : "overwritten rows";
-  } catch (const emulation::KernelFault& fault) {
-    return fault.what();
-  }
+  return noticed_by([&] { return run_decode<Shape, kEpilogue, kFault>(layout, 128, 1664, fresh_seed()).verdict(); });
 }
 
 template <class Shape, Fault kFault>

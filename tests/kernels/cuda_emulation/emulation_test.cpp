@@ -6,22 +6,14 @@
 
 #include "models/kernels/cuda/primitives.cuh"
 #include "tests/catch_compat.hpp"
+#include "tests/kernels/cuda_emulation/faults_testing.hpp"
 
 using namespace moesim::cuda;
 using emulation::Buffer;
-using emulation::KernelFault;
 using emulation::launch;
+using testing::fault_of;
 
 namespace {
-
-std::string fault_of(const emulation::Launch& shape, const std::function<void()>& kernel) {
-  try {
-    launch(shape, kernel);
-  } catch (const KernelFault& fault) {
-    return fault.what();
-  }
-  return "none";
-}
 
 std::uint32_t own_word() {
   return shared_base() + static_cast<std::uint32_t>(thread_index()) * 4;

@@ -1,8 +1,7 @@
 // Mistakes planted in the grouped GEMM: each must be noticed with every tile, by a fault of the emulation or by a wrong
 // result. Without this, the tests of grouped_gemm_test.cpp prove little.
 
-#include "tests/catch_compat.hpp"
-#include "tests/kernels/cuda_emulation/ffn_testing.hpp"
+#include "tests/kernels/cuda_emulation/gemm_testing.hpp"
 
 using namespace moesim::cuda;
 using namespace moesim::cuda::testing;
@@ -12,12 +11,8 @@ namespace {
 /// What gave the mistake away, "" if nothing did.
 template <class Tile, Epilogue kEpilogue, Fault kFault>
 std::string noticed(const Layout& layout) {
-  try {
-    const GemmResult result = run_gemm<Tile, kEpilogue, kFault>(layout, 2 * Tile::kColumns, 320, fresh_seed());
-    return !(result.error <= kTolerance) ? "wrong result" : result.rest_untouched ? "" : "overwritten rows";
-  } catch (const emulation::KernelFault& fault) {
-    return fault.what();
-  }
+  return noticed_by(
+      [&] { return run_gemm<Tile, kEpilogue, kFault>(layout, 2 * Tile::kColumns, 320, fresh_seed()).verdict(); });
 }
 
 template <class Tile, Fault kFault>

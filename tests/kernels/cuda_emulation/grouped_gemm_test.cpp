@@ -1,28 +1,10 @@
 // The grouped GEMM, the kernel source itself, against fp64: every tile, both layouts, ragged and empty experts.
 
-#include <algorithm>
-
-#include "tests/catch_compat.hpp"
-#include "tests/kernels/cuda_emulation/ffn_testing.hpp"
+#include "tests/kernels/cuda_emulation/gemm_testing.hpp"
 
 using namespace moesim;
 using namespace moesim::cuda;
 using namespace moesim::cuda::testing;
-
-namespace {
-
-/// Empty experts at both ends and in the middle; one row, a full tile, one row more and one less.
-std::vector<int> ragged(int tile_rows) {
-  return {0, 1, tile_rows, 0, tile_rows + 1, tile_rows - 1, 0};
-}
-
-void check(const GemmResult& result) {
-  CAPTURE(result.error);
-  CHECK(result.error <= kTolerance);
-  CHECK(result.rest_untouched);
-}
-
-}  // namespace
 
 TEMPLATE_TEST_CASE("The first GEMM of every tile is right on ragged and empty experts", "[kernels]", Tile16, Tile32,
                    Tile64, Tile128, Tile32Shallow, Tile128Shallow) {

@@ -52,13 +52,11 @@ void check_both_ways(const Rows& rows) {
 template <Fault kFault>
 std::string noticed() {
   const Rows rows{3, 1000, fresh_seed()};
-  try {
+  return noticed_by([&] {
     const Result got = run<2, kFault>(rows, true);
     const auto expected = reference::rms_norm(got.sum, rows.weight, kEpsilon);
     return reference::relative_errors(got.out, expected).worst <= kTolerance ? "" : "wrong result";
-  } catch (const emulation::KernelFault& fault) {
-    return fault.what();
-  }
+  });
 }
 
 }  // namespace

@@ -3,63 +3,36 @@
 
 #include "models/kernels/cuda/wgmma_gemm.cuh"
 
-#include "tests/catch_compat.hpp"
-#include "tests/kernels/cuda_emulation/ffn_testing.hpp"
+#include "tests/kernels/cuda_emulation/gemm_testing.hpp"
 
 using namespace moesim;
 using namespace moesim::cuda;
 using namespace moesim::cuda::testing;
-using emulation::KernelFault;
 
 namespace {
 
 template <class Shape, Epilogue kEpilogue, Fault kFault = Fault::none>
 GemmResult run_wgmma(const Layout& layout, int n, int k, std::uint64_t seed) {
-  const std::size_t experts = layout.counts.size(), rows = layout.rows();
-  const auto depth = static_cast<std::size_t>(k), wide = static_cast<std::size_t>(n);
-  const auto a = random_bf16(rows * depth, 1.0, seed, 1);
-  const auto b = random_bf16(experts * wide * depth, 1.5 / std::sqrt(k), seed, 2);
-  const RowInputs inputs{rows, experts * wide, false, seed};
-  Buffer<Bf16> a_in{a}, b_in{b}, bias_in{inputs.bias}, c{rows * (is_gated(kEpilogue) ? wide / 2 : wide)};
-  Buffer<float> scale_in{inputs.scales};
-  BuiltMap map{layout.counts, Shape::kRows, layout.capacity};
-  const WgmmaGemm problem{{a_in.data(), rows, depth, Shape::kRows},
-                          {b_in.data(), experts * wide, depth, Shape::kColumns},
-                          {nullptr, nullptr, nullptr, c.data(), scale_in.data(), map.map(), n, k, bias_in.data()}};
+  const std::size_t experts = layout.counts.size();
+  PlainExperts weights{experts, n, k, seed};
+  GemmCase<kEpilogue> input{layout, Shape::kRows, n, k, seed, false};
+  const auto depth = static_cast<std::size_t>(k);
+  GroupedGemm gemm = input.gemm(nullptr);
+  gemm.a = nullptr;
+  const WgmmaGemm problem{{input.a(), layout.rows(), depth, Shape::kRows},
+                          {weights.data(), experts * static_cast<std::size_t>(n), depth, Shape::kColumns},
+                          gemm};
   emulation::launch({kBlocks, Shape::kThreads, Shape::kSharedBytes},
                     [&] { wgmma_gemm<Shape, kEpilogue, kFault>(problem); });
-  return compare(layout, c.values(), [&](std::size_t expert, std::size_t row) {
-    return inputs.finished<kEpilogue>(
-        reference::multiply(std::span{a}.subspan(row * depth, depth),
-                            std::span{b}.subspan(expert * wide * depth, wide * depth), depth),
-        expert, row);
-  });
-}
-
-void check(const GemmResult& result) {
-  CAPTURE(result.error);
-  CHECK(result.error <= kTolerance);
-  CHECK(result.rest_untouched);
+  return input.result(weights);
 }
 
 /// What gave a planted mistake away, "" if nothing did.
 template <class Shape, Fault kFault>
 std::string noticed(const Layout& layout) {
-  try {
-    const auto result = run_wgmma<Shape, Epilogue::row_scaled, kFault>(layout, Shape::kColumns, 576, fresh_seed());
-    return !(result.error <= kTolerance) ? "wrong result" : result.rest_untouched ? "" : "overwritten rows";
-  } catch (const KernelFault& fault) {
-    return fault.what();
-  }
-}
-
-std::string fault_of(const emulation::Launch& shape, const std::function<void()>& kernel) {
-  try {
-    emulation::launch(shape, kernel);
-  } catch (const KernelFault& fault) {
-    return fault.what();
-  }
-  return "none";
+  return noticed_by([&] {
+    return run_wgmma<Shape, Epilogue::row_scaled, kFault>(layout, Shape::kColumns, 576, fresh_seed()).verdict();
+  });
 }
 
 }  // namespace
