@@ -1,26 +1,9 @@
-#include <string>
-
-#include "models/llm/architecture.hpp"
-#include "models/units/error.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/llm/config_text.hpp"
 
 using namespace moesim;
 using namespace moesim::testing;
 using Catch::Matchers::Contains;
-
-namespace {
-
-std::string refusal(const std::string& text) {
-  try {
-    parse_architecture(text, "c.json");
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "accepted";
-}
-
-}  // namespace
 
 TEST_CASE("Broken JSON is refused at its line and column", "[llm]") {
   CHECK_THAT(refusal(""), Contains("c.json:1:1: got the end of the file"));

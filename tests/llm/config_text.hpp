@@ -1,7 +1,10 @@
 #pragma once
-// Small config.json texts for tests: a base that loads, and one key changed.
+// Small config.json texts for tests: a base that loads, one key changed, and what becomes of it.
 
 #include <string>
+
+#include "models/llm/architecture.hpp"
+#include "models/units/error.hpp"
 
 namespace moesim::testing {
 
@@ -11,6 +14,22 @@ inline std::string with(std::string text, const std::string& key, const std::str
   if (const auto at = text.find(quoted); at != std::string::npos) text.erase(at, text.find('\n', at) + 1 - at);
   if (!value.empty()) text.insert(2, quoted + value + ",\n");
   return text;
+}
+
+inline Architecture read_config(const std::string& text) {
+  return parse_architecture(text, "c.json");
+}
+
+/// The refusal's text, "later ..." for what is not modelled yet, or "accepted".
+inline std::string refusal(const std::string& text) {
+  try {
+    read_config(text);
+  } catch (const NotModelledYet& error) {
+    return std::string{"later "} + error.what();
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "accepted";
 }
 
 // Every line ends with a comma but the last, model_type, which tests that change it rewrite in full.

@@ -1,38 +1,15 @@
-#include <string>
-
-#include "models/llm/architecture.hpp"
-#include "models/units/error.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/llm/config_text.hpp"
 
 using namespace moesim;
 using namespace moesim::testing;
 
-namespace {
-
-Architecture read(const std::string& text) {
-  return parse_architecture(text, "c.json");
-}
-
-std::string refusal(const std::string& text) {
-  try {
-    read(text);
-  } catch (const NotModelledYet& error) {
-    return std::string{"later "} + error.what();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "accepted";
-}
-
-}  // namespace
-
 TEST_CASE("The base configs of these tests load", "[llm]") {
   for (const std::string& text : {kLlama, kMixtral, kQwen3Moe, kDeepseekV3}) CHECK(refusal(text) == "accepted");
 }
 
 TEST_CASE("What the class defaults is taken and listed", "[llm]") {
-  CHECK(read(kLlama).defaulted ==
+  CHECK(read_config(kLlama).defaulted ==
         std::vector<std::string>{
             "hidden_act = silu (of the model class)", "tie_word_embeddings = false (of the model class)",
             "max_position_embeddings = 2048 (of the model class)",
@@ -157,34 +134,35 @@ TEST_CASE("Model types are told apart: not yet, and not at all", "[llm]") {
 
 TEST_CASE("Layers are MoE exactly where the class puts experts", "[llm]") {
   using Layers = std::vector<bool>;
-  CHECK(read(kMixtral).moe_layer == Layers{true, true});
-  CHECK(read(kLlama).moe_layer == Layers{false, false});
+  CHECK(read_config(kMixtral).moe_layer == Layers{true, true});
+  CHECK(read_config(kLlama).moe_layer == Layers{false, false});
   // (i + 1) % 2 == 0, and layer 3 listed as dense
-  CHECK(read(with(with(kQwen3Moe, "decoder_sparse_step", "2"), "mlp_only_layers", "[3]")).moe_layer ==
+  CHECK(read_config(with(with(kQwen3Moe, "decoder_sparse_step", "2"), "mlp_only_layers", "[3]")).moe_layer ==
         Layers{false, true, false, false, false, true});
   // i >= 1 and i % 2 == 0
-  CHECK(read(with(kDeepseekV3, "moe_layer_freq", "2")).moe_layer == Layers{false, false, true, false, true, false});
-  CHECK(read(kDeepseekV3).dense_hidden == 128);
-  CHECK(read(kQwen3Moe).dense_hidden == 0);  // intermediate_size is of dense layers, and there are none
+  CHECK(read_config(with(kDeepseekV3, "moe_layer_freq", "2")).moe_layer ==
+        Layers{false, false, true, false, true, false});
+  CHECK(read_config(kDeepseekV3).dense_hidden == 128);
+  CHECK(read_config(kQwen3Moe).dense_hidden == 0);  // intermediate_size is of dense layers, and there are none
 }
 
 TEST_CASE("The router is read as the class runs it", "[llm]") {
-  const RouterSpec v3 = read(kDeepseekV3).moe->router;
+  const RouterSpec v3 = read_config(kDeepseekV3).moe->router;
   CHECK(v3.score == RouterScore::sigmoid);
   CHECK(v3.group_score == GroupScore::top2_sum);
   CHECK(v3.groups == 4);
   CHECK(v3.kept_groups == 2);
   CHECK(v3.selection_bias);
   CHECK(v3.scale == 2.5);
-  CHECK_FALSE(read(kQwen3Moe).moe->router.normalise_topk);  // Qwen3MoeConfig defaults norm_topk_prob to false
-  CHECK(read(with(kQwen3Moe, "norm_topk_prob", "true")).moe->router.normalise_topk);
-  CHECK(read(kMixtral).moe->router.score == RouterScore::softmax);
+  CHECK_FALSE(read_config(kQwen3Moe).moe->router.normalise_topk);  // Qwen3MoeConfig defaults norm_topk_prob to false
+  CHECK(read_config(with(kQwen3Moe, "norm_topk_prob", "true")).moe->router.normalise_topk);
+  CHECK(read_config(kMixtral).moe->router.score == RouterScore::softmax);
   CHECK(load_architecture("deepseek-v2-lite").moe->router.group_score == GroupScore::none);
 }
 
 TEST_CASE("The checkpoint's format is what quantization_config says", "[llm]") {
   const auto format = [](const std::string& value) {
-    return read(with(kLlama, "quantization_config", value)).checkpoint_format;
+    return read_config(with(kLlama, "quantization_config", value)).checkpoint_format;
   };
   CHECK(format("null") == NumberFormat::bf16);
   CHECK(format(R"({"quant_method": "fp8"})") == NumberFormat::fp8);

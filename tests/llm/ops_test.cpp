@@ -7,16 +7,12 @@
 #include "models/units/random.hpp"
 #include "models/units/resources.hpp"
 #include "tests/catch_compat.hpp"
+#include "tests/llm/op_named.hpp"
 
 using namespace moesim;
+using moesim::testing::named;
 
 namespace {
-
-const Op& named(const std::vector<Op>& ops, const std::string& name) {
-  const auto at = std::find_if(ops.begin(), ops.end(), [&](const Op& op) { return op.name == name; });
-  if (at == ops.end()) throw std::logic_error{"no op " + name};
-  return *at;
-}
 
 double flops_of(const std::vector<Op>& ops, const std::string& name) {
   return named(ops, name).flops.value();
