@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "models/hardware/whole_numbers.hpp"
 #include "models/traffic/link_map.hpp"
 
 namespace moesim {
@@ -11,10 +12,6 @@ constexpr double kSameCoefficient = 1 + 1e-14;
 
 /// A block may be this many times wider than a row that joins it.
 constexpr double kWidest = 1.5;
-
-std::size_t at(int i) {
-  return static_cast<std::size_t>(i);
-}
 
 using Lanes [[gnu::vector_size(32)]] = double;
 

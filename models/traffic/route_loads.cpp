@@ -3,14 +3,11 @@
 
 #include <fmt/format.h>
 
+#include "models/hardware/whole_numbers.hpp"
 #include "models/traffic/traffic.hpp"
 
 namespace moesim {
 namespace {
-
-std::size_t at(int i) {
-  return static_cast<std::size_t>(i);
-}
 
 /// The pairs that cross each link, as src * ranks + dst.
 std::vector<std::vector<std::uint32_t>> pairs_by_link(const Topology& topology, int ranks) {

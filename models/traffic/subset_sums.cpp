@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <iterator>
 
+#include "models/hardware/whole_numbers.hpp"
+
 namespace moesim {
 namespace {
-
-std::size_t at(int i) {
-  return static_cast<std::size_t>(i);
-}
 
 Subset no_elements(int elements) {
   return Subset((at(elements) + 63) / 64, 0);

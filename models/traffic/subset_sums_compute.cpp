@@ -2,17 +2,10 @@
 
 #include <algorithm>
 
+#include "models/hardware/whole_numbers.hpp"
 #include "models/traffic/subset_sums.hpp"
 
 namespace moesim {
-namespace {
-
-std::size_t at(int i) {
-  return static_cast<std::size_t>(i);
-}
-
-}  // namespace
-
 void SubsetSums::compute(std::span<const double> x, std::span<double> sums) const {
   std::copy(x.begin(), x.end(), sums.begin());
   if (is_needed(kNode)) node_sums(x, sums);
