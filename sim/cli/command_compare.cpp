@@ -1,9 +1,7 @@
-#include <algorithm>
 #include <memory>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include "models/units/error.hpp"
 #include "sim/cli/atomic_file.hpp"
@@ -20,8 +18,6 @@
 namespace moesim {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr int kMostJobs = 1024;  // processes at once
 
 struct CompareOptions {
   CompareRequest request;
@@ -59,13 +55,9 @@ void begin(const Comparison& comparison, const fs::path& folder, const std::stri
 
 void simulate_all(Comparison& comparison, const fs::path& folder, const CompareOptions& options, bool quiet) {
   const std::size_t runs = comparison.runs.size();
-  const bool tell = !quiet && ::isatty(STDERR_FILENO) != 0;
   begin(comparison, folder, options.sort);
   try {
-    simulate_runs(comparison, folder, options.jobs > 0 ? options.jobs : std::min(usable_cores(), kMostJobs),
-                  [&](std::size_t done, std::size_t all) {
-                    if (tell) show_progress(done, all);
-                  });
+    simulate_runs(comparison, folder, options.jobs, progress_on_terminal(quiet));
   } catch (const Interrupted& interrupt) {
     end_by(interrupt, folder, runs);
   }

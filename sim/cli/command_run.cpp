@@ -6,7 +6,6 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include "models/units/error.hpp"
 #include "sim/cli/atomic_file.hpp"
@@ -41,12 +40,8 @@ struct RunOptions {
 };
 
 std::vector<RemedyRun> rerun(const RunOptions& options, bool quiet) {
-  const bool tell = !quiet && ::isatty(STDERR_FILENO) != 0;
   if (options.remedies == 0) return {};
-  return run_remedies(options.scenario, parse_overrides(options.set), options.remedies,
-                      [&](std::size_t done, std::size_t all) {
-                        if (tell) show_progress(done, all);
-                      });
+  return run_remedies(options.scenario, parse_overrides(options.set), options.remedies, progress_on_terminal(quiet));
 }
 
 /// Without what says only where results go.

@@ -1,10 +1,8 @@
-#include <algorithm>
 #include <map>
 #include <memory>
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include "sim/cli/atomic_file.hpp"
 #include "sim/cli/command.hpp"
@@ -15,8 +13,6 @@
 
 namespace moesim {
 namespace {
-
-constexpr int kMostJobs = 1024;  // processes at once
 
 struct ValidateOptions {
   std::string folder, csv;
@@ -29,15 +25,10 @@ struct ValidateOptions {
 /// Every scenario once, each in a process of its own.
 void simulate_all(Validation& validation, const ValidateOptions& options, bool quiet) {
   const std::vector<std::string> scenarios = scenarios_of(validation);
-  const bool tell = !quiet && ::isatty(STDERR_FILENO) != 0;
   std::vector<WorkerResult> results;
   try {
-    results = run_workers(
-        scenarios.size(), options.jobs > 0 ? options.jobs : std::min(usable_cores(), kMostJobs),
-        [&](std::size_t i) { return answer_text(simulate_step(scenarios[i])); },
-        [&](std::size_t done) {
-          if (tell) show_progress(done, scenarios.size());
-        });
+    const auto work = [&](std::size_t i) { return answer_text(simulate_step(scenarios[i])); };
+    results = run_workers(scenarios.size(), options.jobs, work, progress_on_terminal(quiet));
   } catch (const Interrupted& interrupt) {
     end_by_signal(interrupt.signal);
   }

@@ -212,14 +212,12 @@ void forget_results(const Comparison& comparison, const fs::path& folder) {
   for (const ComparedRun& run : comparison.runs) fs::remove(folder / run.plan.folder / "summary.json", none);
 }
 
-void simulate_runs(Comparison& comparison, const fs::path& folder, int jobs,
-                   const std::function<void(std::size_t, std::size_t)>& progress) {
+void simulate_runs(Comparison& comparison, const fs::path& folder, int jobs, const Progress& progress) {
   std::vector<ComparedRun*> valid;
   for (ComparedRun& run : comparison.runs)
     if (run.status != RunStatus::invalid) valid.push_back(&run);
   const auto work = [&](std::size_t i) { return simulate_run(comparison.plan, valid[i]->plan, folder); };
-  const std::vector<WorkerResult> results =
-      run_workers(valid.size(), jobs, work, [&](std::size_t done) { progress(done, valid.size()); });
+  const std::vector<WorkerResult> results = run_workers(valid.size(), jobs, work, progress);
   for (std::size_t i = 0; i < valid.size(); ++i) read_answer(results[i], folder, *valid[i]);
   add_ratios(comparison);
 }

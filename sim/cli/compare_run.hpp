@@ -2,12 +2,12 @@
 // The runs of a comparison and what came of each.
 
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "sim/cli/compare_plan.hpp"
+#include "sim/cli/compare_workers.hpp"
 #include "sim/metrics/summary.hpp"
 
 namespace moesim {
@@ -61,8 +61,7 @@ Comparison load_runs(const ComparePlan& plan);
 void forget_results(const Comparison& comparison, const std::filesystem::path& folder);
 
 /// Simulates all that is valid, each run in a process of its own with its results in its subfolder of `folder`.
-void simulate_runs(Comparison& comparison, const std::filesystem::path& folder, int jobs,
-                   const std::function<void(std::size_t done, std::size_t all)>& progress);
+void simulate_runs(Comparison& comparison, const std::filesystem::path& folder, int jobs, const Progress& progress);
 
 /// The run with the most tokens per second and GPU; nullptr when none is done.
 const ComparedRun* best_of(const Comparison& comparison);

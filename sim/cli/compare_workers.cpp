@@ -44,6 +44,10 @@ void write_all(int pipe, const std::string& text) {
   ::_exit(0);
 }
 
+int usable_cores() {
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostJobs);
+}
+
 struct Worker {
   std::size_t run;
   pid_t process;
@@ -145,29 +149,29 @@ private:
 }  // namespace
 
 std::vector<WorkerResult> run_workers(std::size_t count, int jobs, const std::function<std::string(std::size_t)>& work,
-                                      const std::function<void(std::size_t)>& progress) {
+                                      const Progress& progress) {
   Pool pool{count, work};
+  const auto most = static_cast<std::size_t>(jobs > 0 ? jobs : usable_cores());
   std::size_t next = 0, done = 0;
   while (done < count) {
-    while (next < count && pool.running() < static_cast<std::size_t>(jobs) && pool.caught() == 0)
+    while (next < count && pool.running() < most && pool.caught() == 0)
       if (!pool.start(next++)) ++done;
     if (pool.running() > 0) done += pool.step();
     if (const int signal = pool.caught()) {
       pool.end_all();
       throw Interrupted{signal, done};
     }
-    progress(done);
+    progress(done, count);
   }
   return pool.take_results();
 }
 
-int usable_cores() {
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
-void show_progress(std::size_t done, std::size_t all) {
-  fmt::print(stderr, "\r{}", done < all ? fmt::format("{} of {} runs", done, all) : "\x1b[K");
-  std::fflush(stderr);
+Progress progress_on_terminal(bool quiet) {
+  if (quiet || ::isatty(STDERR_FILENO) == 0) return [](std::size_t, std::size_t) {};
+  return [](std::size_t done, std::size_t all) {
+    fmt::print(stderr, "\r{}", done < all ? fmt::format("{} of {} runs", done, all) : "\x1b[K");
+    std::fflush(stderr);
+  };
 }
 
 }  // namespace moesim

@@ -76,10 +76,10 @@ std::string note_of(Seconds before, Seconds after) {
 }  // namespace
 
 std::vector<RemedyRun> run_remedies(const std::filesystem::path& file, const std::vector<Override>& overrides, int most,
-                                    const std::function<void(std::size_t, std::size_t)>& progress) {
+                                    const Progress& progress) {
   // The caller's process must not simulate yet: SimGrid does so once, and these are its forks.
   const auto first = [&](std::size_t) { return remedies_of(file, overrides, most); };
-  const std::vector<WorkerResult> learned = run_workers(1, 1, first, [](std::size_t) {});
+  const std::vector<WorkerResult> learned = run_workers(1, 1, first, progress_on_terminal(true));
   if (!learned.front().failure.empty()) throw RunError{"hotspots for --remedies: " + learned.front().failure};
   const auto sets = Json::parse(learned.front().answer).get<std::vector<Set>>();
   const auto work = [&](std::size_t i) {
@@ -87,8 +87,7 @@ std::vector<RemedyRun> run_remedies(const std::filesystem::path& file, const std
     all.insert(all.end(), sets[i].begin(), sets[i].end());
     return step_of(file, all);
   };
-  const std::vector<WorkerResult> results =
-      run_workers(sets.size(), usable_cores(), work, [&](std::size_t done) { progress(done, sets.size()); });
+  const std::vector<WorkerResult> results = run_workers(sets.size(), 0, work, progress);
   std::vector<RemedyRun> runs;
   for (std::size_t i = 0; i < sets.size(); ++i) runs.push_back(read_answer(sets[i], results[i]));
   return runs;

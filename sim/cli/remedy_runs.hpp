@@ -2,11 +2,11 @@
 // The scenario again, with the remedies of its worst hotspots: what each is worth, simulated and not guessed.
 
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "sim/cli/compare_workers.hpp"
 #include "sim/metrics/summary.hpp"
 #include "sim/scenario/scenario.hpp"
 
@@ -24,7 +24,7 @@ struct RemedyRun {
 /// scenario's seed, and without an audit. Empty when the scenario is refused: then the run itself says why. Throws
 /// RunError when the first process dies, and Interrupted.
 std::vector<RemedyRun> run_remedies(const std::filesystem::path& file, const std::vector<Override>& overrides, int most,
-                                    const std::function<void(std::size_t done, std::size_t all)>& progress);
+                                    const Progress& progress);
 
 /// Tells each hotspot what the reruns with its keys, and with others instead, found.
 void add_gains(const std::vector<RemedyRun>& runs, Summary& summary);
