@@ -1,15 +1,20 @@
 // `moesim calibrate`: a profile of this machine in seconds, or one clear line.
 
+#include <chrono>
 #include <filesystem>
-#include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
+#include <signal.h>  // NOLINT(modernize-deprecated-headers): SIGTERM and kill are POSIX
 
 #include "models/kernels/calibration.hpp"
 #include "models/llm/architecture.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/cli/json_schema.hpp"
 #include "tests/cli/run_command.hpp"
+#include "tests/cli/small_scenario.hpp"
 #include "tests/temporary_folder.hpp"
 
 using namespace moesim::testing;
@@ -17,12 +22,6 @@ using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// A Mixtral so small that a point takes a millisecond: 3 x 256 x 128 weights an expert.
-constexpr auto kTinyModel = R"({"model_type": "mixtral", "architectures": ["MixtralForCausalLM"], "hidden_size": 256,
-"intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-"vocab_size": 1000, "max_position_embeddings": 4096, "num_local_experts": 8, "num_experts_per_tok": 2,
-"tie_word_embeddings": false})";
 
 /// One thread: OpenMP's threads wait for each other in circles when the tests beside this one take the cores.
 CommandResult calibrate(const TemporaryFolder& scratch, std::vector<std::string> arguments,
@@ -80,12 +79,13 @@ TEST_CASE("A terminated calibration keeps what it measured", "[cli]") {
   const TemporaryFolder scratch;
   const std::string file = scratch.path("p.json");
   // the profile is written after the first point: then the signal comes
-  const CommandResult result =
-      run_program("sh", {"-c", std::string{"OMP_NUM_THREADS=1 '"} + MOESIM_BINARY +
-                                   "' calibrate --models olmoe-1b-7b --out '" + file + "' & pid=$!; while [ ! -e '" +
-                                   file + "' ] && kill -0 $pid; do sleep 0.05; done; kill $pid; wait $pid"});
+  RunningProgram running = start_command({"calibrate", "--backend", "cpu", "--models", "olmoe-1b-7b", "--out", file},
+                                         {.environment = {{"OMP_NUM_THREADS", "1"}}});
+  REQUIRE(soon([&] { return fs::exists(file); }));
+  running.send(SIGTERM);
+  const CommandResult result = running.wait();
   INFO(result.err);
-  CHECK(result.exit == 128 + 15);
+  CHECK(result.exit == 128 + SIGTERM);
   CHECK_THAT(result.err, Contains("moesim: interrupted: ") && Contains(" points are in " + file));
   const auto profile = nlohmann::json::parse(read(file));
   CHECK(schema_violations(profile, "profile") == "");
@@ -154,6 +154,25 @@ TEST_CASE("When a GPU's worker dies the profile has what was measured", "[cli]")
   }
 }
 
+TEST_CASE("A worker ends with the moesim that started it, also one that hangs", "[cli]") {
+  const auto [fault, signal] = GENERATE(table<std::string, int>({{"hangs", SIGKILL}, {"slow", SIGINT}}));
+  INFO(fault);
+  const TemporaryFolder scratch;
+  RunningProgram running =
+      start_command({"calibrate", "--backend", "cuda", "--cuda-worker", MOESIM_FAKE_WORKER_BINARY, "--out", "p.json"},
+                    {.folder = scratch.path().string(), .environment = {{"MOESIM_FAKE_WORKER", fault}}});
+  const pid_t worker = running.next_child();
+  REQUIRE(worker > 0);
+  REQUIRE(soon([&] { return fs::exists(scratch.path() / "p.json"); }));  // the first point
+  CHECK(runs(worker));
+  running.send(signal);
+  const CommandResult result = running.wait();
+  CHECK(result.exit == 128 + signal);
+  CHECK(soon([&] { return !runs(worker); }));
+  CHECK(schema_violations(nlohmann::json::parse(read(scratch.path() / "p.json")), "profile") == "");
+  if (signal == SIGINT) CHECK_THAT(result.err, Contains("moesim: interrupted: ") && Contains(" points are in p.json"));
+}
+
 TEST_CASE("The program for a machine with nothing but a GPU writes the same profile", "[cli]") {
   const TemporaryFolder scratch;
   const auto run = [&](std::vector<std::string> arguments, const std::string& fault = "") {
@@ -178,12 +197,52 @@ TEST_CASE("The program for a machine with nothing but a GPU writes the same prof
   CHECK(run({}).exit == 2);
 }
 
+TEST_CASE("The script for a GPU compiles only what has changed since the last time", "[cli]") {
+  const TemporaryFolder scratch;
+  // a compiler that notes what it is asked for; one source includes a header of the test's own
+  const std::string compiler = scratch.write("compiler", R"(#!/bin/bash
+while [ $# -gt 0 ]; do
+  case $1 in -o) out=$2 ;; -MF) list=$2 ;; -c) source=$2 ;; esac
+  shift
+done
+if [ -z "$out" ]; then cat > /dev/null; exit; fi
+[ -z "$source" ] || echo "$out: $source" > "$list"
+[[ $source != *expert_kernels.cu ]] || echo "  $NOTES/header" >> "$list"
+touch "$out"
+basename "$out" >> "$NOTES/made"
+)");
+  fs::permissions(compiler, fs::perms::owner_all);
+  scratch.write("header", "");
+  const auto built = [&] {
+    scratch.write("made", "");
+    const CommandResult result = run_program(
+        MOESIM_TEST_SOURCE_DIR "/models/kernels/cuda/calibrate.sh", {"--build-only", "--build", scratch.path("build")},
+        {.environment = {{"NVCC", compiler}, {"CXX", compiler}, {"NOTES", scratch.path().string()}}});
+    INFO(result.err);
+    CHECK(result.exit == 0);
+    std::istringstream lines{read(scratch.path() / "made")};
+    return std::set<std::string>{std::istream_iterator<std::string>{lines}, {}};
+  };
+  const auto first = built();
+  CHECK(first.size() > 40);
+  CHECK(first.count("calibrate_device") == 1);
+  CHECK(built().empty());
+  // a file system may keep times by the tick of the clock
+  fs::last_write_time(scratch.path() / "header", fs::file_time_type::clock::now() + std::chrono::seconds{1});
+  const auto again = built();
+  CHECK(again ==
+        std::set<std::string>{"models_kernels_cuda_expert_kernels.cu.o", "moesim-cuda-worker", "time_experts"});
+  fs::remove(scratch.path() / "build/sim_cli_signals.cpp.o");
+  CHECK(built().count("sim_cli_signals.cpp.o") == 1);
+}
+
 TEST_CASE("The usual layers are those of the zoo", "[cli]") {
   for (const moesim::NamedLayer& usual : moesim::usual_layers()) {
     const moesim::Architecture model = moesim::load_architecture(std::string{usual.model});
     CHECK(usual.layer.hidden == model.hidden);
     CHECK(usual.layer.intermediate == model.moe->expert_hidden);
     CHECK(usual.layer.experts == model.moe->experts);
+    CHECK(usual.layer.mxfp4 == (model.checkpoint_experts == moesim::NumberFormat::mxfp4));
   }
 }
 

@@ -9,6 +9,7 @@
 #include "tests/catch_compat.hpp"
 #include "tests/cli/json_schema.hpp"
 #include "tests/cli/run_command.hpp"
+#include "tests/cli/small_scenario.hpp"
 #include "tests/temporary_folder.hpp"
 
 using namespace moesim::testing;
@@ -16,10 +17,6 @@ using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr auto kSmall =
-    "model: mixtral-8x7b\ncluster: {gpu: h100-sxm}\nworkload: {phase: decode, tokens_per_gpu: 16, "
-    "context: 1024, steps: 2}\n";
 
 CommandResult compare(const TemporaryFolder& scratch, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "compare");
@@ -37,7 +34,7 @@ nlohmann::json runs_of(const CommandResult& result) {
 
 TEST_CASE("A small comparison prints exactly its golden table", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", std::string{kSmall} + "routing: {kind: balanced}\nslo: {tpot: 5 ms, ttft: 1 s}\n");
+  scratch.write("s.yaml", kSmall + "routing: {kind: balanced}\nslo: {tpot: 5 ms, ttft: 1 s}\n");
   const CommandResult result = compare(scratch, {"s.yaml", "--vary", "layout.experts.ep=8,7,4"});
   CHECK(result.exit == 0);
   CHECK(
@@ -60,7 +57,7 @@ TEST_CASE("A small comparison prints exactly its golden table", "[cli]") {
 
 TEST_CASE("A run that does not fit stays in the table with its reason and remedies", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", std::string{kSmall} + "routing: {kind: balanced}\n");
+  scratch.write("s.yaml", kSmall + "routing: {kind: balanced}\n");
   const CommandResult result =
       compare(scratch, {"s.yaml", "--vary", "layout.experts.ep=8,7", "--vary", "workload.tokens_per_gpu=16,8000"});
   CHECK(result.exit == 0);
@@ -85,7 +82,7 @@ TEST_CASE("A run that does not fit stays in the table with its reason and remedi
 TEST_CASE("A run of a comparison is the run alone, and ratios are those of throughput per GPU", "[cli]") {
   const TemporaryFolder scratch;
   scratch.write("a.yaml", kSmall);
-  scratch.write("b.yaml", std::string{kSmall} + "layout: {attention: {tp: 8}}\n");
+  scratch.write("b.yaml", kSmall + "layout: {attention: {tp: 8}}\n");
   const CommandResult result = compare(scratch, {"a.yaml", "b.yaml", "a.yaml", "--out", "r", "--json"});
   REQUIRE(result.exit == 0);
   CHECK(result.out == read(scratch.path() / "r/compare.json"));
@@ -159,7 +156,7 @@ TEST_CASE("A worker that fails says why; the others finish, and the exit is 1", 
 
 TEST_CASE("A folder that cannot be made is exit 1 before any run", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", std::string{kSmall} + "seed: 5\n");
+  scratch.write("s.yaml", kSmall + "seed: 5\n");
   const CommandResult result = compare(scratch, {"s.yaml", "s.yaml", "--out", "s.yaml/r"});
   CHECK(result.exit == 1);
   CHECK(result.err == "moesim: failed: cannot create s.yaml/r: Not a directory\n");
@@ -263,7 +260,7 @@ TEST_CASE("Control characters of a name are escapes on the terminal", "[cli]") {
 
 TEST_CASE("A narrow terminal gets the columns that matter most and hears of the others", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", std::string{kSmall} + "slo: {tpot: 5 ms, ttft: 1 s}\n");
+  scratch.write("s.yaml", kSmall + "slo: {tpot: 5 ms, ttft: 1 s}\n");
   const auto on_terminal = [&](int columns) {
     const std::string command = std::string{"stty cols "} + std::to_string(columns) + "; '" + MOESIM_BINARY +
                                 "' compare s.yaml --vary layout.experts.ep=8,4";

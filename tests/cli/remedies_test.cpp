@@ -8,8 +8,6 @@
 
 #include <nlohmann/json.hpp>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "tests/catch_compat.hpp"
 #include "tests/cli/json_schema.hpp"
@@ -21,8 +19,6 @@ using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 
 namespace {
-
-const std::string kScenarios = std::string{MOESIM_TEST_SOURCE_DIR} + "/scenarios/";
 
 /// A slow GPU, a slow link in one direction, and experts placed without a look at their load.
 constexpr auto kPlanted =
@@ -45,18 +41,6 @@ nlohmann::json summary_of(const CommandResult& result) {
   auto summary = nlohmann::json::parse(result.out);
   CHECK(schema_violations(summary, "summary") == "");
   return summary;
-}
-
-/// The first process that `parent` forks and that is none of `known`; 0 after ten seconds without one.
-pid_t next_child(pid_t parent, const std::vector<pid_t>& known) {
-  const std::string list = "/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children";
-  for (int i = 0; i < 2000; ++i) {
-    std::ifstream in{list};
-    for (pid_t child = 0; in >> child;)
-      if (std::find(known.begin(), known.end(), child) == known.end()) return child;
-    std::this_thread::sleep_for(std::chrono::milliseconds{5});
-  }
-  return 0;
 }
 
 }  // namespace
@@ -160,22 +144,15 @@ TEST_CASE("A run that does not fit says so as without reruns", "[cli]") {
 TEST_CASE("A rerun that dies says so in its row, and the exit is 1", "[cli]") {
   const TemporaryFolder scratch;
   const std::string out = scratch.path("r");
-  const pid_t moesim = ::fork();
-  if (moesim == 0) {
-    ::freopen("/dev/null", "w", stdout);
-    ::execl(MOESIM_BINARY, "moesim", "run", (kScenarios + "deepseek_v3_decode_ep32.yaml").c_str(), "--set",
-            "workload.steps=200", "--audit", "0", "--remedies", "1", "--out", out.c_str(), "--quiet", nullptr);
-    ::_exit(99);
-  }
-  const pid_t base = next_child(moesim, {});
+  RunningProgram moesim =
+      start_command({"run", kScenarios + "deepseek_v3_decode_ep32.yaml", "--set", "workload.steps=200", "--audit", "0",
+                     "--remedies", "1", "--out", out, "--quiet"});
+  const pid_t base = moesim.next_child();
   REQUIRE(base > 0);
-  const pid_t rerun = next_child(moesim, {base});
+  const pid_t rerun = moesim.next_child({base});
   REQUIRE(rerun > 0);
   CHECK(::kill(rerun, SIGKILL) == 0);
-  int status = 0;
-  REQUIRE(::waitpid(moesim, &status, 0) == moesim);
-  CHECK(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == 1);
+  CHECK(moesim.wait().exit == 1);
   const auto summary = nlohmann::json::parse(std::ifstream{fs::path{out} / "summary.json"});
   CHECK(summary["hotspots"][0]["gain_note"] == "the rerun failed: died of signal 9");
   CHECK(summary["hotspots"][0]["gain_ms"].is_null());
@@ -183,22 +160,14 @@ TEST_CASE("A rerun that dies says so in its row, and the exit is 1", "[cli]") {
 
 TEST_CASE("An interrupted run with reruns ends by the signal and leaves nothing", "[cli]") {
   const TemporaryFolder scratch;
-  const pid_t moesim = ::fork();
-  if (moesim == 0) {
-    ::signal(SIGINT, SIG_DFL);
-    fs::current_path(scratch.path());
-    ::execl(MOESIM_BINARY, "moesim", "run", (kScenarios + "deepseek_v3_decode_ep32.yaml").c_str(), "--set",
-            "workload.steps=100000", "--remedies", "1", "--quiet", nullptr);
-    ::_exit(99);
-  }
-  const pid_t base = next_child(moesim, {});
+  RunningProgram moesim = start_command({"run", kScenarios + "deepseek_v3_decode_ep32.yaml", "--set",
+                                         "workload.steps=100000", "--remedies", "1", "--quiet"},
+                                        {.folder = scratch.path().string()});
+  const pid_t base = moesim.next_child();
   REQUIRE(base > 0);
   std::this_thread::sleep_for(std::chrono::milliseconds{300});
-  REQUIRE(::kill(moesim, SIGINT) == 0);
-  int status = 0;
-  REQUIRE(::waitpid(moesim, &status, 0) == moesim);
-  CHECK(WIFSIGNALED(status));
-  CHECK(WTERMSIG(status) == SIGINT);
+  moesim.send(SIGINT);
+  CHECK(moesim.wait().exit == 128 + SIGINT);
   CHECK(::kill(base, 0) == -1);
   CHECK(fs::is_empty(scratch.path() / "out"));
 }

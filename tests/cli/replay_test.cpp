@@ -10,6 +10,7 @@
 #include "tests/catch_compat.hpp"
 #include "tests/cli/json_schema.hpp"
 #include "tests/cli/run_command.hpp"
+#include "tests/cli/small_scenario.hpp"
 #include "tests/kernels/profile_testing.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -18,11 +19,6 @@ using namespace moesim::testing;
 using Catch::Matchers::Contains;
 
 namespace {
-
-constexpr auto kTinyModel = R"({"model_type": "mixtral", "architectures": ["MixtralForCausalLM"], "hidden_size": 256,
-"intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-"vocab_size": 1000, "max_position_embeddings": 4096, "num_local_experts": 8, "num_experts_per_tok": 2,
-"tie_word_embeddings": false})";
 
 constexpr auto kScenario =
     "model: ./tiny.json\ncluster: {gpu: h100-sxm, gpus_per_node: 2}\nworkload: {phase: decode, tokens_per_gpu: 16, "

@@ -8,6 +8,7 @@
 #include "tests/catch_compat.hpp"
 #include "tests/cli/json_schema.hpp"
 #include "tests/cli/run_command.hpp"
+#include "tests/cli/small_scenario.hpp"
 #include "tests/temporary_folder.hpp"
 
 using namespace moesim::testing;
@@ -16,9 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr auto kSmall =
-    "model: mixtral-8x7b\ncluster: {gpu: h100-sxm}\nworkload: {phase: decode, tokens_per_gpu: 16, "
-    "context: 1024, steps: 2}\nrouting: {kind: zipf, exponent: 0.6}\n";
+const std::string kSkewed = kSmall + "routing: {kind: zipf, exponent: 0.6}\n";
 
 CommandResult in(const TemporaryFolder& scratch, const std::vector<std::string>& arguments) {
   return run_command(arguments, {.folder = scratch.path().string()});
@@ -35,7 +34,7 @@ nlohmann::json document_in(const fs::path& page) {
 
 TEST_CASE("A run writes the report that its folder gives again", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
+  scratch.write("s.yaml", kSkewed);
   REQUIRE(in(scratch, {"run", "s.yaml", "--out", "r"}).exit == 0);
   const std::string first = read(scratch.path() / "r/report.html");
   CHECK(document_in(scratch.path() / "r/report.html")["title"] == "s");
@@ -51,7 +50,7 @@ TEST_CASE("A run writes the report that its folder gives again", "[cli]") {
 
 TEST_CASE("A comparison's report has its runs, those that are not done too", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
+  scratch.write("s.yaml", kSkewed);
   REQUIRE(in(scratch, {"compare", "s.yaml", "--vary", "layout.experts.ep=8,7,4", "--out", "c"}).exit == 0);
   const auto document = document_in(scratch.path() / "c/report.html");
   REQUIRE(document["runs"].size() == 3);
@@ -64,7 +63,7 @@ TEST_CASE("A comparison's report has its runs, those that are not done too", "[c
 
 TEST_CASE("Sorting a comparison leaves ratios to the run that was asked for first", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
+  scratch.write("s.yaml", kSkewed);
   REQUIRE(in(scratch, {"compare", "s.yaml", "--vary", "layout.experts.ep=4,8", "--sort", "throughput", "--out", "c"})
               .exit == 0);
   const auto rows = nlohmann::json::parse(read(scratch.path() / "c/compare.json"))["runs"];
@@ -78,7 +77,7 @@ TEST_CASE("Sorting a comparison leaves ratios to the run that was asked for firs
 
 TEST_CASE("Folders are compared, and runs of one name are told apart by folder", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
+  scratch.write("s.yaml", kSkewed);
   REQUIRE(in(scratch, {"run", "s.yaml", "--out", "a"}).exit == 0);
   REQUIRE(in(scratch, {"run", "s.yaml", "--set", "layout.experts.ep=4", "--out", "b"}).exit == 0);
   CHECK(in(scratch, {"report", "a", "b"}).err ==
@@ -94,7 +93,7 @@ TEST_CASE("Folders are compared, and runs of one name are told apart by folder",
 
 TEST_CASE("Prefill and decode are not reported beside each other", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
+  scratch.write("s.yaml", kSkewed);
   REQUIRE(in(scratch, {"run", "s.yaml", "--out", "d"}).exit == 0);
   REQUIRE(in(scratch, {"run", "s.yaml", "--set", "workload.phase=prefill", "--out", "p"}).exit == 0);
   const CommandResult result = in(scratch, {"report", "d", "p", "--out", "both.html"});
@@ -107,7 +106,7 @@ TEST_CASE("Prefill and decode are not reported beside each other", "[cli]") {
 
 TEST_CASE("A folder that holds no whole results is refused", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
+  scratch.write("s.yaml", kSkewed);
   CHECK(in(scratch, {"report", "none"}).err ==
         "moesim: none: got no such folder, expected a result folder of moesim run or compare\n");
   fs::create_directory(scratch.path() / "empty");
@@ -130,7 +129,7 @@ TEST_CASE("A folder that holds no whole results is refused", "[cli]") {
 
 TEST_CASE("A comparison leads nowhere outside its folder", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
+  scratch.write("s.yaml", kSkewed);
   REQUIRE(in(scratch, {"run", "s.yaml", "--out", "outside"}).exit == 0);
   REQUIRE(in(scratch, {"compare", "s.yaml", "--vary", "seed=1,2", "--out", "c"}).exit == 0);
   const std::string good = read(scratch.path() / "c/compare.json");
@@ -148,7 +147,7 @@ TEST_CASE("A comparison leads nowhere outside its folder", "[cli]") {
 
 TEST_CASE("Results that were changed by hand to what cannot be are refused", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
+  scratch.write("s.yaml", kSkewed);
   REQUIRE(in(scratch, {"run", "s.yaml", "--out", "r"}).exit == 0);
   const auto refused = [&](const std::string& file, const std::string& from, const std::string& to) {
     const std::string good = read(scratch.path() / "r" / file);
@@ -170,7 +169,7 @@ TEST_CASE("Results that were changed by hand to what cannot be are refused", "[c
 
 TEST_CASE("A link in a folder of results is replaced and what it points to is left alone", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
+  scratch.write("s.yaml", kSkewed);
   scratch.write("precious", "mine");
   REQUIRE(in(scratch, {"run", "s.yaml", "--out", "r"}).exit == 0);
   fs::remove(scratch.path() / "r/report.html");
@@ -186,7 +185,7 @@ TEST_CASE("A link in a folder of results is replaced and what it points to is le
 
 TEST_CASE("A page has the commands that made its data", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("a b.yaml", kSmall);
+  scratch.write("a b.yaml", kSkewed);
   REQUIRE(in(scratch, {"run", "a b.yaml", "--set", "seed=3", "--audit", "2", "--out", "r", "--quiet"}).exit == 0);
   CHECK(document_in(scratch.path() / "r/report.html")["commands"] ==
         nlohmann::json{"moesim run 'a b.yaml' --set seed=3 --audit 2"});
@@ -202,7 +201,7 @@ TEST_CASE("A page has the commands that made its data", "[cli]") {
 
 TEST_CASE("A missing file is refused in a comparison as in a run, and runs that were not done need none", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
+  scratch.write("s.yaml", kSkewed);
   REQUIRE(in(scratch, {"run", "s.yaml", "--out", "r"}).exit == 0);
   REQUIRE(in(scratch, {"compare", "s.yaml", "--vary", "layout.experts.ep=8,7", "--out", "c"}).exit == 0);
   CHECK(in(scratch, {"report", "r", "c", "--out", "whole.html"}).exit == 0);
@@ -221,7 +220,7 @@ TEST_CASE("A missing file is refused in a comparison as in a run, and runs that 
 
 TEST_CASE("Every chart becomes an SVG and a PNG", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
+  scratch.write("s.yaml", kSkewed);
   REQUIRE(in(scratch, {"run", "s.yaml", "--out", "r"}).exit == 0);
   const CommandResult result = in(scratch, {"plot", "r", "--json"});
   if (result.exit == 77) {
@@ -246,7 +245,7 @@ TEST_CASE("Every chart becomes an SVG and a PNG", "[cli]") {
 
 TEST_CASE("Without gnuplot plot says what to install", "[cli]") {
   const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
+  scratch.write("s.yaml", kSkewed);
   REQUIRE(in(scratch, {"run", "s.yaml", "--out", "r"}).exit == 0);
   const CommandResult result =
       run_command({"plot", "r"}, {.folder = scratch.path().string(), .environment = {{"PATH", "/nowhere"}}});

@@ -10,6 +10,7 @@
 #include "tests/catch_compat.hpp"
 #include "tests/cli/json_schema.hpp"
 #include "tests/cli/run_command.hpp"
+#include "tests/cli/small_scenario.hpp"
 #include "tests/temporary_folder.hpp"
 
 using namespace moesim::testing;
@@ -17,12 +18,6 @@ using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 
 namespace {
-
-const std::string kScenarios = std::string{MOESIM_TEST_SOURCE_DIR} + "/scenarios/";
-
-constexpr auto kSmall =
-    "model: mixtral-8x7b\ncluster: {gpu: h100-sxm}\nworkload: {phase: decode, tokens_per_gpu: 16, "
-    "context: 1024, steps: 3}\n";
 
 std::vector<std::string> shipped_scenarios() {
   std::vector<std::string> names;
@@ -168,7 +163,7 @@ TEST_CASE("A model that does not fit exits 4, names the line and gives three rem
 
 TEST_CASE("A limit that a batch run cannot be held to is named, not passed over", "[cli]") {
   const TemporaryFolder scratch;
-  const std::string scenario = scratch.write("s.yaml", std::string{kSmall} + "slo: {ttft: 200 ms, tpot: 50 ms}\n");
+  const std::string scenario = scratch.write("s.yaml", kSmall + "slo: {ttft: 200 ms, tpot: 50 ms}\n");
   const CommandResult result = run_command({"run", scenario, "--out", scratch.path("r")});
   CHECK(result.exit == 0);
   CHECK_THAT(result.out, Contains("  ttft p99 <= 200 ms   not judged: this batch run does not express ttft\n"));
@@ -197,7 +192,7 @@ TEST_CASE("Without --out every run gets a numbered folder of its own", "[cli]") 
 
 TEST_CASE("A refused scenario leaves no folder behind", "[cli]") {
   const TemporaryFolder scratch;
-  const std::string scenario = scratch.write("s.yaml", std::string{kSmall} + "layout: {attention: {tp: 3, dp: 1}}\n");
+  const std::string scenario = scratch.write("s.yaml", kSmall + "layout: {attention: {tp: 3, dp: 1}}\n");
   const CommandResult result = run_command({"run", scenario}, {.folder = scratch.path().string()});
   CHECK(result.exit == 2);
   CHECK(!result.err.empty());
@@ -211,14 +206,12 @@ TEST_CASE("Wrong scenarios are refused with the place, exit 2, and one line", "[
   };
   const auto [text, message] = GENERATE_COPY(values<Case>({
       {"modle: mixtral-8x7b\n", "did you mean model"},
-      {std::string{kSmall} + "model: mixtral-8x7b\n", "4:1"},
-      {std::string{kSmall} + "slo: {tpot: 50}\n", "a unit: write 50 ms"},
-      {std::string{kSmall} + "layout: {pp: 4}\noverlap: {two_batch: true}\n", "not modelled yet"},
-      {std::string{kSmall} + "layout: {attention: {tp: 8}}\noverlap: {two_batch: true}\n", "not modelled yet"},
-      {std::string{kSmall} + "layout: {attention: {tp: 1, dp: 64}, experts: {ep: 64, tp: 1}}\n",
-       "the cluster has 8 GPUs"},
-      {std::string{kSmall} +
-           "communication: {copies: per_rank}\nlayout: {attention: {tp: 8, dp: 1}, experts: {tp: 8, ep: 1}}\n",
+      {kSmall + "model: mixtral-8x7b\n", "4:1"},
+      {kSmall + "slo: {tpot: 50}\n", "a unit: write 50 ms"},
+      {kSmall + "layout: {pp: 4}\noverlap: {two_batch: true}\n", "not modelled yet"},
+      {kSmall + "layout: {attention: {tp: 8}}\noverlap: {two_batch: true}\n", "not modelled yet"},
+      {kSmall + "layout: {attention: {tp: 1, dp: 64}, experts: {ep: 64, tp: 1}}\n", "the cluster has 8 GPUs"},
+      {kSmall + "communication: {copies: per_rank}\nlayout: {attention: {tp: 8, dp: 1}, experts: {tp: 8, ep: 1}}\n",
        "has no dispatch"},
   }));
   INFO(text);

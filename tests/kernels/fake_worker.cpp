@@ -41,6 +41,7 @@ json run(const json& request, const std::string& fault, const State& state) {
   for (const int rows : request.at("rows"))
     if (fault == "decode_only" && rows > 64) return {{"error", "no_kernel"}, {"text", "no bf16 kernel takes 65 rows"}};
   const double weights = state.format == "mxfp4" ? 2.5e-6 : 1e-5;
+  if (fault == "slow") ::usleep(20'000);
   double time = 0;
   for (const int rows : request.at("rows")) time += rows > 0 ? weights + 1e-6 * rows : 0;
   if (state.runs > kGoodRuns) {
