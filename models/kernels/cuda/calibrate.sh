@@ -152,8 +152,11 @@ compile_one() {
   local source=$1 object command
   object=$build/$(echo "$source" | tr / _).o
   case $source in
-    */wgmma_kernels.cu) command=("$nvcc" -O3 -std=c++20 -ccbin "$cxx" -gencode=arch=compute_90a,code=sm_90a "-I$root") ;;  # Hopper's own instructions, whatever is here
-    *.cu) command=("$nvcc" -O3 -std=c++20 -ccbin "$cxx" $gencode "-I$root") ;;
+    *.cu)
+      local code=$gencode
+      # Hopper's own instructions, whatever is here
+      [[ $source != */wgmma_kernels.cu ]] || code=-gencode=arch=compute_90a,code=sm_90a
+      command=("$nvcc" -O3 -std=c++20 -ccbin "$cxx" $code "-I$root") ;;
     "$cuda"/*) command=("$nvcc" -O2 -ccbin "$cxx" "${flags[@]}") ;;  # knows where CUDA's headers are
     *) command=("$cxx" -O2 "${flags[@]}" "-DMOESIM_VERSION=\"$version\"") ;;
   esac
