@@ -59,6 +59,10 @@ FakeDevice& fake_device() {
   return device;
 }
 
+const std::map<void*, std::size_t>& fake_allocations() {
+  return allocations;
+}
+
 void launch_fake(const void* address, std::size_t reads, Seconds time) {
   const Launch launch{address, reads, time};
   if (capturing != nullptr)
@@ -133,7 +137,8 @@ cudaError_t cudaFree(void* memory) {
   std::free(memory);
   return cudaSuccess;
 }
-cudaError_t cudaMemset(void*, int, std::size_t) {
+cudaError_t cudaMemset(void* memory, int byte, std::size_t bytes) {
+  std::memset(memory, byte, bytes);
   return cudaSuccess;
 }
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind /*kind*/) {
@@ -154,8 +159,9 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const voi
   *blocks = 1;
   return cudaSuccess;
 }
-cudaError_t cudaLaunchKernel(const void* function, dim3, dim3, void** arguments, std::size_t, cudaStream_t) {
-  fake_device().on_launch(function, arguments);
+cudaError_t cudaLaunchKernel(const void* function, dim3 blocks, dim3 threads, void** arguments,
+                             std::size_t shared_bytes, cudaStream_t) {
+  fake_device().on_launch({function, static_cast<int>(blocks.x), static_cast<int>(threads.x), shared_bytes, arguments});
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreate(cudaStream_t* stream) {

@@ -5,10 +5,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 
 #include "models/units/quantity.hpp"
 
 namespace moesim::testing {
+
+/// Of cudaLaunchKernel.
+struct FakeLaunch {
+  const void* function;
+  int blocks, threads;
+  std::size_t shared_bytes;
+  void** arguments;
+};
 
 struct FakeDevice {
   int devices = 1;
@@ -21,14 +30,16 @@ struct FakeDevice {
   std::size_t allocated = 0;
   int live = 0;  ///< allocations, streams, events and graphs
 
-  /// A launch through cudaLaunchKernel: the kernel and its arguments.
-  std::function<void(const void* function, void** arguments)> on_launch;
+  std::function<void(const FakeLaunch&)> on_launch;
 
   std::size_t least_read_between = SIZE_MAX;  ///< bytes between two readings of the same address
 };
 
 /// The one device.
 FakeDevice& fake_device();
+
+/// What cudaMalloc gave and cudaFree has not taken, with its bytes.
+const std::map<void*, std::size_t>& fake_allocations();
 
 /// A kernel: put on a stream it runs at once, or with every launch of the graph that is being captured. `reads` bytes
 /// at `address` come from memory; it takes `time`.

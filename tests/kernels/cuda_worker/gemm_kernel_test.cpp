@@ -1,13 +1,18 @@
-// The compiled decode GEMMs as the worker launches them, on a device that is not there: what a launch is given.
+// The decode GEMMs as the worker launches and verifies them, on a device that is not there: what a launch is given, and
+// whether the verification tells right kernels, which the emulation runs, from wrong ones.
 
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <deque>
 #include <map>
 
 #include <nlohmann/json.hpp>
 
+#include "models/kernels/cuda/build_tile_map.cuh"
 #include "models/kernels/cuda/device_worker.hpp"
 #include "models/kernels/cuda/quantized_weights.hpp"
 #include "models/kernels/cuda/variant_gemm_kernel.hpp"
-#include "models/kernels/cuda/verify_gemm.hpp"
 #include "models/kernels/cuda/wgmma_kernels.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/kernels/cuda_worker/fake_device.hpp"
@@ -16,9 +21,26 @@ using namespace moesim::testing;
 using nlohmann::json;
 
 namespace moesim::cuda {
+namespace {
+
+/// The device's memory, for kernels under the emulation.
+class AllocationsDeclared {
+public:
+  AllocationsDeclared() {
+    for (const auto& [memory, bytes] : fake_allocations()) all_.emplace_back(memory, bytes, emulation::Access::write);
+  }
+
+private:
+  std::deque<emulation::Declaration> all_;
+};
+
+}  // namespace
 
 // What only nvcc compiles.
-cudaError_t launch_tile_map(const int*, int, int, int, TileMap, cudaStream_t) {
+cudaError_t launch_tile_map(const int* counts, int experts, int tile_rows, int capacity, TileMap map, cudaStream_t) {
+  const AllocationsDeclared memory;
+  emulation::launch({1, kTileMapThreads, kTileMapSharedBytes},
+                    [&] { build_tile_map(counts, experts, tile_rows, capacity, map); });
   return cudaSuccess;
 }
 cudaError_t launch_wgmma(const GemmVariant&, const GroupedGemm&, int, int, int, cudaStream_t) {
@@ -26,12 +48,6 @@ cudaError_t launch_wgmma(const GemmVariant&, const GroupedGemm&, int, int, int, 
 }
 bool fits_hopper(const GemmVariant&, int, const cudaDeviceProp&) {
   return false;
-}
-double verify(const GemmVariant&, const cudaDeviceProp&, std::uint64_t) {
-  return 1e-3;
-}
-double verify_wgmma(const GemmVariant&, const cudaDeviceProp&, std::uint64_t) {
-  return 1e-3;
 }
 
 const std::vector<std::unique_ptr<GemmKernel>>& gemm_kernels() {
@@ -64,11 +80,34 @@ const GemmVariant& variant_of(const void* function) {
 std::map<const GemmVariant*, GroupedGemm> launched;
 
 /// Every launch takes 1 us for each of the kernel's tokens, so that the smallest tiles are fastest.
-void record(const void* function, void** arguments) {
-  const GemmVariant& variant = variant_of(function);
-  const GroupedGemm& gemm = *static_cast<GroupedGemm*>(arguments[0]);
+void record(const FakeLaunch& launch) {
+  const GemmVariant& variant = variant_of(launch.function);
+  const GroupedGemm& gemm = *static_cast<GroupedGemm*>(launch.arguments[0]);
   launched[&variant] = gemm;
   launch_fake(gemm.b, weight_bytes(variant.format, gemm.n, gemm.k), moesim::Seconds{1e-6 * variant.rows});
+}
+
+enum class Wrong { nothing, depth, bias, rows };
+
+/// Runs the kernel, or a wrong one.
+void emulate(const FakeLaunch& launch, Wrong wrong) {
+  GroupedGemm gemm = *static_cast<GroupedGemm*>(launch.arguments[0]);
+  const AllocationsDeclared memory;
+  if (wrong == Wrong::depth) gemm.k -= variant_of(launch.function).depth;
+  if (wrong == Wrong::bias) gemm.bias += 1;
+  const auto kernel = reinterpret_cast<void (*)(GroupedGemm)>(const_cast<void*>(launch.function));  // NOLINT
+  emulation::launch({launch.blocks, launch.threads, launch.shared_bytes}, [&] { kernel(gemm); });
+  if (wrong == Wrong::rows) std::memset(gemm.c, 0, fake_allocations().at(gemm.c));
+}
+
+double verified(const GemmKernel& kernel, Wrong wrong = Wrong::nothing) {
+  fake_device() = {};
+  fake_device().on_launch = [&](const FakeLaunch& launch) { emulate(launch, wrong); };
+  cudaDeviceProp device;
+  cudaGetDeviceProperties(&device, 0);
+  const auto seed = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+  CAPTURE(kernel.name(), kernel.gemm(), seed);
+  return kernel.verify(device, seed);
 }
 
 json ask(DeviceWorker& worker, const json& request) {
@@ -130,12 +169,28 @@ TEST_CASE("Random weights are numbers in every format", "[kernels]") {
   }
 }
 
+TEST_CASE("The verification on a device accepts kernels that are right", "[kernels]") {
+  int of_fewest_rows = 0;
+  for (const auto& kernel : gemm_kernels())
+    if (kernel->name().ends_with("_8")) {
+      INFO(kernel->name() << " GEMM " << kernel->gemm());
+      ++of_fewest_rows;
+      CHECK(verified(*kernel) <= kernel->tolerance());
+    }
+  CHECK(of_fewest_rows == 8);  // four formats, two GEMMs
+}
+
+TEST_CASE("The verification on a device refuses kernels that are wrong", "[kernels]") {
+  const GemmKernel& second = *gemm_kernels().at(21);
+  REQUIRE((second.name() == "mxfp4_8" && second.gemm() == 2));
+  CHECK(verified(second, Wrong::depth) > second.tolerance());
+  CHECK(verified(second, Wrong::bias) > second.tolerance());
+  CHECK(std::isinf(verified(second, Wrong::rows)));
+}
+
 TEST_CASE("GEMMs in every format take the layers they are made for", "[kernels]") {
-  const cudaDeviceProp device = [] {
-    cudaDeviceProp of{};
-    of.sharedMemPerBlockOptin = 227 << 10;
-    return of;
-  }();
+  cudaDeviceProp device;
+  cudaGetDeviceProperties(&device, 0);
   // 2880 = 22.5 x 128 = 45 x 64
   for (const auto& kernel : gemm_kernels()) {
     INFO(kernel->name());
