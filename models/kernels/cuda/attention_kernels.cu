@@ -5,6 +5,7 @@
 #include "models/kernels/cuda/attention_kernels.hpp"
 #include "models/kernels/cuda/combine_splits.cuh"
 #include "models/kernels/cuda/decode_attention.cuh"
+#include "models/kernels/cuda/launch_kernel.cuh"
 
 namespace moesim::cuda {
 namespace {
@@ -42,9 +43,8 @@ cudaError_t launch_combine_splits(const DecodeAttention& attention, int sequence
                                   cudaStream_t stream) {
   constexpr int kPerBlock = kCombineSplitsThreads / kWarp;
   const int blocks = std::clamp((sequences * attention.heads + kPerBlock - 1) / kPerBlock, 1, kMostBlocks);
-  combine_splits<<<blocks, kCombineSplitsThreads, 0, stream>>>(attention.partial, attention.weight, attention.splits,
-                                                               sequences, attention.heads, value_dims, out);
-  return cudaGetLastError();
+  return launch_kernel(combine_splits, {blocks, kCombineSplitsThreads}, stream, attention.partial, attention.weight,
+                       attention.splits, sequences, attention.heads, value_dims, out);
 }
 
 }  // namespace moesim::cuda

@@ -8,6 +8,7 @@
 #include "models/kernels/cuda/expert_kernels.hpp"
 #include "models/kernels/cuda/expert_rows.cuh"
 #include "models/kernels/cuda/gather_rows.cuh"
+#include "models/kernels/cuda/launch_kernel.cuh"
 #include "models/kernels/cuda/router_topk.cuh"
 
 namespace moesim::cuda {
@@ -32,13 +33,12 @@ int blocks_for(int items, int per_block) {
 }
 
 template <int kPerLane>
-void route(const Router& router, Scoring scoring, cudaStream_t stream) {
+cudaError_t route(const Router& router, Scoring scoring, cudaStream_t stream) {
   const int tokens_per_block = kRouterThreads / kWarp;
-  const int blocks = (router.tokens + tokens_per_block - 1) / tokens_per_block;
-  if (scoring == Scoring::softmax)
-    router_topk<kPerLane, Scoring::softmax><<<blocks, kRouterThreads, 0, stream>>>(router);
-  else
-    router_topk<kPerLane, Scoring::sigmoid><<<blocks, kRouterThreads, 0, stream>>>(router);
+  const Grid grid{(router.tokens + tokens_per_block - 1) / tokens_per_block, kRouterThreads};
+  return launch_kernel(
+      scoring == Scoring::softmax ? router_topk<kPerLane, Scoring::softmax> : router_topk<kPerLane, Scoring::sigmoid>,
+      grid, stream, router);
 }
 
 }  // namespace
@@ -67,44 +67,37 @@ std::span<const GemmVariant> gemm_variants() {
 
 cudaError_t launch_tile_map(const int* counts, int experts, int tile_rows, int capacity, TileMap map,
                             cudaStream_t stream) {
-  build_tile_map<<<1, kTileMapThreads, kTileMapSharedBytes, stream>>>(counts, experts, tile_rows, capacity, map);
-  return cudaGetLastError();
+  return launch_kernel(build_tile_map, {1, kTileMapThreads, kTileMapSharedBytes}, stream, counts, experts, tile_rows,
+                       capacity, map);
 }
 
 cudaError_t launch_router(Router router, Scoring scoring, cudaStream_t stream) {
   if (router.experts > 8 * kWarp || router.k > kWarp || router.k > router.experts) return cudaErrorInvalidValue;
   if (router.groups_kept > 0 && router.experts % kWarp != 0) return cudaErrorInvalidValue;
-  if (router.experts <= kWarp)
-    route<1>(router, scoring, stream);
-  else if (router.experts <= 4 * kWarp)
-    route<4>(router, scoring, stream);
-  else
-    route<8>(router, scoring, stream);
-  return cudaGetLastError();
+  if (router.experts <= kWarp) return route<1>(router, scoring, stream);
+  if (router.experts <= 4 * kWarp) return route<4>(router, scoring, stream);
+  return route<8>(router, scoring, stream);
 }
 
 cudaError_t launch_count_experts(const int* chosen, int slots, int experts, int* counts, cudaStream_t stream) {
   const std::size_t histogram = static_cast<std::size_t>(experts) * sizeof(int);
-  count_experts<<<blocks_for(slots, 4 * kSlotThreads), kSlotThreads, histogram, stream>>>(chosen, slots, experts,
-                                                                                          counts);
-  return cudaGetLastError();
+  return launch_kernel(count_experts, {blocks_for(slots, 4 * kSlotThreads), kSlotThreads, histogram}, stream, chosen,
+                       slots, experts, counts);
 }
 
 cudaError_t launch_assign_rows(RowAssignment rows, cudaStream_t stream) {
-  assign_rows<<<blocks_for(rows.slots, kSlotThreads), kSlotThreads, 0, stream>>>(rows);
-  return cudaGetLastError();
+  return launch_kernel(assign_rows, {blocks_for(rows.slots, kSlotThreads), kSlotThreads}, stream, rows);
 }
 
 cudaError_t launch_gather(const Bf16* x, const int* token_of_row, TileMap map, int tile_rows, int width, Bf16* out,
                           int blocks, cudaStream_t stream) {
-  gather_rows<<<blocks, kGatherThreads, 0, stream>>>(x, token_of_row, map, tile_rows, width, out);
-  return cudaGetLastError();
+  return launch_kernel(gather_rows, {blocks, kGatherThreads}, stream, x, token_of_row, map, tile_rows, width, out);
 }
 
 cudaError_t launch_combine(const Bf16* y, const int* row_of_slot, int tokens, int choices, int width, Bf16* out,
                            cudaStream_t stream) {
-  combine<<<blocks_for(tokens, 1), kCombineThreads, 0, stream>>>(y, row_of_slot, tokens, choices, width, out);
-  return cudaGetLastError();
+  return launch_kernel(combine, {blocks_for(tokens, 1), kCombineThreads}, stream, y, row_of_slot, tokens, choices,
+                       width, out);
 }
 
 }  // namespace moesim::cuda

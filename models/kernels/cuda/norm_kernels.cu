@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "models/kernels/cuda/launch_kernel.cuh"
 #include "models/kernels/cuda/norm_kernels.hpp"
 #include "models/kernels/cuda/rms_norm.cuh"
 
@@ -12,8 +13,8 @@ constexpr int kMostBlocks = 2048;
 
 template <int kVectors>
 cudaError_t launch(const RmsNorm& norm, cudaStream_t stream) {
-  rms_norm<kVectors><<<std::clamp(norm.tokens, 1, kMostBlocks), kRmsNormThreads, kRmsNormSharedBytes, stream>>>(norm);
-  return cudaGetLastError();
+  const Grid grid{std::clamp(norm.tokens, 1, kMostBlocks), kRmsNormThreads, kRmsNormSharedBytes};
+  return launch_kernel(rms_norm<kVectors>, grid, stream, norm);
 }
 
 }  // namespace

@@ -59,10 +59,6 @@ FakeDevice& fake_device() {
   return device;
 }
 
-const std::map<void*, std::size_t>& fake_allocations() {
-  return allocations;
-}
-
 void launch_fake(const void* address, std::size_t reads, Seconds time) {
   const Launch launch{address, reads, time};
   if (capturing != nullptr)
@@ -125,12 +121,14 @@ cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
   if (fake_device().allocated + bytes > fake_device().memory) return cudaErrorMemoryAllocation;
   *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   allocations[*memory] = bytes;
+  if (fake_device().on_allocate) fake_device().on_allocate(*memory, bytes);
   fake_device().allocated += bytes;
   ++fake_device().live;
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* memory) {
   if (memory == nullptr) return cudaSuccess;
+  if (fake_device().on_free) fake_device().on_free(memory);
   fake_device().allocated -= allocations.at(memory);
   allocations.erase(memory);
   --fake_device().live;

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 
 #include "models/units/quantity.hpp"
 
@@ -31,15 +30,14 @@ struct FakeDevice {
   int live = 0;  ///< allocations, streams, events and graphs
 
   std::function<void(const FakeLaunch&)> on_launch;
+  std::function<void(void* memory, std::size_t bytes)> on_allocate;
+  std::function<void(void* memory)> on_free;
 
   std::size_t least_read_between = SIZE_MAX;  ///< bytes between two readings of the same address
 };
 
 /// The one device.
 FakeDevice& fake_device();
-
-/// What cudaMalloc gave and cudaFree has not taken, with its bytes.
-const std::map<void*, std::size_t>& fake_allocations();
 
 /// A kernel: put on a stream it runs at once, or with every launch of the graph that is being captured. `reads` bytes
 /// at `address` come from memory; it takes `time`.
