@@ -55,6 +55,8 @@ void add_import(CLI::App& profile, Globals& globals) {
   command->add_option("--date", options->request.date, "Of the tables");
   command->add_option("--licence", options->request.licence, "Of the tables");
   command->add_option("--device", options->request.device, "What was measured, where the tables do not say");
+  command->add_option("--nccl", options->request.nccl, "Version of NCCL whose collectives are taken (auto: the newest)")
+      ->capture_default_str();
   command->add_flag("--force", options->force, "Replace a profile that is there");
   add_common_options(
       *command, globals,

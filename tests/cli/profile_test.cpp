@@ -37,6 +37,12 @@ void write_tables(const std::filesystem::path& folder) {
       "latency\nNVIDIA H100,flash,2,64,16,4,128,bfloat16,fp8,0,0.02\n";
   write("attention", "context_attention_perf", attention);
   write("attention", "generation_attention_perf", attention);
+  std::string nccl = "device,op_name,kernel_source,nccl_dtype,num_gpus,message_size,latency\n";
+  for (int size = 256; size <= 1 << 20; size *= 2)
+    nccl +=
+        "NVIDIA H100,all_reduce,NCCL,half,4," + std::to_string(size) + "," + std::to_string(0.01 + 1e-6 * size) + "\n";
+  std::filesystem::create_directories(folder / "comm/nccl/2.1");
+  std::ofstream{folder / "comm/nccl/2.1/nccl_perf.csv"} << nccl;
 }
 
 }  // namespace
@@ -80,6 +86,13 @@ TEST_CASE("An import writes a profile that show and check read", "[cli]") {
   CHECK(errors[0]["median"] < 0.03);
   CHECK(errors[0]["kept"] == true);
   CHECK_THAT(moesim({"check", "new/p.json"}).out, Contains("at most 3 and 10 %"));
+  // and so is the all-reduce's in bytes
+  REQUIRE(verdicts["collectives"].size() == 1);
+  CHECK(verdicts["collectives"][0]["library"] == "nccl");
+  CHECK(verdicts["collectives"][0]["errors"][0]["regime"] == "4 ranks");
+  CHECK(verdicts["collectives"][0]["errors"][0]["most_median"] == 0.10);
+  CHECK(verdicts["collectives"][0]["errors"][0]["kept"] == true);
+  CHECK_THAT(moesim({"check", "new/p.json"}).out, Contains("nccl 2.1: error on sizes left out one by one"));
 }
 
 TEST_CASE("A profile that is none is refused", "[cli]") {

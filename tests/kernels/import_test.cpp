@@ -164,7 +164,8 @@ TEST_CASE("A plain CSV becomes curves of the operation it names", "[kernels]") {
   refused("mine,1,decode_mla,mm,bf16,128,256,1,4\n", ": got no such column, expected a column heads");
   refused("mine,1,gem,mm,bf16,128,256,1,4\n",
           ":2: operation: got gem, expected one of experts, expert_gemms, gemm, prefill_attention, decode_attention, "
-          "prefill_mla, decode_mla, mla_in, mla_out; did you mean gemm?");
+          "prefill_mla, decode_mla, mla_in, mla_out, all_reduce, all_gather, reduce_scatter, all_to_all, "
+          "dispatch_low_latency, combine_low_latency, dispatch_normal, combine_normal; did you mean gemm?");
   request.gpu = "auto";
   CHECK_THROWS_WITH(import_csv(file, request),
                     "--gpu: got auto for a CSV file, which names no device, expected the name of its entry in `moesim "

@@ -53,6 +53,16 @@ TEST_CASE("One slow outlier does not lift what follows it", "[kernels]") {
   CHECK(interpolate(curve, 5) == 13);
 }
 
+TEST_CASE("No curve within the tolerance has fewer knots", "[kernels]") {
+  // Going to the level that a chord misses most would keep 4 (17 is 19 % below the chord 10 to 32 there, 21) and then
+  // need one more on either side; the chords 10-17.6-32 tell all within 7 %.
+  const std::vector<CurvePoint> points{{1, 10}, {2, 12}, {3, 14.5}, {4, 17}, {5, 18.5}, {6, 23}, {7, 27}, {8, 32}};
+  const Curve curve = fit_curve({}, points, 0.07);
+  CHECK(curve.size.size() == 3);
+  for (const CurvePoint& point : points)
+    CHECK(interpolate(curve, point.size) == Approx(point.microseconds).epsilon(0.07));
+}
+
 TEST_CASE("Knots that their neighbours predict are left out", "[kernels]") {
   const std::vector<CurvePoint> points{{1, 10}, {2, 20.2}, {3, 30}, {4, 80}};
   CHECK(fit_curve({}, points, 0.02).size == std::vector<double>{1, 3, 4});  // 20 is 1 % off 20.2
@@ -118,8 +128,8 @@ TEST_CASE("Damaged models are refused with the place", "[kernels]") {
   const auto refused = [](const std::string& damaged, const std::string& says) {
     CHECK_THROWS_WITH(parse_kernel_model(damaged, "m.json"), says);
   };
-  refused(with(text, "\"version\": 1", "\"version\": 2"),
-          "m.json: version: got 2, expected 1 (import again with this moesim)");
+  refused(with(text, "\"version\": 2", "\"version\": 1"),
+          "m.json: version: got 1, expected 2 (import again with this moesim)");
   refused(with(text, "moesim kernel model", "other"),
           "m.json: got no \"format\": \"moesim kernel model\", expected a kernel model of moesim profile import");
   refused(with(text, "[3,9]", "[3,-9]"),
@@ -136,6 +146,12 @@ TEST_CASE("Damaged models are refused with the place", "[kernels]") {
   refused(
       with(text, "\"gemm\"", "\"gemn\""),
       "m.json: engines[0].tables[1].operation: got gemn, expected an operation of a kernel model; did you mean gemm?");
+  refused(with(text, "\"gemm\"", "\"all_reduce\""),
+          "m.json: engines[0].tables[1].axes: got [\"n\",\"k\"], expected []");
+  refused(with(text, "[[],[1024", "[[1],[1024"),
+          "m.json: collectives[0].tables[0].curves[0]: got [1], expected no axes");
+  refused(with(text, "\"collectives\": [", "\"collectives\": [0, "),
+          "m.json: collectives[0]: got 0, expected an object with library, version, errors, tables");
   refused("{",
           "m.json: got [json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing "
           "object key - unexpected end of input; expected string literal, expected a JSON document");

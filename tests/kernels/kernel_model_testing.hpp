@@ -26,6 +26,17 @@ inline KernelModel small_kernel_model() {
       {KernelOperation::decode_attention, "toy_attention", NumberFormat::fp8, {128}, {{{8, 1024}, {1, 8}, {12, 14}}}});
   engine.errors.push_back({KernelOperation::experts, "balanced", 17, 0.01, 0.08, 0.02, -0.003, "roofline", 0.2, 0.6});
   model.engines.push_back(engine);
+  EngineModel library{"nccl", "9.9", {}, {}};
+  library.tables.push_back(
+      {KernelOperation::all_reduce, "NCCL", NumberFormat::bf16, {4}, {{{}, {1024, 1048576}, {10, 50}}}});
+  library.tables.push_back({KernelOperation::dispatch_normal,
+                            "deepep",
+                            NumberFormat::fp8_block,
+                            {8, 7168, 256, 8},
+                            {{{20}, {1, 4096}, {30, 500}}, {{24}, {1, 4096}, {30, 490}}}});
+  library.errors.push_back(
+      {KernelOperation::all_reduce, "4 ranks", 19, 0.02, 0.09, 0.05, 0.001, "latency and bandwidth", 0.1, 0.2});
+  model.collectives.push_back(library);
   return model;
 }
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 
 namespace moesim {
 namespace {
@@ -73,24 +75,45 @@ std::vector<double> monotone_levels(const std::vector<CurvePoint>& sorted, std::
   return levels;
 }
 
-/// Keeps the knot that its chord misses most, then looks left and right of it.
-void keep_knots(const std::vector<double>& size, const std::vector<double>& level, std::size_t first, std::size_t last,
-                double tolerance, std::vector<bool>& kept) {
-  double worst = tolerance;
-  std::size_t knot = 0;
-  for (std::size_t i = first + 1; i < last; ++i) {
-    const double chord =
-        level[first] + (level[last] - level[first]) * (size[i] - size[first]) / (size[last] - size[first]);
-    const double miss = std::abs(chord / level[i] - 1);
-    if (miss > worst) {
-      worst = miss;
-      knot = i;
+/// How far in all the chord from knot to knot is off the levels between, each as a share of it; nothing where one is
+/// off by more than the tolerance.
+std::optional<double> miss_of_chord(const std::vector<double>& size, const std::vector<double>& level, std::size_t from,
+                                    std::size_t to, double tolerance) {
+  const double slope = (level[to] - level[from]) / (size[to] - size[from]);
+  double sum = 0;
+  for (std::size_t i = from + 1; i < to; ++i) {
+    const double miss = std::abs((level[from] + slope * (size[i] - size[from])) / level[i] - 1);
+    if (miss > tolerance) return std::nullopt;
+    sum += miss;
+  }
+  return sum;
+}
+
+/// Chords up to a level, and what they are off in all.
+struct Path {
+  std::size_t chords = 0;
+  double miss = 0;
+  std::size_t before = 0;  ///< the knot before
+};
+
+/// The fewest levels whose chords tell all others, first and last among them; of equally few those that tell them best.
+std::vector<std::size_t> fewest_knots(const std::vector<double>& size, const std::vector<double>& level,
+                                      double tolerance) {
+  std::vector<Path> best(size.size());
+  for (std::size_t to = 1; to < size.size(); ++to) {
+    best[to].chords = size.size();
+    for (std::size_t from = 0; from < to; ++from) {
+      const Path& start = best[from];
+      if (start.chords + 1 > best[to].chords) continue;
+      const auto miss = miss_of_chord(size, level, from, to, tolerance);
+      if (miss && std::pair{start.chords + 1, start.miss + *miss} < std::pair{best[to].chords, best[to].miss})
+        best[to] = {start.chords + 1, start.miss + *miss, from};
     }
   }
-  if (knot == 0) return;
-  kept[knot] = true;
-  keep_knots(size, level, first, knot, tolerance, kept);
-  keep_knots(size, level, knot, last, tolerance, kept);
+  std::vector<std::size_t> knots{size.size() - 1};
+  while (knots.back() != 0) knots.push_back(best[knots.back()].before);
+  std::reverse(knots.begin(), knots.end());
+  return knots;
 }
 
 }  // namespace
@@ -117,14 +140,10 @@ Curve fit_curve(std::vector<double> at, std::vector<CurvePoint> points, double t
   for (CurvePoint& point : points) point.size = padded(point.size, tile);
   std::vector<double> sizes;
   const std::vector<double> levels = monotone_levels(points, sizes);
-  std::vector<bool> kept(sizes.size());
-  kept.front() = kept.back() = true;
-  keep_knots(sizes, levels, 0, sizes.size() - 1, tolerance, kept);
   Curve curve{std::move(at), {}, {}, tile};
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    if (!kept[i]) continue;
-    curve.size.push_back(sizes[i]);
-    curve.microseconds.push_back(levels[i]);
+  for (const std::size_t knot : fewest_knots(sizes, levels, tolerance)) {
+    curve.size.push_back(sizes[knot]);
+    curve.microseconds.push_back(levels[knot]);
   }
   return curve;
 }

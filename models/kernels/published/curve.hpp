@@ -29,8 +29,8 @@ double interpolate(const Curve& curve, double size);
 
 /// The monotone curve closest to the points: medians of equal sizes, then pools of neighbours that fall, each at its
 /// median (isotonic regression in the sense of absolute errors, so that one outlier cannot lift what follows it).
-/// Knots that the others predict within `tolerance` of the value are left out. Of the tiles, that one in which each
-/// point is told best by its neighbours. Throws std::invalid_argument for no points.
+/// Of these as few knots as tell all others within `tolerance` of their value, and of equally few the best. Of the
+/// tiles, that one in which each point is told best by its neighbours. Throws std::invalid_argument for no points.
 Curve fit_curve(std::vector<double> at, std::vector<CurvePoint> points, double tolerance,
                 const std::vector<int>& tiles = {1});
 

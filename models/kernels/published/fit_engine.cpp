@@ -7,6 +7,7 @@
 #include "models/kernels/published/collector_histogram.hpp"
 #include "models/kernels/published/curve_grid.hpp"
 #include "models/kernels/published/expert_curves.hpp"
+#include "models/kernels/published/judged_ratios.hpp"
 #include "models/kernels/published/measured_points.hpp"
 #include "models/units/error.hpp"
 
@@ -14,8 +15,20 @@ namespace moesim {
 namespace {
 
 /// Knots that the others predict to within this are not stored. Dense products are two thirds of all rows, and their
-/// neighbouring sizes differ by as much from run to run.
-constexpr double kKnotTolerance = 0.05, kGemmKnotTolerance = 0.09;
+/// neighbouring sizes differ by as much from run to run. Tables of MLA are small.
+double knot_tolerance(KernelOperation operation) {
+  switch (operation) {
+    case KernelOperation::gemm:
+      return 0.09;
+    case KernelOperation::prefill_mla:
+    case KernelOperation::decode_mla:
+    case KernelOperation::mla_in:
+    case KernelOperation::mla_out:
+      return 0.03;
+    default:
+      return 0.05;
+  }
+}
 /// Rows that dense products are padded to; tried on every curve.
 const std::vector<int> kGemmTiles{1, 16, 64, 128};
 constexpr double kFewTokens = 512;  ///< where skewed rows are judged apart: below, few experts are active
@@ -60,56 +73,18 @@ Split split(const TableKey& key, const std::vector<MeasuredPoint>& points) {
   return made;
 }
 
-/// Three significant digits, which is what the file holds.
-double rounded(double value) {
-  return std::stod(fmt::format("{:.3g}", value));
-}
-
 KernelTable fitted_table(const TableKey& key, const Split& points) {
   KernelTable table{key.operation, key.kernel, key.format, key.dimensions, {}};
   for (const auto& [at, measured] : points.fitted) {
     const bool tiled = key.operation == KernelOperation::gemm;
     table.curves.push_back(
-        fit_curve(at, measured, tiled ? kGemmKnotTolerance : kKnotTolerance, tiled ? kGemmTiles : std::vector<int>{1}));
-    for (double& microseconds : table.curves.back().microseconds) microseconds = rounded(microseconds);
+        fit_curve(at, measured, knot_tolerance(key.operation), tiled ? kGemmTiles : std::vector<int>{1}));
+    for (double& microseconds : table.curves.back().microseconds) microseconds = three_digits(microseconds);
   }
   return table;
 }
 
-double quantile(std::vector<double> values, double q) {
-  const auto at = values.begin() + std::lround(q * static_cast<double>(values.size() - 1));
-  std::nth_element(values.begin(), at, values.end());
-  return *at;
-}
-
-/// Predicted against measured, and what the baseline says, of one operation and regime.
-struct Judged {
-  std::string baseline;
-  std::vector<double> predicted, other;  ///< each over measured
-
-  ModelError error(KernelOperation operation, const std::string& regime) const {
-    std::vector<double> absolute, logarithms, signed_errors, others;
-    for (const double ratio : predicted) {
-      absolute.push_back(std::abs(ratio - 1));
-      logarithms.push_back(std::abs(std::log(ratio)));
-      signed_errors.push_back(ratio - 1);
-    }
-    for (const double ratio : other) others.push_back(std::abs(ratio - 1));
-    const auto short_number = [](double value) { return std::stod(fmt::format("{:.3g}", value)); };
-    return {operation,
-            regime,
-            static_cast<int>(predicted.size()),
-            short_number(quantile(absolute, 0.5)),
-            short_number(quantile(absolute, 0.9)),
-            short_number(quantile(logarithms, 0.68)),
-            short_number(quantile(signed_errors, 0.5)),
-            baseline,
-            short_number(quantile(others, 0.5)),
-            short_number(quantile(others, 0.9))};
-  }
-};
-
-using Verdicts = std::map<std::pair<KernelOperation, std::string>, Judged>;
+using Verdicts = std::map<std::pair<KernelOperation, std::string>, JudgedRatios>;
 
 /// Collects what the tables of an engine say about rows that they never saw.
 class Judge {
@@ -136,7 +111,7 @@ public:
 private:
   void add(KernelOperation operation, const std::string& regime, const char* baseline, double predicted, double other,
            double measured) {
-    Judged& judged = verdicts_[{operation, regime}];
+    JudgedRatios& judged = verdicts_[{operation, regime}];
     judged.baseline = baseline;
     judged.predicted.push_back(predicted / measured);
     judged.other.push_back(other / measured);

@@ -1,54 +1,22 @@
 #include <algorithm>
-#include <charconv>
 #include <optional>
-#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "models/kernels/published/aiconfigurator_rows.hpp"
 #include "models/kernels/published/import.hpp"
+#include "models/kernels/published/import_collectives.hpp"
+#include "models/kernels/published/measured_folders.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
 namespace fs = std::filesystem;
 namespace {
 
-std::vector<std::string> folders_in(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code failure;
-  for (const auto& entry : fs::directory_iterator{folder, failure})
-    if (entry.is_directory()) names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-/// "1.3.0rc10" as {1, 3, 0, 10}: enough to order the versions of one engine.
-std::vector<int> parts_of(const std::string& version) {
-  std::vector<int> parts;
-  for (auto digit = version.begin(); digit != version.end();) {
-    digit = std::find_if(digit, version.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (digit == version.end()) break;
-    int part = 0;
-    const auto end = std::from_chars(&*digit, version.data() + version.size(), part).ptr;
-    parts.push_back(part);
-    digit = version.begin() + (end - version.data());
-  }
-  return parts;
-}
-
-bool older(const std::string& a, const std::string& b) {
-  return parts_of(a) < parts_of(b);
-}
-
-/// The file of a table, gzipped or not.
 std::optional<fs::path> file_of(const fs::path& folder, const TableKind& kind, const std::string& engine,
                                 const std::string& version) {
-  for (const char* ending : {".csv.gz", ".csv"}) {
-    const fs::path file = folder / kind.folder / engine / version / (std::string{kind.stem} + ending);
-    if (std::error_code failure; fs::exists(file, failure)) return file;
-  }
-  return std::nullopt;
+  return table_file(folder / kind.folder / engine / version, kind.stem);
 }
 
 bool has_main_tables(const fs::path& folder, const std::string& engine, const std::string& version) {
@@ -68,7 +36,8 @@ std::vector<std::pair<std::string, std::string>> engines_in(const fs::path& fold
   for (const std::string& engine : names) {
     std::vector<std::string> versions = folders_in(folder / "moe" / engine);
     std::erase_if(versions, [&](const std::string& v) { return !has_main_tables(folder, engine, v); });
-    if (!versions.empty()) engines.emplace_back(engine, *std::max_element(versions.begin(), versions.end(), older));
+    if (!versions.empty())
+      engines.emplace_back(engine, *std::max_element(versions.begin(), versions.end(), older_version));
   }
   if (engines.empty())
     throw InputError{folder.string(), "no engine with tables of experts, dense products and attention",
@@ -76,6 +45,7 @@ std::vector<std::pair<std::string, std::string>> engines_in(const fs::path& fold
   return engines;
 }
 
+<<<<<<< HEAD
 /// Files of a table: that of `version` or the nearest older one first, then the newer ones, oldest first.
 std::vector<fs::path> files_of(const fs::path& folder, const TableKind& kind, const std::string& engine,
                                const std::string& version) {
@@ -87,6 +57,13 @@ std::vector<fs::path> files_of(const fs::path& folder, const TableKind& kind, co
   for (auto v = newer == versions.begin() ? newer : newer - 1; v != versions.end(); ++v)
     files.push_back(*file_of(folder, kind, engine, *v));
   return files;
+=======
+std::optional<fs::path> nearest_file(const fs::path& folder, const TableKind& kind, const std::string& engine,
+                                     const std::string& version) {
+  for (const std::string& other : versions_with(folder / kind.folder / engine, kind.stem))
+    if (!older_version(version, other)) return file_of(folder, kind, engine, other);
+  return std::nullopt;
+>>>>>>> c1da690 (Import NCCL, custom all-reduce and DeepEP tables as curves judged by sizes left out; store fewest knots, 2 MB of profiles in all)
 }
 
 /// Reads the tables of one GPU into point stores, engine by engine.
@@ -182,10 +159,13 @@ Imported import_aiconfigurator(const fs::path& folder, const ImportRequest& requ
   Reader reader{folder, request.gpu};
   Imported imported;
   KernelModel& model = imported.model;
-  for (const auto& [engine, version] : engines_in(folder)) model.engines.push_back(reader.engine(engine, version));
+  const auto engine_versions = engines_in(folder);
+  for (const auto& [engine, version] : engine_versions) model.engines.push_back(reader.engine(engine, version));
   const auto or_else = [](const std::string& given, const char* standard) { return given.empty() ? standard : given; };
   model.gpu = reader.gpu().name;
   model.name = request.name.empty() ? model.gpu : request.name;
+  model.collectives =
+      import_collectives(folder, {model.gpu, reader.device(), request.nccl, engine_versions}, reader.files);
   model.device = reader.device().empty() ? or_else(request.device, "not said") : reader.device();
   model.origin = {KernelSource::published,
                   or_else(request.source, "aiconfigurator (github.com/ai-dynamo/aiconfigurator), measured by NVIDIA"),

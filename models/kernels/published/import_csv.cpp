@@ -4,23 +4,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "models/kernels/published/import.hpp"
-#include "models/kernels/published/measured_points.hpp"
+#include "models/kernels/published/import_collectives.hpp"
 #include "models/kernels/published/measured_table.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
 namespace {
-
-KernelOperation operation_of(const MeasuredRow& row) {
-  std::vector<std::string> names;
-  for (int i = 0; i < kKernelOperations; ++i) {
-    names.emplace_back(name_of(static_cast<KernelOperation>(i)));
-    if (names.back() == row.text("operation")) return static_cast<KernelOperation>(i);
-  }
-  throw InputError{row.place() + ": operation", std::string{row.text("operation")},
-                   fmt::format("one of {}", fmt::join(names, ", ")), nearest(row.text("operation"), names)};
-}
 
 std::string name_in(const MeasuredRow& row, const char* column) {
   if (row.text(column).empty()) throw InputError{fmt::format("{}: {}", row.place(), column), "nothing", "a name"};
@@ -32,10 +21,10 @@ std::string name_in(const MeasuredRow& row, const char* column) {
 Imported import_csv(const std::filesystem::path& file, const ImportRequest& request) {
   const MeasuredTable table{file};
   table.require({"engine", "version", "operation", "kernel", "format", "microseconds"});
-  std::map<std::pair<std::string, std::string>, PointStore> engines;
+  std::map<std::pair<std::string, std::string>, PointStore> engines, libraries;
   for (std::size_t i = 0; i < table.size(); ++i) {
     const MeasuredRow row = table.row(i);
-    TableKey key{operation_of(row),
+    TableKey key{parse_operation(row.text("operation"), row.place() + ": operation", ""),
                  name_in(row, "kernel"),
                  parse_number_format(row.text("format"), row.place() + ": format"),
                  {}};
@@ -46,10 +35,12 @@ Imported import_csv(const std::filesystem::path& file, const ImportRequest& requ
     for (const std::string_view name : layout.axes) point.at.push_back(row.positive(name));
     point.size = row.positive(layout.size);
     point.microseconds = row.positive("microseconds");
-    engines[{name_in(row, "engine"), name_in(row, "version")}].add(key, point, row.without("microseconds"),
-                                                                   row.place());
+    auto& stores = is_collective(key.operation) ? libraries : engines;
+    stores[{name_in(row, "engine"), name_in(row, "version")}].add(key, point, row.without("microseconds"), row.place());
   }
-  if (engines.empty()) throw InputError{file.string(), "no row", "a measured time in each row"};
+  if (engines.empty())
+    throw InputError{file.string(), libraries.empty() ? "no row" : "collectives alone",
+                     libraries.empty() ? "a measured time in each row" : "kernels of an engine, too"};
   const auto or_else = [](const std::string& given, const char* standard) { return given.empty() ? standard : given; };
   Imported imported;
   KernelModel& model = imported.model;
@@ -61,6 +52,11 @@ Imported import_csv(const std::filesystem::path& file, const ImportRequest& requ
     EngineModel engine{of.first, of.second, {}, {}};
     fit_engine(store.points(), gpu, engine);
     model.engines.push_back(std::move(engine));
+  }
+  for (const auto& [of, store] : libraries) {
+    EngineModel library{of.first, of.second, {}, {}};
+    fit_collectives(store.points(), library);
+    model.collectives.push_back(std::move(library));
   }
   model.gpu = gpu.name;
   model.name = request.name.empty() ? gpu.name : request.name;

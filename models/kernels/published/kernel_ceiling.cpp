@@ -1,6 +1,7 @@
 #include "models/kernels/published/kernel_ceiling.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace moesim {
 namespace {
@@ -52,6 +53,7 @@ KernelCeiling::KernelCeiling(const Gpu& gpu, const KernelTable& table)
       bytes_per_us_(gpu.memory_efficiency * gpu.memory_bandwidth.value() * 1e-6),
       floor_(floor_of(table.operation, gpu)),
       peak_bandwidth_(gpu.memory_bandwidth) {
+  if (is_collective(operation_)) throw std::invalid_argument{"no ceiling of one GPU says what a collective takes"};
   std::copy(table.dimensions.begin(), table.dimensions.end(), dimensions_);
 }
 
@@ -82,8 +84,9 @@ KernelCeiling::Work KernelCeiling::work(std::span<const double> at, double size)
     case KernelOperation::mla_out:
       return {Flops{2 * size * at[0] * kLatent * kNope},
               Bytes{at[0] * kLatent * kNope * weight_bytes_ + 2 * size * at[0] * (kLatent + kNope)}};
+    default:
+      return {};  // the constructor takes no collective
   }
-  return {};
 }
 
 double KernelCeiling::microseconds(std::span<const double> at, double size) const {

@@ -12,6 +12,7 @@ namespace moesim {
 /// places of one table, or of two GPUs.
 class KernelCeiling {
 public:
+  /// Throws std::invalid_argument for a collective.
   KernelCeiling(const Gpu& gpu, const KernelTable& table);
 
   /// Microseconds at a place of the table's axes and a size, both above zero.

@@ -24,9 +24,19 @@ enum class KernelOperation {
   prefill_mla,
   decode_mla,  ///< absorbed
   mla_in,      ///< queries into the latent space: a product per head
-  mla_out      ///< and values out of it
+  mla_out,     ///< and values out of it
+  // Collectives of several GPUs, by bytes as nccl-tests count them (gathered, reduced, or in a rank's buffer):
+  all_reduce,
+  all_gather,
+  reduce_scatter,
+  all_to_all,
+  // DeepEP under uniform routing, fp8 out and bf16 back, by tokens of a rank; transmission and notification:
+  dispatch_low_latency,
+  combine_low_latency,
+  dispatch_normal,
+  combine_normal
 };
-inline constexpr int kKernelOperations = 9;
+inline constexpr int kKernelOperations = 17;
 
 /// How the numbers of a table are meant.
 struct OperationLayout {
@@ -38,12 +48,15 @@ struct OperationLayout {
 const OperationLayout& layout_of(KernelOperation operation);
 std::string_view name_of(KernelOperation operation);
 bool is_experts(KernelOperation operation);
+bool is_collective(KernelOperation operation);
+/// Throws InputError naming the nearest and what there is.
+KernelOperation parse_operation(std::string_view name, const std::string& where, const std::string& expected);
 
 /// One kernel of one engine for one set of dimensions.
 struct KernelTable {
   KernelOperation operation = KernelOperation::gemm;
   std::string kernel;                        ///< as its source names it
-  NumberFormat format = NumberFormat::bf16;  ///< of weights; attention: of the KV cache
+  NumberFormat format = NumberFormat::bf16;  ///< of weights; attention: of the KV cache; collectives: of what is summed
   std::vector<int> dimensions;               ///< as layout_of(operation) says
   std::vector<Curve> curves;
 
@@ -53,7 +66,7 @@ struct KernelTable {
 /// Error against rows that were kept out of the fit: |predicted / measured - 1|.
 struct ModelError {
   KernelOperation operation = KernelOperation::gemm;
-  std::string regime;  ///< "balanced", "unseen slots", "skewed to 512 tokens", "skewed above", "inside"
+  std::string regime;  ///< "balanced", "unseen slots", "skewed to 512 tokens", "skewed above", "inside", "8 ranks"
   int points = 0;
   double median = 0, p90 = 0;
   double sigma = 0;      ///< 68 % of |ln(predicted / measured)| lie below
@@ -87,14 +100,16 @@ struct KernelModel {
   std::string device;  ///< as the source names it
   ModelOrigin origin;
   std::vector<EngineModel> engines;
+  /// By who runs them: "nccl", an engine's own all-reduce under its name, "deepep". Of this GPU's links alone.
+  std::vector<EngineModel> collectives{};
 
   bool operator==(const KernelModel&) const = default;
 };
 
 /// Version of the files that kernel_model_text writes and parse_kernel_model takes.
-inline constexpr int kKernelModelVersion = 1;
+inline constexpr int kKernelModelVersion = 2;
 
-/// The JSON document (scenarios/schema/kernel-model.schema.json). Reading it gives an equal model.
+/// The JSON document (scenarios/schema/kernel_model.schema.json). Reading it gives an equal model.
 std::string kernel_model_text(const KernelModel& model);
 
 /// `origin` is what to call the text in errors. Throws InputError (file and key, found, expected) for damaged JSON,

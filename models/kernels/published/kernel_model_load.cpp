@@ -46,13 +46,14 @@ bool is_even(const TokenHistogram& histogram) {
 /// A normal error is below 1.48 medians of its size for 68 of 100.
 constexpr double kSigmaOfMedian = 1.48;
 constexpr std::uintmax_t kLargestFile = 16u << 20;
+constexpr int kKernelTransferVersion = 1;
 
 /// {"format": "moesim kernel transfer", "version": 1, "name", "gpu", "from"}: the times of one GPU carried to another,
 /// with the error of doing so in every sigma.
 KernelModel carried_model(const std::string& text, const std::string& file) {
   const auto document = parse_catalogue_json(text, file);
   const CatalogueObject object{document, file + ": ", {"format", "version", "name", "gpu", "from"}};
-  object.number("version", kKernelModelVersion, kKernelModelVersion);
+  object.number("version", kKernelTransferVersion, kKernelTransferVersion);
   const KernelModel source = load_kernel_model(object.text("from"));
   const TransferError error = transfer_error(source.gpu, object.text("gpu"));
   KernelModel made = transferred(source, find_gpu(source.gpu, object.where("from")),

@@ -52,7 +52,9 @@ Curve curve(const json& triple, std::size_t axes, const std::string& where) {
   if (!triple.is_array() || triple.size() < 3 || triple.size() > 4)
     throw InputError{where, shown(triple), "[[place], [sizes], [us]], and a tile where there is one"};
   if (axes == 0 && !triple[0].empty()) throw InputError{where, shown(triple[0]), "no axes"};
-  Curve made{numbers(triple[0], axes, where + ", place"), numbers(triple[1], 0, where + ", sizes"), {}};
+  Curve made;
+  if (axes > 0) made.at = numbers(triple[0], axes, where + ", place");
+  made.size = numbers(triple[1], 0, where + ", sizes");
   if (triple.size() == 4) made.tile = tile_of(triple[3], where + ", tile");
   made.microseconds = numbers(triple[2], made.size.size(), where + ", microseconds");
   for (std::size_t i = 0; i < made.size.size(); ++i) {
@@ -69,13 +71,7 @@ Curve curve(const json& triple, std::size_t axes, const std::string& where) {
 }
 
 KernelOperation operation(const CatalogueObject& object) {
-  const std::string found = object.text("operation");
-  std::vector<std::string> names;
-  for (int i = 0; i < kKernelOperations; ++i) {
-    names.emplace_back(name_of(static_cast<KernelOperation>(i)));
-    if (names.back() == found) return static_cast<KernelOperation>(i);
-  }
-  throw InputError{object.where("operation"), found, "an operation of a kernel model", nearest(found, names)};
+  return parse_operation(object.text("operation"), object.where("operation"), "an operation of a kernel model");
 }
 
 std::vector<std::string> keys_of(const std::vector<std::string_view>& names) {
@@ -130,11 +126,19 @@ ModelError error_of(const json& part, const std::string& where) {
   return made;
 }
 
-EngineModel engine(const json& part, const std::string& where) {
-  const CatalogueObject object{part, where, {"engine", "version", "errors", "tables"}};
-  EngineModel made{object.text("engine"), object.text("version"), {}, {}};
-  for (const json& item : list(part, "tables", object.where("tables")))
-    made.tables.push_back(table(item, fmt::format("{}[{}]", object.where("tables"), made.tables.size())));
+/// `key` names it: "engine", whose tables are of one GPU, or "library", whose tables are collectives.
+EngineModel engine(const json& part, const std::string& key, const std::string& where) {
+  const CatalogueObject object{part, where, {key, "version", "errors", "tables"}};
+  EngineModel made{object.text(key), object.text("version"), {}, {}};
+  for (const json& item : list(part, "tables", object.where("tables"))) {
+    const std::string place = fmt::format("{}[{}]", object.where("tables"), made.tables.size());
+    made.tables.push_back(table(item, place));
+    const KernelOperation of = made.tables.back().operation;
+    if (is_collective(of) != (key == "library"))
+      throw InputError{place + ".operation", std::string{name_of(of)},
+                       is_collective(of) ? "an operation of one GPU: this one belongs into collectives"
+                                         : "a collective: this one belongs into engines"};
+  }
   for (const json& item : list(part, "errors", object.where("errors")))
     made.errors.push_back(error_of(item, fmt::format("{}[{}]", object.where("errors"), made.errors.size())));
   return made;
@@ -184,12 +188,15 @@ KernelModel parse_kernel_model(const std::string& text, const std::string& origi
   const json document = parsed(text, origin);
   check_format(document, origin);
   const CatalogueObject file{
-      document, origin + ": ", {"format", "version", "name", "gpu", "device", "origin", "engines"}};
-  KernelModel model{file.text("name"), file.text("gpu"), file.text("device"), {}, {}};
+      document, origin + ": ", {"format", "version", "name", "gpu", "device", "origin", "engines", "collectives"}};
+  KernelModel model{file.text("name"), file.text("gpu"), file.text("device"), {}, {}, {}};
   model.origin = origin_of(document.at("origin"), file.where("origin"));
   for (const json& part : list(document, "engines", file.where("engines")))
-    model.engines.push_back(engine(part, fmt::format("{}[{}]", file.where("engines"), model.engines.size())));
+    model.engines.push_back(engine(part, "engine", fmt::format("{}[{}]", file.where("engines"), model.engines.size())));
   if (model.engines.empty()) throw InputError{file.where("engines"), "[]", "at least one engine"};
+  for (const json& part : list(document, "collectives", file.where("collectives")))
+    model.collectives.push_back(
+        engine(part, "library", fmt::format("{}[{}]", file.where("collectives"), model.collectives.size())));
   return model;
 }
 

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "models/kernels/published/kernel_model.hpp"
+#include "models/kernels/published/kernel_model_json.hpp"
 
 namespace moesim {
 namespace {
@@ -50,7 +50,16 @@ std::string text_of(const KernelTable& table) {
          ",\"curves\":" + lines_of(table.curves, "", [](const Curve& curve) { return compact(text_of(curve)); }) + "}";
 }
 
-std::string text_of(const ModelError& error) {
+std::string text_of(const EngineModel& engine, const char* key) {
+  return fmt::format("{{\"{}\": {}, \"version\": {}, \"errors\": {},\n     \"tables\": {}}}", key,
+                     ordered_json(engine.name).dump(), ordered_json(engine.version).dump(),
+                     lines_of(engine.errors, "      ", [](const ModelError& error) { return json_text_of(error); }),
+                     lines_of(engine.tables, "      ", [](const KernelTable& table) { return text_of(table); }));
+}
+
+}  // namespace
+
+std::string json_text_of(const ModelError& error) {
   return ordered_json{{"operation", name_of(error.operation)},
                       {"regime", error.regime},
                       {"points", error.points},
@@ -64,28 +73,21 @@ std::string text_of(const ModelError& error) {
       .dump();
 }
 
-std::string text_of(const EngineModel& engine) {
-  return fmt::format("{{\"engine\": {}, \"version\": {}, \"errors\": {},\n     \"tables\": {}}}",
-                     ordered_json(engine.name).dump(), ordered_json(engine.version).dump(),
-                     lines_of(engine.errors, "      ", [](const ModelError& error) { return text_of(error); }),
-                     lines_of(engine.tables, "      ", [](const KernelTable& table) { return text_of(table); }));
+std::string json_text_of(const ModelOrigin& origin) {
+  return ordered_json{{"source", name_of(origin.kind)}, {"name", origin.name},
+                      {"revision", origin.revision},    {"date", origin.date},
+                      {"licence", origin.licence},      {"notes", origin.notes}}
+      .dump();
 }
-
-ordered_json json_of(const ModelOrigin& origin) {
-  return {{"source", name_of(origin.kind)}, {"name", origin.name},
-          {"revision", origin.revision},    {"date", origin.date},
-          {"licence", origin.licence},      {"notes", origin.notes}};
-}
-
-}  // namespace
 
 std::string kernel_model_text(const KernelModel& model) {
   return fmt::format(
       "{{\n  \"format\": \"moesim kernel model\",\n  \"version\": {},\n  \"name\": {},\n  \"gpu\": {},\n"
-      "  \"device\": {},\n  \"origin\": {},\n  \"engines\": {}\n}}\n",
+      "  \"device\": {},\n  \"origin\": {},\n  \"engines\": {},\n  \"collectives\": {}\n}}\n",
       kKernelModelVersion, ordered_json(model.name).dump(), ordered_json(model.gpu).dump(),
-      ordered_json(model.device).dump(), json_of(model.origin).dump(),
-      lines_of(model.engines, "    ", [](const EngineModel& engine) { return text_of(engine); }));
+      ordered_json(model.device).dump(), json_text_of(model.origin),
+      lines_of(model.engines, "    ", [](const EngineModel& engine) { return text_of(engine, "engine"); }),
+      lines_of(model.collectives, "    ", [](const EngineModel& library) { return text_of(library, "library"); }));
 }
 
 }  // namespace moesim

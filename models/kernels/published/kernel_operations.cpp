@@ -19,6 +19,14 @@ const OperationLayout& layout_of(KernelOperation operation) {
       {"decode_mla", {}, {"heads", "keys"}, "sequences"},
       {"mla_in", {}, {"heads"}, "tokens"},
       {"mla_out", {}, {"heads"}, "tokens"},
+      {"all_reduce", {"ranks"}, {}, "bytes"},
+      {"all_gather", {"ranks"}, {}, "bytes"},
+      {"reduce_scatter", {"ranks"}, {}, "bytes"},
+      {"all_to_all", {"ranks"}, {}, "bytes"},
+      {"dispatch_low_latency", {"ranks", "hidden", "experts", "top_k"}, {}, "tokens"},
+      {"combine_low_latency", {"ranks", "hidden", "experts", "top_k"}, {}, "tokens"},
+      {"dispatch_normal", {"ranks", "hidden", "experts", "top_k"}, {"sms"}, "tokens"},
+      {"combine_normal", {"ranks", "hidden", "experts", "top_k"}, {"sms"}, "tokens"},
   }};
   return layouts[static_cast<std::size_t>(operation)];
 }
@@ -29,6 +37,21 @@ std::string_view name_of(KernelOperation operation) {
 
 bool is_experts(KernelOperation operation) {
   return operation == KernelOperation::experts || operation == KernelOperation::expert_gemms;
+}
+
+bool is_collective(KernelOperation operation) {
+  return operation >= KernelOperation::all_reduce;
+}
+
+KernelOperation parse_operation(std::string_view name, const std::string& where, const std::string& expected) {
+  std::vector<std::string> names;
+  for (int i = 0; i < kKernelOperations; ++i) {
+    names.emplace_back(name_of(static_cast<KernelOperation>(i)));
+    if (names.back() == name) return static_cast<KernelOperation>(i);
+  }
+  throw InputError{where, std::string{name},
+                   expected.empty() ? fmt::format("one of {}", fmt::join(names, ", ")) : expected,
+                   nearest(std::string{name}, names)};
 }
 
 const EngineModel& find_engine(const KernelModel& model, const std::string& name, const std::string& where) {

@@ -64,6 +64,9 @@ KernelModel transferred(const KernelModel& model, const Gpu& from, const Gpu& to
   made.gpu = to.name;
   for (EngineModel& engine : made.engines)
     for (KernelTable& table : engine.tables) table = carried(table, from, to);
+  if (!made.collectives.empty())
+    made.origin.notes.push_back("collectives are not carried over: other links; the catalogue's parameters time them");
+  made.collectives.clear();
   return made;
 }
 

@@ -1,0 +1,35 @@
+#include "models/kernels/published/judged_ratios.hpp"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "models/kernels/profile_interpolation.hpp"
+
+namespace moesim {
+
+double three_digits(double value) {
+  return std::stod(fmt::format("{:.3g}", value));
+}
+
+ModelError JudgedRatios::error(KernelOperation operation, const std::string& regime) const {
+  std::vector<double> absolute, logarithms, signed_errors, others;
+  for (const double ratio : predicted) {
+    absolute.push_back(std::abs(ratio - 1));
+    logarithms.push_back(std::abs(std::log(ratio)));
+    signed_errors.push_back(ratio - 1);
+  }
+  for (const double ratio : other) others.push_back(std::abs(ratio - 1));
+  return {operation,
+          regime,
+          static_cast<int>(predicted.size()),
+          three_digits(quantile(absolute, 0.5)),
+          three_digits(quantile(absolute, 0.9)),
+          three_digits(quantile(logarithms, 0.68)),
+          three_digits(quantile(signed_errors, 0.5)),
+          baseline,
+          three_digits(quantile(others, 0.5)),
+          three_digits(quantile(others, 0.9))};
+}
+
+}  // namespace moesim

@@ -1,0 +1,23 @@
+#pragma once
+// Predictions over measurements, and what they say of a model.
+
+#include <string>
+#include <vector>
+
+#include "models/kernels/published/kernel_model.hpp"
+
+namespace moesim {
+
+/// Three significant digits, which is what the file of a kernel model holds.
+double three_digits(double value);
+
+/// Predicted against measured, and what the baseline says, of one operation and regime.
+struct JudgedRatios {
+  std::string baseline{};
+  std::vector<double> predicted{}, other{};  ///< each over measured
+
+  /// Requires a prediction.
+  ModelError error(KernelOperation operation, const std::string& regime) const;
+};
+
+}  // namespace moesim
