@@ -97,6 +97,7 @@ int block_of(NumberFormat format) {
       return 16;
     case NumberFormat::mxfp8:
     case NumberFormat::mxfp4:
+    case NumberFormat::mxfp4_mxfp8:
     case NumberFormat::int4_group32:
       return 32;
     case NumberFormat::fp8_block:
@@ -111,7 +112,8 @@ int block_of(NumberFormat format) {
 
 int expert_slice_width(const Architecture& model, NumberFormat format, int tp) {
   const int width = model.moe->expert_hidden / tp, block = block_of(format);
-  return format == NumberFormat::mxfp4 && tp > 1 ? (width + block - 1) / block * block : width;
+  const bool padded = format == NumberFormat::mxfp4 || format == NumberFormat::mxfp4_mxfp8;
+  return padded && tp > 1 ? (width + block - 1) / block * block : width;
 }
 
 void check_blocks(const Architecture& model, NumberFormat format, int tp, std::string_view where) {

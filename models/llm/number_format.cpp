@@ -37,6 +37,7 @@ constexpr std::array kFormats{
     FormatFacts{NumberFormat::int3_group128, "int3_group128", asymmetric_group128(3), asymmetric_group128(3)},
     FormatFacts{NumberFormat::int2_group128, "int2_group128", asymmetric_group128(2), asymmetric_group128(2)},
     FormatFacts{NumberFormat::mxfp4, "mxfp4", 4 + 8.0 / 32, 4 + 8.0 / 32},
+    FormatFacts{NumberFormat::mxfp4_mxfp8, "mxfp4_mxfp8", 4 + 8.0 / 32, 4 + 8.0 / 32},
     FormatFacts{NumberFormat::nvfp4, "nvfp4", 4 + 8.0 / 16, 4 + 8.0 / 16},
 };
 
@@ -78,6 +79,8 @@ NumberFormat activation_format(NumberFormat weights) {
     case NumberFormat::int8:
     case NumberFormat::fp16:
       return weights;
+    case NumberFormat::mxfp4_mxfp8:
+      return NumberFormat::mxfp8;
     default:
       return NumberFormat::bf16;
   }

@@ -22,13 +22,14 @@ enum class NumberFormat {
   int3_group128,
   int2_group128,
   mxfp4,
+  mxfp4_mxfp8,  ///< mxfp4 weights on mxfp8 activations
   nvfp4
 };
 
 /// Effective bits per stored weight, scales included (table B.4): bf16 and fp16 16; fp8_block 8 + 32/16384 (one fp32
-/// scale per 128x128 block); fp8 8 (one scale per tensor or channel); mxfp8 8.25 and mxfp4 4.25 (an e8m0 scale per 32);
-/// nvfp4 4.5 (an fp8 scale per 16; its one fp32 per tensor is left out); int8 8 (its 16 bits per output channel need
-/// the inputs, below); int4_group128 4.125 and int4_group32 4.5 (symmetric, one fp16 scale per group);
+/// scale per 128x128 block); fp8 8 (one scale per tensor or channel); mxfp8 8.25, mxfp4 and mxfp4_mxfp8 4.25 (an e8m0
+/// scale per 32); nvfp4 4.5 (an fp8 scale per 16; its one fp32 per tensor is left out); int8 8 (its 16 bits per output
+/// channel need the inputs, below); int4_group128 4.125 and int4_group32 4.5 (symmetric, one fp16 scale per group);
 /// int4_group128_asymmetric, int3_group128 and int2_group128 b + (16 + b)/128 (fp16 scale and packed zero point).
 double bits_per_element(NumberFormat format);
 /// The same for a matrix with `inputs` weights per output channel: int8 8 + 16/inputs.

@@ -38,6 +38,7 @@ std::vector<Choice> weight_format_choices() {
           now("int3_group128", NumberFormat::int3_group128, "3 bits, one fp16 scale and a zero point per 128"),
           now("int2_group128", NumberFormat::int2_group128, "2 bits, one fp16 scale and a zero point per 128"),
           now("mxfp4", NumberFormat::mxfp4, "4 bits, one e8m0 scale per 32; activations bf16"),
+          now("mxfp4_mxfp8", NumberFormat::mxfp4_mxfp8, "mxfp4 with activations in mxfp8, as on Blackwell"),
           now("nvfp4", NumberFormat::nvfp4, "4 bits, one fp8 scale per 16; activations bf16")};
 }
 

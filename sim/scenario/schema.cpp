@@ -119,8 +119,7 @@ void add_type(Json& property, const Key& key) {
 
 void add_default(Json& property, const Key& key) {
   if (key.standard.empty()) return;
-  const bool is_text = key.type == KeyType::choice || key.type == KeyType::text || key.type == KeyType::profile;
-  property["default"] = is_text ? Json(key.standard) : Json::parse(key.standard);
+  property["default"] = property["type"] == "string" ? Json(key.standard) : Json::parse(key.standard);
 }
 
 Json section_schema(std::string_view section);

@@ -124,6 +124,7 @@ std::optional<StoredFormats> stored_formats(const Architecture& model, std::stri
   else if (model.checkpoint_experts != NumberFormat::bf16 && !own_fp4) {
     formats.weights = scenario_name(model.checkpoint_format);
     formats.experts = scenario_name(model.checkpoint_experts);
+    if (formats.experts == "mxfp4" && engine == "trtllm" && *experts == "nvfp4") formats.experts = "mxfp4_mxfp8";
   }
   if (engine == "trtllm" && !(is_sixteen_bit(*linear) && is_sixteen_bit(*experts))) formats.kv = "fp8";
   return formats;

@@ -1,5 +1,6 @@
 // Ctrl-C: what is kept, what is said, how the process ends.
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -28,12 +29,15 @@ void wait(double seconds) {
 TEST_CASE("An interrupted run says what it keeps, ends by the signal and leaves no half-written folder", "[cli]") {
   const TemporaryFolder scratch;
   const std::string scenario = scratch.write("s.yaml", kSmall + "seed: 1\n");
+  double start = 0;  // seconds until a folder shows that signals are watched: the second run has its folder before
   const auto interrupted = [&](const std::vector<std::string>& options) {
     std::vector<std::string> arguments{"run", scenario, "--set", "workload.steps=1000000", "--audit", "0"};
     arguments.insert(arguments.end(), options.begin(), options.end());
+    const auto began = std::chrono::steady_clock::now();
     RunningProgram run = start_command(arguments, {.folder = scratch.path().string()});
     REQUIRE(soon([&] { return fs::exists(scratch.path() / "out") || fs::exists(scratch.path() / "r"); }));
-    wait(0.3);
+    start = std::max(start, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+    wait(0.3 + 2 * start);
     run.send(SIGINT);
     return run.wait();
   };

@@ -16,7 +16,8 @@ namespace {
 constexpr std::uint64_t kSeed = 20240811;
 constexpr std::array kFormats{NumberFormat::bf16,  NumberFormat::fp8_block,     NumberFormat::fp8,
                               NumberFormat::int8,  NumberFormat::int4_group128, NumberFormat::int3_group128,
-                              NumberFormat::mxfp8, NumberFormat::mxfp4,         NumberFormat::nvfp4};
+                              NumberFormat::mxfp8, NumberFormat::mxfp4,         NumberFormat::mxfp4_mxfp8,
+                              NumberFormat::nvfp4};
 
 struct Case {
   ExpertShape shape;

@@ -165,6 +165,7 @@ TEST_CASE("A slice in mxfp4 is padded to whole blocks in its width and in its by
   CHECK(expert_slice_width(model, NumberFormat::mxfp4, 2) == 1440);  // 45 blocks
   CHECK(expert_slice_width(model, NumberFormat::mxfp4, 4) == 736);   // 720 are 22.5 blocks
   CHECK(expert_slice_width(model, NumberFormat::mxfp4, 8) == 384);   // 360 are 11.25 blocks
+  CHECK(expert_slice_width(model, NumberFormat::mxfp4_mxfp8, 8) == 384);
   CHECK(expert_slice_width(model, NumberFormat::bf16, 8) == 360);
   CHECK_NOTHROW(check_blocks(model, NumberFormat::mxfp4, 8, "p"));
   // Three matrices of 736 x 2880 in 4.25 bits; the biases 2 x 720 + 2880 in bf16.

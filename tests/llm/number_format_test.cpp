@@ -16,6 +16,7 @@ TEST_CASE("A stored weight takes its element and its share of the scale", "[llm]
   CHECK(bits_per_element(NumberFormat::int4_group128) == 4.125);  // one fp16 per 128
   CHECK(bits_per_element(NumberFormat::int4_group32) == 4.5);
   CHECK(bits_per_element(NumberFormat::mxfp4) == 4.25);
+  CHECK(bits_per_element(NumberFormat::mxfp4_mxfp8) == 4.25);
   CHECK(bits_per_element(NumberFormat::nvfp4) == 4.5);  // one e4m3 per 16
   CHECK(bytes_of(1000, NumberFormat::int4_group128).value() == 515.625);
 }
@@ -43,7 +44,7 @@ TEST_CASE("An fp8 vector has a scale for every 128 elements, not for every block
 
 TEST_CASE("Every format name reads back to its format", "[llm]") {
   for (const std::string& name : number_format_names()) CHECK(name_of(parse_number_format(name, "x")) == name);
-  CHECK(number_format_names().size() == 13);
+  CHECK(number_format_names().size() == 14);
 }
 
 TEST_CASE("Eight-bit weights run on activations of their own format, narrower ones on bf16", "[llm]") {
@@ -53,6 +54,7 @@ TEST_CASE("Eight-bit weights run on activations of their own format, narrower on
     CHECK(activation_format(weights) == NumberFormat::bf16);
   CHECK(activation_format(NumberFormat::fp8_block) == NumberFormat::fp8_block);
   CHECK(activation_format(NumberFormat::mxfp8) == NumberFormat::mxfp8);
+  CHECK(activation_format(NumberFormat::mxfp4_mxfp8) == NumberFormat::mxfp8);
   const Precision precision = precision_of(NumberFormat::fp8_block);
   CHECK(precision.experts == NumberFormat::fp8_block);
   CHECK(precision.dispatch == NumberFormat::fp8_block);
@@ -65,5 +67,5 @@ TEST_CASE("A format of nowhere is refused with the nearest name", "[llm]") {
   REQUIRE_THROWS_WITH(parse_number_format("fp8_blok", "precision.weights"),
                       "precision.weights: got fp8_blok, expected one of bf16, fp16, fp8_block, fp8, mxfp8, int8, "
                       "int4_group128, int4_group32, int4_group128_asymmetric, int3_group128, int2_group128, mxfp4, "
-                      "nvfp4; did you mean fp8_block?");
+                      "mxfp4_mxfp8, nvfp4; did you mean fp8_block?");
 }

@@ -73,6 +73,18 @@ TEST_CASE("A pipeline with one microbatch is as slow as its stages in turn", "[p
   CHECK(one.step == Approx(40 * layer + head + 3 * one.handover).epsilon(1e-6));
 }
 
+TEST_CASE("The host's time comes after every batch on the last stage", "[pipeline]") {
+  const auto with_host = [](int stages, int microbatches, double milliseconds) {
+    Scenario scenario = dense(stages, microbatches, 3);
+    scenario.workload.host_time = Seconds{milliseconds * 1e-3};
+    return run(scenario).step;
+  };
+  CHECK(with_host(1, 1, 2) == Approx(with_host(1, 1, 0) + 2e-3).epsilon(1e-9));
+  CHECK(with_host(4, 1, 2) == Approx(with_host(4, 1, 0) + 2e-3).epsilon(1e-9));
+  // A full pipeline turns at the pace of its last stage, which now has the host's time in every turn.
+  CHECK(with_host(4, 4, 2) == Approx(with_host(4, 4, 0) + 4 * 2e-3).epsilon(1e-6));
+}
+
 TEST_CASE("What a stage waits for is charged to the pipeline", "[pipeline]") {
   const Scenario scenario = dense(4, 1, 3);
   const auto [layer, head] = parts(scenario);

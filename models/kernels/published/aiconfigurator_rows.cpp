@@ -17,6 +17,7 @@ std::optional<NumberFormat> format_of(std::string_view dtype) {
   if (dtype == "fp8") return NumberFormat::fp8;
   if (dtype == "int4_wo") return NumberFormat::int4_group128;
   if (dtype == "w4a16_mxfp4") return NumberFormat::mxfp4;
+  if (dtype == "w4a8_mxfp4_mxfp8") return NumberFormat::mxfp4_mxfp8;
   if (dtype == "nvfp4") return NumberFormat::nvfp4;
   return std::nullopt;
 }

@@ -36,13 +36,9 @@ std::string gpu_of_device(const std::string& device);
 
 /// Tables of one GPU as aiconfigurator stores them:
 /// DIR/{moe,gemm,attention,mla,mla_bmm}/ENGINE/VERSION/*_perf.csv[.gz]. Of every engine the newest version that has
-<<<<<<< HEAD
 /// experts, dense products and attention; where that has no table of an operation, that of the nearest older version;
 /// number formats that it then lacks (gpt-oss's mxfp4 in vLLM 0.19) from the nearest newer version that has them.
-=======
-/// experts, dense products and attention; where that has no table of an operation, that of the nearest older version.
 /// Collectives inside and across nodes from DIR/comm, where there is one (import_collectives.hpp).
->>>>>>> c1da690 (Import NCCL, custom all-reduce and DeepEP tables as curves judged by sizes left out; store fewest knots, 2 MB of profiles in all)
 ///
 /// A fifth of the rows between the ends of their curves are held out by a hash of what they measured and never used for
 /// a fit; the model's errors are on those. Skewed rows are never fitted either.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -45,25 +46,15 @@ std::vector<std::pair<std::string, std::string>> engines_in(const fs::path& fold
   return engines;
 }
 
-<<<<<<< HEAD
 /// Files of a table: that of `version` or the nearest older one first, then the newer ones, oldest first.
 std::vector<fs::path> files_of(const fs::path& folder, const TableKind& kind, const std::string& engine,
                                const std::string& version) {
-  std::vector<std::string> versions = folders_in(folder / kind.folder / engine);
-  std::erase_if(versions, [&](const std::string& v) { return !file_of(folder, kind, engine, v); });
-  std::sort(versions.begin(), versions.end(), older);
-  const auto newer = std::find_if(versions.begin(), versions.end(), [&](const auto& v) { return older(version, v); });
   std::vector<fs::path> files;
-  for (auto v = newer == versions.begin() ? newer : newer - 1; v != versions.end(); ++v)
-    files.push_back(*file_of(folder, kind, engine, *v));
+  for (const std::string& other : versions_with(folder / kind.folder / engine, kind.stem)) {  // newest first
+    files.insert(files.begin(), *file_of(folder, kind, engine, other));
+    if (!older_version(version, other)) break;
+  }
   return files;
-=======
-std::optional<fs::path> nearest_file(const fs::path& folder, const TableKind& kind, const std::string& engine,
-                                     const std::string& version) {
-  for (const std::string& other : versions_with(folder / kind.folder / engine, kind.stem))
-    if (!older_version(version, other)) return file_of(folder, kind, engine, other);
-  return std::nullopt;
->>>>>>> c1da690 (Import NCCL, custom all-reduce and DeepEP tables as curves judged by sizes left out; store fewest knots, 2 MB of profiles in all)
 }
 
 /// Reads the tables of one GPU into point stores, engine by engine.
