@@ -4,6 +4,9 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <span>
+
+#include <fmt/format.h>
 
 #include "sim/serving/batch.hpp"
 #include "sim/serving/deployment_plan.hpp"
@@ -91,7 +94,74 @@ void add_experts(const Scenario& scenario, const Deployment& plan, double tokens
   }
 }
 
+/// A collective of one group that a step runs some times.
+struct StepCollective {
+  KernelOperation operation;
+  Cause cause;
+  std::span<const int> group;
+  Bytes message;
+  int times;
+  const CollectiveCurves* curves;
+};
+
+std::vector<StepCollective> step_collectives(const Scenario& scenario, const Deployment& plan, const StepBatch& step) {
+  const Layout& layout = plan.layout;
+  const Architecture& model = scenario.model;
+  std::vector<StepCollective> made;
+  if (layout.spreads_tokens()) {
+    const Bytes message{activation_bytes(step, model.hidden).front()};
+    const std::span<const int> group = layout.attention_tp_groups.front();
+    for (const KernelOperation operation : {KernelOperation::reduce_scatter, KernelOperation::all_gather})
+      made.push_back(
+          {operation, Cause::tp_collective, group, message, model.layers + model.dense_layers(), plan.curves.get()});
+  } else if (layout.spec.attention_tp > 1) {
+    made.push_back({KernelOperation::all_reduce, Cause::tp_collective, layout.attention_tp_groups.front(),
+                    summed_bytes(step, model.hidden), 2 * model.layers, all_reduce_curves(scenario, plan)});
+  }
+  if (layout.kind == LayoutKind::data_expert_gather) {
+    const double tokens = static_cast<double>(step.tokens);
+    made.push_back({KernelOperation::all_gather, Cause::dispatch, layout.ep_group, tokens * plan.dispatch_payload,
+                    model.moe_layers(), plan.curves.get()});
+    made.push_back({KernelOperation::reduce_scatter, Cause::combine, layout.ep_group,
+                    Bytes{tokens * model.hidden * kActivationBytes}, model.moe_layers(), plan.curves.get()});
+  }
+  return made;
+}
+
+const MeasuredCollective* curve_of(const StepCollective& collective, const Deployment& plan) {
+  if (!collective.curves) return nullptr;
+  return collective.curves->find(collective.operation, plan.stages.front(), collective.group);
+}
+
+void add_collectives(const Scenario& scenario, const Deployment& plan, const StepBatch& step, Uses& uses) {
+  for (const StepCollective& collective : step_collectives(scenario, plan, step)) {
+    const MeasuredCollective* measured = curve_of(collective, plan);
+    if (!measured) continue;
+    const KernelEvidence evidence{measured->source, measured->library, measured->sigma_at(collective.message),
+                                  measured->is_beyond(collective.message) ? "outside" : "inside"};
+    uses.add(name_of(collective.operation), collective.cause, evidence,
+             collective.times * measured->time(collective.message));
+  }
+}
+
 }  // namespace
+
+std::vector<std::string> collectives_without_curve(const Scenario& scenario, const Deployment& plan) {
+  std::vector<std::string> lines;
+  if (!plan.curves) return lines;
+  for (const StepCollective& collective : step_collectives(scenario, plan, batch_of_step(scenario, plan.layout, 0))) {
+    if (curve_of(collective, plan)) continue;
+    lines.push_back(
+        fmt::format("{} over {} GPUs: {}; the network model with the catalogue's parameters times it",
+                    name_of(collective.operation), collective.group.size(),
+                    collective.curves
+                        ? "the profile has no curve of so many ranks on one node with whole links"
+                        : fmt::format("communication.all_reduce {} is asked for, and no curve says which algorithm it "
+                                      "took",
+                                      name_of(scenario.communication.all_reduce))));
+  }
+  return lines;
+}
 
 std::vector<KernelUse> kernel_uses(const Scenario& scenario, const Deployment& plan) {
   const Architecture& model = scenario.model;
@@ -114,6 +184,7 @@ std::vector<KernelUse> kernel_uses(const Scenario& scenario, const Deployment& p
   }
   if (step.finished_prompts.front() > 0)
     uses.add(head_ops(model, precision, step.finished_prompts.front(), tp), 1, Cause::other);
+  add_collectives(scenario, plan, step, uses);
   return uses.take();
 }
 

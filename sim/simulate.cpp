@@ -165,7 +165,9 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
   for (const std::string& value : scenario.model.defaulted) notes.push_back("model default: " + value);
   if (scenario.kernels.is_roofline())
     notes.push_back("kernel times are roofline estimates, not measurements: expect errors of tens of percent");
-  if (summary.uncertainty) notes.push_back("uncertainty is that of kernel times; collectives are taken as exact");
+  for (std::string& line : collectives_without_curve(scenario, plan)) notes.push_back(std::move(line));
+  if (summary.uncertainty)
+    notes.push_back("uncertainty is that of kernel times; collectives that no measured curve times are taken as exact");
   if (scenario.workload.host_time == Seconds{0})
     notes.push_back("host time per step is 0 (workload.host_time): the engine is taken to schedule ahead");
   notes.push_back("not modelled: CUDA-graph padding, scheduler, SM share of communication kernels");

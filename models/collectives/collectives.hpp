@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "models/collectives/measured_curves.hpp"
 #include "models/hardware/topology.hpp"
 #include "models/traffic/traffic.hpp"
 
@@ -78,6 +79,7 @@ struct GroupCollective {
   Seconds time;
   Bytes sent_per_gpu;  ///< bytes one GPU sends
   AllReduceAlgorithm algorithm = AllReduceAlgorithm::ring;
+  const MeasuredCollective* measured = nullptr;  ///< whose time it is; nothing: the network model's
 };
 
 /// Ring closed forms over p ranks at bandwidth B: all-reduce 2(p-1)/p M/B + 2(p-1) a; all-gather and reduce-scatter
@@ -95,17 +97,19 @@ Seconds uniform_all_to_all(int ranks, Bytes per_rank_buffer, BytesPerSecond band
 ///
 /// The efficiency is that of *bus bandwidth*, 2(p-1)/p M/t (all-reduce) or (p-1)/p M/t, as nccl-tests print it:
 /// whichever algorithm the measured library took, the fastest one here then reproduces the measurement at the
-/// catalogue's node size. Throws InputError when the group cannot do the algorithm: one_shot and nvls across nodes,
-/// hierarchical and tree inside one node or with nodes that hold different rails; std::invalid_argument for an empty
-/// group, a repeated or unknown GPU.
+/// catalogue's node size. With `curves`, a group that one of them fits takes its time from there, whichever algorithm
+/// that library took; bytes on links stay those of `algorithm`. Throws InputError when the group cannot do the
+/// algorithm: one_shot and nvls across nodes, hierarchical and tree inside one node or with nodes that hold different
+/// rails; std::invalid_argument for an empty group, a repeated or unknown GPU.
 GroupCollective all_reduce(const Topology& topology, std::span<const int> group, Bytes message,
-                           AllReduceAlgorithm algorithm, const CollectiveParameters& parameters);
+                           AllReduceAlgorithm algorithm, const CollectiveParameters& parameters,
+                           const CollectiveCurves* curves = nullptr);
 /// Inside a node a ring; across nodes a ring over each rail, then inside the nodes (a flat ring where nodes hold
 /// different rails).
 GroupCollective all_gather(const Topology& topology, std::span<const int> group, Bytes gathered,
-                           const CollectiveParameters& parameters);
+                           const CollectiveParameters& parameters, const CollectiveCurves* curves = nullptr);
 GroupCollective reduce_scatter(const Topology& topology, std::span<const int> group, Bytes reduced,
-                               const CollectiveParameters& parameters);
+                               const CollectiveParameters& parameters, const CollectiveCurves* curves = nullptr);
 
 /// What a group collective puts on each link (for the link table): what each GPU sends, shared between the node's ring
 /// and the rail's ring as the algorithm does. Exact for every algorithm; automatic stands for hierarchical where the

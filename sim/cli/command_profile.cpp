@@ -7,6 +7,7 @@
 #include "models/units/error.hpp"
 #include "sim/cli/atomic_file.hpp"
 #include "sim/cli/command.hpp"
+#include "sim/cli/profile_comparison.hpp"
 #include "sim/cli/profile_output.hpp"
 #include "sim/cli/usage.hpp"
 
@@ -83,10 +84,49 @@ void add_reader(CLI::App& profile, Globals& globals, const char* name, const cha
   });
 }
 
+struct CompareOptions {
+  std::string a, b, engines;
+  bool shapes = false;
+};
+
+/// "trtllm,vllm"; "" for engines of the same name.
+std::pair<std::string, std::string> engines_of(const std::string& option) {
+  if (option.empty()) return {};
+  const std::size_t comma = option.find(',');
+  if (comma == std::string::npos || comma == 0 || comma + 1 == option.size() ||
+      option.find(',', comma + 1) != std::string::npos)
+    throw InputError{"--engines", option, "one engine of A and one of B: trtllm,vllm"};
+  return {option.substr(0, comma), option.substr(comma + 1)};
+}
+
+void compare_profiles(const CompareOptions& options, const Globals& globals) {
+  const std::pair<std::string, std::string> engines = engines_of(options.engines);
+  const KernelModel a = load_kernel_model(options.a), b = load_kernel_model(options.b);
+  const ModelComparison comparison = compare_models(a, b, engines);
+  if (globals.json) {
+    fmt::print("{}\n", profile_comparison_json(a, b, comparison));
+  } else {
+    fmt::print("{}", profile_comparison_text(a, b, comparison, options.shapes));
+  }
+}
+
+void add_compare(CLI::App& profile, Globals& globals) {
+  const auto options = std::make_shared<CompareOptions>();
+  CLI::App* command =
+      profile.add_subcommand("compare", "Times of one profile over those of another, where both have them");
+  command->add_option("A", options->a, "A shipped profile's name, or a file")->required();
+  command->add_option("B", options->b, "Another one, or the same with --engines")->required();
+  command->add_option("--engines", options->engines, "One engine of A and one of B (else those of the same name)");
+  command->add_flag("--shapes", options->shapes, "A line for each shape, too");
+  add_common_options(*command, globals, "  moesim profile compare h100-sxm b200-sxm",
+                     "  moesim profile compare h100-sxm h100-sxm --engines trtllm,vllm --shapes");
+  command->callback([options, &globals] { compare_profiles(*options, globals); });
+}
+
 }  // namespace
 
 void add_profile_command(CLI::App& app, Globals& globals) {
-  CLI::App* command = app.add_subcommand("profile", "Kernel times: import, show and check profiles");
+  CLI::App* command = app.add_subcommand("profile", "Kernel times: import, show, check and compare profiles");
   command->require_subcommand(1);
   add_common_options(*command, globals, "  moesim profile show h100-sxm", "  moesim profile check h100-sxm --json");
   add_import(*command, globals);
@@ -94,6 +134,7 @@ void add_profile_command(CLI::App& app, Globals& globals) {
              profile_text_for_people);
   add_reader(*command, globals, "check", "Errors on held-out rows against what they must keep to", check_json,
              check_text);
+  add_compare(*command, globals);
 }
 
 }  // namespace moesim

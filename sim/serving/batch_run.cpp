@@ -24,7 +24,7 @@ public:
         timer_{plan.topology, scenario.cluster.gpu.all_gather} {
     if (plan.layout.spec.attention_tp > 1)
       gather_.emplace(plan.stages[static_cast<std::size_t>(from_stage) + 1], plan.layout.attention_tp_groups,
-                      all_gather, scenario.cluster.gpu.all_gather);
+                      all_gather, scenario.cluster.gpu.all_gather, plan.curves.get());
   }
 
   /// Takes the batch on the caller's clock until the last rank of the next stage has all of it.

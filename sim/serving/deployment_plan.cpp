@@ -163,14 +163,17 @@ std::vector<AllReduceAlgorithm> choose_all_reduce(const Scenario& scenario, Depl
   std::vector<AllReduceAlgorithm> of_stage;
   if (plan.layout.spec.attention_tp == 1 || plan.layout.spreads_tokens()) return of_stage;
   const Bytes message = summed_bytes(batch_of_step(scenario, plan.layout, 0), scenario.model.hidden);
-  std::vector<std::string_view> names;
+  std::vector<std::string> names;
   for (int stage = 0; stage < plan.layout.spec.pp; ++stage) {
     const Topology& topology = plan.stages[static_cast<std::size_t>(stage)];
-    of_stage.push_back(all_reduce(topology, plan.layout.attention_tp_groups.front(), message,
-                                  scenario.communication.all_reduce, scenario.cluster.gpu.all_reduce)
-                           .algorithm);
-    if (std::find(names.begin(), names.end(), name_of(of_stage.back())) == names.end())
-      names.push_back(name_of(of_stage.back()));
+    const GroupCollective made =
+        all_reduce(topology, plan.layout.attention_tp_groups.front(), message, scenario.communication.all_reduce,
+                   scenario.cluster.gpu.all_reduce, all_reduce_curves(scenario, plan));
+    of_stage.push_back(made.algorithm);
+    const std::string name = made.measured ? fmt::format("as {} measured it (bytes on links: {})",
+                                                         made.measured->library, name_of(made.algorithm))
+                                           : std::string{name_of(made.algorithm)};
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   if (scenario.communication.all_reduce == AllReduceAlgorithm::automatic)
     plan.chosen["communication.all_reduce"] = fmt::format("{}", fmt::join(names, ", "));
@@ -195,6 +198,8 @@ std::unique_ptr<KernelTimes> kernel_times(const Scenario& scenario, Deployment& 
   const EngineModel& engine = find_engine(model, scenario.kernels.engine, "kernels.engine");
   plan.kernel_profile = fmt::format("{} ({} {})", model.name, engine.name, engine.version);
   if (scenario.kernels.engine == "auto") plan.chosen["kernels.engine"] = engine.name;
+  if (model.gpu == gpu.name && !model.collectives.empty())
+    plan.curves = std::make_unique<CollectiveCurves>(model, engine.name);
   return make_measured_times(model, gpu, {engine.name, scenario.kernels.roofline_fallback});
 }
 
@@ -246,6 +251,10 @@ Deployment plan_deployment(const Scenario& scenario) {
     plan.notes.push_back("pipeline: activations between stages do not contend with the collectives inside them");
   }
   return plan;
+}
+
+const CollectiveCurves* all_reduce_curves(const Scenario& scenario, const Deployment& plan) {
+  return scenario.communication.all_reduce == AllReduceAlgorithm::automatic ? plan.curves.get() : nullptr;
 }
 
 PlacementTarget placement_target(const Scenario& scenario, const Layout& layout, int experts) {

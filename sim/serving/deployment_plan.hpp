@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "models/collectives/measured_curves.hpp"
 #include "models/deployment/deployment.hpp"
 #include "models/kernels/kernel_times.hpp"
 #include "sim/scenario/scenario.hpp"
@@ -23,6 +24,7 @@ struct Deployment {
   MemoryFit memory{};
   std::unique_ptr<KernelTimes> kernels{};
   std::string kernel_profile{};                 ///< "h100-sxm (trtllm 1.3.0rc10)", empty for the roofline
+  std::unique_ptr<CollectiveCurves> curves{};   ///< of that profile, for this GPU; nothing: the network model alone
   std::vector<double> speeds{};                 ///< [GPUs of the cluster] as gpu_speeds() says; empty: none is slow
   Bytes dispatch_payload{}, combine_payload{};  ///< of one token copy
   CollectiveParameters dispatch{}, combine{};   ///< of the all-to-all's kernels on this GPU
@@ -37,6 +39,9 @@ struct Deployment {
 /// Throws InputError for combinations that contradict each other, NotModelledYet, and never Infeasible: the caller
 /// reads `memory`.
 Deployment plan_deployment(const Scenario& scenario);
+
+/// The curves for an all-reduce: none where the scenario asks for an algorithm, since no curve says which one it took.
+const CollectiveCurves* all_reduce_curves(const Scenario& scenario, const Deployment& plan);
 
 /// What placement spreads the experts over.
 PlacementTarget placement_target(const Scenario& scenario, const Layout& layout, int experts);

@@ -13,12 +13,13 @@ constexpr Bytes kProbe{1e6};
 }  // namespace
 
 GroupExchange::GroupExchange(const Topology& topology, const std::vector<std::vector<int>>& groups,
-                             Collective collective, const CollectiveParameters& parameters)
+                             Collective collective, const CollectiveParameters& parameters,
+                             const CollectiveCurves* curves)
     : seconds_(static_cast<std::size_t>(topology.gpus()), 0.0), link_bytes_(topology.links().size(), 0.0) {
   for (const auto& ranks : groups) {
-    const GroupCollective once = collective(topology, ranks, kProbe, parameters);
-    const GroupCollective twice = collective(topology, ranks, 2 * kProbe, parameters);
-    Group group{ranks, 2 * once.time - twice.time, twice.time - once.time, {}};
+    const GroupCollective once = collective(topology, ranks, kProbe, parameters, curves);
+    const GroupCollective twice = collective(topology, ranks, 2 * kProbe, parameters, curves);
+    Group group{ranks, 2 * once.time - twice.time, twice.time - once.time, once.measured, {}};
     std::vector<double> bytes(link_bytes_.size(), 0.0);
     add_link_bytes(topology, ranks, Bytes{once.sent_per_gpu / kProbe}, bytes);
     for (std::size_t link = 0; link < bytes.size(); ++link)
@@ -27,31 +28,29 @@ GroupExchange::GroupExchange(const Topology& topology, const std::vector<std::ve
   }
 }
 
+Seconds GroupExchange::time(const Group& group, Bytes message) const {
+  if (message <= Bytes{0}) return {};
+  return group.measured ? group.measured->time(message) : group.latency + message / kProbe * group.per_megabyte;
+}
+
 void GroupExchange::run(std::span<const double> message) {
   if (message.size() != groups_.size())
     throw std::invalid_argument{fmt::format("messages of {} groups, expected {}", message.size(), groups_.size())};
   std::fill(link_bytes_.begin(), link_bytes_.end(), 0.0);
+  longest_ = of_twice_ = {};
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     const Group& group = groups_[g];
-    const double took = message[g] > 0 ? (group.latency + Bytes{message[g]} / kProbe * group.per_megabyte).value() : 0;
-    for (int rank : group.ranks) seconds_[static_cast<std::size_t>(rank)] = took;
+    const Seconds took = time(group, Bytes{message[g]});
+    for (int rank : group.ranks) seconds_[static_cast<std::size_t>(rank)] = took.value();
     for (const auto& [link, share] : group.share) link_bytes_[static_cast<std::size_t>(link)] += share * message[g];
+    if (took <= longest_) continue;
+    longest_ = took;
+    of_twice_ = time(group, Bytes{2 * message[g]});
   }
-}
-
-Seconds GroupExchange::longest() const {
-  return Seconds{*std::max_element(seconds_.begin(), seconds_.end())};
 }
 
 CollectiveTime GroupExchange::slowest(const Topology& topology) const {
-  Seconds longest, of_twice;
-  for (const Group& group : groups_) {
-    const Seconds took{seconds_[static_cast<std::size_t>(group.ranks.front())]};
-    if (took <= longest) continue;
-    longest = took;
-    of_twice = 2 * took - group.latency;
-  }
-  return with_busiest_link(longest, of_twice, link_bytes_, topology);
+  return with_busiest_link(longest_, of_twice_, link_bytes_, topology);
 }
 
 CollectiveTime with_busiest_link(Seconds time, Seconds of_twice, std::span<const double> link_bytes,

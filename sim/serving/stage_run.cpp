@@ -46,7 +46,7 @@ public:
     expert_seconds_.resize(static_cast<std::size_t>(plan.layout.expert_ranks()));
     if (!plan.resident.empty()) fetch_.emplace(scenario, plan);
     const auto in_groups = [&](const Topology& topology, const auto& groups, GroupExchange::Collective collective) {
-      return GroupExchange{topology, groups, collective, scenario.cluster.gpu.all_gather};
+      return GroupExchange{topology, groups, collective, scenario.cluster.gpu.all_gather, plan.curves.get()};
     };
     if (plan.layout.spreads_tokens()) {
       spread_.emplace(in_groups(topology_, plan.layout.attention_tp_groups, reduce_scatter));
@@ -108,7 +108,8 @@ private:
       const std::vector<int>& group = plan_.layout.attention_tp_groups.front();
       const Bytes message = summed_bytes(batch_, scenario_.model.hidden);
       const auto reduce = [&](Bytes bytes) {
-        return all_reduce(topology_, group, bytes, all_reduce_, scenario_.cluster.gpu.all_reduce);
+        return all_reduce(topology_, group, bytes, all_reduce_, scenario_.cluster.gpu.all_reduce,
+                          all_reduce_curves(scenario_, plan_));
       };
       const GroupCollective once = reduce(message);
       tp_bytes_ = bytes_on_links(group, once, all_reduce_);
@@ -127,9 +128,10 @@ private:
     const auto& group = plan_.layout.ep_group;
     const CollectiveParameters& parameters = scenario_.cluster.gpu.all_gather;
     const auto timed = [&](GroupExchange::Collective collective, Bytes message, std::vector<double>& bytes) {
-      const GroupCollective once = collective(topology_, group, message, parameters);
+      const auto of = [&](Bytes size) { return collective(topology_, group, size, parameters, plan_.curves.get()); };
+      const GroupCollective once = of(message);
       bytes = bytes_on_links(group, once);
-      return with_busiest_link(once.time, collective(topology_, group, 2 * message, parameters).time, bytes, topology_);
+      return with_busiest_link(once.time, of(2 * message).time, bytes, topology_);
     };
     gather_time_ = timed(all_gather, Bytes{tokens * token}, gather_bytes_);
     scatter_time_ = timed(reduce_scatter, Bytes{tokens * scenario_.model.hidden * kActivationBytes}, scatter_bytes_);

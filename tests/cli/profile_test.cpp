@@ -95,6 +95,39 @@ TEST_CASE("An import writes a profile that show and check read", "[cli]") {
   CHECK_THAT(moesim({"check", "new/p.json"}).out, Contains("nccl 2.1: error on sizes left out one by one"));
 }
 
+TEST_CASE("Profiles are compared where both were measured", "[cli]") {
+  const CommandResult same = run_command({"profile", "compare", "h100-sxm", "h100-sxm", "--json"});
+  REQUIRE(same.exit == 0);
+  const auto json = nlohmann::json::parse(same.out);
+  CHECK(schema_violations(json, "profile_compare") == "");
+  REQUIRE(json["engines"].size() == 3);
+  for (const auto& engine : json["engines"])
+    for (const auto& operation : engine["operations"]) {
+      CHECK(operation["b_over_a"]["median"] == 1.0);
+      CHECK(operation["b_over_a"]["p90"] == 1.0);
+      CHECK(operation["only_a"].empty());
+    }
+  CHECK(json["collectives"].size() == 5);
+
+  const CommandResult other = run_command({"profile", "compare", "h100-sxm", "b200-sxm"});
+  CHECK_THAT(other.out, Contains("A h100-sxm") && Contains("decode_attention") && Contains("nccl 2.29.2"));
+  const CommandResult engines =
+      run_command({"profile", "compare", "h100-sxm", "h100-sxm", "--engines", "trtllm,vllm", "--shapes"});
+  CHECK_THAT(engines.out, Contains("A trtllm 1.3.0rc10, B vllm 0.19.0") && Contains("hidden 4096"));
+}
+
+TEST_CASE("A comparison of profiles is refused with what there is", "[cli]") {
+  const CommandResult three = run_command({"profile", "compare", "h100-sxm", "b200-sxm", "--engines", "a,b,c"});
+  CHECK(three.exit == 2);
+  CHECK(three.err == "moesim: --engines: got a,b,c, expected one engine of A and one of B: trtllm,vllm\n");
+  const CommandResult engine = run_command({"profile", "compare", "h100-sxm", "b200-sxm", "--engines", "trtllm,vlm"});
+  CHECK(engine.exit == 2);
+  CHECK_THAT(engine.err, Contains("--engines: got vlm, expected an engine of profile b200-sxm: trtllm, sglang, vllm"));
+  const CommandResult absent = run_command({"profile", "compare", "h100-sxm", "h100"});
+  CHECK(absent.exit == 2);
+  CHECK_THAT(absent.err, Contains("profile: got h100, expected a file, or one of"));
+}
+
 TEST_CASE("A profile that is none is refused", "[cli]") {
   const TemporaryFolder scratch;
   scratch.write("other.json", "{\"format\": \"other\"}");

@@ -146,3 +146,20 @@ TEST_CASE("TP moves n/k times the bytes of EP for the same tokens (L6)", "[colle
   const double ep = 2 * 2 * (7.0 / 8) * (tokens / 8) * hidden_bytes;
   REQUIRE(reduce.sent_per_gpu.value() / ep == Approx(4).epsilon(1e-12));
 }
+
+TEST_CASE("Fewer ranks of a node have a lower floor and a slower ring", "[collectives]") {
+  // Behind the switch at 450 GB/s, with a floor of 15.5 us for 8 ranks. Two: 0.4 of it to sum, 0.38 + 0.62 / 4 = 0.535
+  // to gather; the ring reaches 1 - 0.7 (1/2 - 1/8) = 0.7375 of its bandwidth. Eight: all of both.
+  const Topology topology{cluster_of(1, 8)};
+  const double whole = 67108864 / 450e9;
+  const auto sum = [&](int ranks) {
+    return all_reduce(topology, first_gpus(ranks), 64_MiB, AllReduceAlgorithm::ring, kParameters).time.value();
+  };
+  const auto gather = [&](int ranks) {
+    return all_gather(topology, first_gpus(ranks), 64_MiB, kParameters).time.value();
+  };
+  CHECK(sum(2) == Approx(0.4 * 15.5e-6 + whole / 0.7375).epsilon(1e-9));
+  CHECK(gather(2) == Approx(0.535 * 15.5e-6 + whole / 2 / 0.7375).epsilon(1e-9));
+  CHECK(sum(8) == Approx(15.5e-6 + 1.75 * whole).epsilon(1e-9));
+  CHECK(gather(8) == Approx(15.5e-6 + 0.875 * whole).epsilon(1e-9));
+}

@@ -3,6 +3,7 @@
 #include "models/kernels/published/kernel_model.hpp"
 
 #include "models/kernels/published/curve_grid.hpp"
+#include "models/kernels/published/curve_text.hpp"
 #include "models/kernels/published/expert_curves.hpp"
 #include "models/units/error.hpp"
 #include "tests/catch_compat.hpp"
@@ -155,6 +156,27 @@ TEST_CASE("Damaged models are refused with the place", "[kernels]") {
   refused("{",
           "m.json: got [json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing "
           "object key - unexpected end of input; expected string literal, expected a JSON document");
+}
+
+TEST_CASE("Curves that are as they should be are cut out of a document and others stay", "[kernels]") {
+  const std::string good = "[ [[4, 64],[1,2.5],[3,7e0]],\n[[8,64],[1],[3],16] ]";
+  const std::string text =
+      R"({"a": {"curves": )" + good + R"(}, "note": "\"curves\": [[[],[1],[2]]]", "curves" : [[[],[1],[-2]]]})";
+  const CurvesApart cut = cut_curves(text);
+  REQUIRE(cut.curves.size() == 1);
+  CHECK(cut.curves[0].text == good);
+  CHECK(cut.curves[0].curves == std::vector<Curve>{{{4, 64}, {1, 2.5}, {3, 7}}, {{8, 64}, {1}, {3}, 16}});
+  CHECK(cut.rest ==
+        R"({"a": {"curves": "\u0001curves 0"}, "note": "\"curves\": [[[],[1],[2]]]", "curves" : [[[],[1],[-2]]]})");
+  CHECK(marked_curves("\1curves 12") == std::size_t{12});
+  CHECK_FALSE(marked_curves("curves 12"));
+  CHECK_FALSE(marked_curves("\1curves x"));
+  for (const char* bad : {"[]", "[[[],[1],[]]]", "[[[],[1],[0]]]", "[[[],[2,1],[3,4]]]", "[[[],[1,2],[4,3]]]",
+                          "[[[],[1],[2],0]]", "[[[],[1],[2],1.5]]", "[[[],[01],[2]]]", "[[[],[1.],[2]]]",
+                          "[[[],[1],[2e13]]]", "[[[],[1],[nan]]]", "[[[],[1],[2]]", "[[[],[1],[2],4097]]"}) {
+    INFO(bad);
+    CHECK(cut_curves(std::string{"{\"curves\":"} + bad + "}").curves.empty());
+  }
 }
 
 TEST_CASE("An engine that the model lacks is named with those it has", "[kernels]") {

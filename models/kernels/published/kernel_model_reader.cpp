@@ -3,10 +3,12 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "models/hardware/catalogue_json.hpp"
 #include "models/kernels/profile.hpp"
+#include "models/kernels/published/curve_text.hpp"
 #include "models/kernels/published/kernel_model.hpp"
 #include "models/units/error.hpp"
 #include "models/units/resources.hpp"
@@ -85,7 +87,30 @@ void check_layout(const json& part, const OperationLayout& layout, const std::st
     throw InputError{where + ".size", shown(part.at("size")), std::string{layout.size}};
 }
 
-KernelTable table(const json& part, const std::string& where) {
+/// Out of the document, or out of what was cut from it.
+std::vector<Curve> curves_of(const json& value, std::size_t axes, CurvesApart& apart, const std::string& where) {
+  const auto marked = value.is_string() ? marked_curves(value.get_ref<const std::string&>()) : std::nullopt;
+  if (marked && *marked < apart.curves.size()) {
+    CurveText& cut = apart.curves[*marked];
+    const bool fits =
+        std::all_of(cut.curves.begin(), cut.curves.end(), [&](const Curve& curve) { return curve.at.size() == axes; });
+    return fits ? std::move(cut.curves) : curves_of(json::parse(cut.text), axes, apart, where);
+  }
+  if (!value.is_array()) throw InputError{where, shown(value), "a list"};
+  std::vector<Curve> made;
+  for (const json& triple : value) made.push_back(curve(triple, axes, fmt::format("{}[{}]", where, made.size())));
+  if (made.empty()) throw InputError{where, "[]", "at least one curve"};
+  return made;
+}
+
+void check_places(const std::vector<Curve>& curves, const std::string& where) {
+  std::set<std::vector<double>> places;
+  for (const Curve& curve : curves)
+    if (!places.insert(curve.at).second)
+      throw InputError{where, fmt::format("two curves at [{:g}]", fmt::join(curve.at, ",")), "one at each place"};
+}
+
+KernelTable table(const json& part, CurvesApart& apart, const std::string& where) {
   const CatalogueObject object{part, where, {"operation", "kernel", "format", "dimensions", "axes", "size", "curves"}};
   KernelTable made;
   made.operation = operation(object);
@@ -96,14 +121,8 @@ KernelTable table(const json& part, const std::string& where) {
   const CatalogueObject dimensions = object.object("dimensions", keys_of(layout.dimensions));
   for (const std::string_view name : layout.dimensions)
     made.dimensions.push_back(static_cast<int>(dimensions.number(std::string{name}, 0, 1e9)));
-  std::set<std::vector<double>> places;
-  for (const json& triple : list(part, "curves", object.where("curves"))) {
-    made.curves.push_back(
-        curve(triple, layout.axes.size(), fmt::format("{}[{}]", object.where("curves"), made.curves.size())));
-    if (!places.insert(made.curves.back().at).second)
-      throw InputError{object.where("curves"), fmt::format("two curves at {}", shown(triple[0])), "one at each place"};
-  }
-  if (made.curves.empty()) throw InputError{object.where("curves"), "[]", "at least one curve"};
+  made.curves = curves_of(part.at("curves"), layout.axes.size(), apart, object.where("curves"));
+  check_places(made.curves, object.where("curves"));
   return made;
 }
 
@@ -127,12 +146,12 @@ ModelError error_of(const json& part, const std::string& where) {
 }
 
 /// `key` names it: "engine", whose tables are of one GPU, or "library", whose tables are collectives.
-EngineModel engine(const json& part, const std::string& key, const std::string& where) {
+EngineModel engine(const json& part, const std::string& key, CurvesApart& apart, const std::string& where) {
   const CatalogueObject object{part, where, {key, "version", "errors", "tables"}};
   EngineModel made{object.text(key), object.text("version"), {}, {}};
   for (const json& item : list(part, "tables", object.where("tables"))) {
     const std::string place = fmt::format("{}[{}]", object.where("tables"), made.tables.size());
-    made.tables.push_back(table(item, place));
+    made.tables.push_back(table(item, apart, place));
     const KernelOperation of = made.tables.back().operation;
     if (is_collective(of) != (key == "library"))
       throw InputError{place + ".operation", std::string{name_of(of)},
@@ -161,8 +180,10 @@ ModelOrigin origin_of(const json& part, const std::string& where) {
   return made;
 }
 
-/// Without the catalogue's search for duplicate keys: it takes longer than all the rest of a file of 200,000 numbers.
-json parsed(const std::string& text, const std::string& origin) {
+/// Without the catalogue's search for duplicate keys, which takes as long as all the rest. What is wrong is told of the
+/// whole text.
+json parsed(const std::string& rest, const std::string& text, const std::string& origin) {
+  if (json document = json::parse(rest, nullptr, false); !document.is_discarded()) return document;
   try {
     return json::parse(text);
   } catch (const json::exception& error) {
@@ -185,18 +206,20 @@ void check_format(const json& document, const std::string& origin) {
 }  // namespace
 
 KernelModel parse_kernel_model(const std::string& text, const std::string& origin) {
-  const json document = parsed(text, origin);
+  CurvesApart apart = cut_curves(text);
+  const json document = parsed(apart.rest, text, origin);
   check_format(document, origin);
   const CatalogueObject file{
       document, origin + ": ", {"format", "version", "name", "gpu", "device", "origin", "engines", "collectives"}};
   KernelModel model{file.text("name"), file.text("gpu"), file.text("device"), {}, {}, {}};
   model.origin = origin_of(document.at("origin"), file.where("origin"));
   for (const json& part : list(document, "engines", file.where("engines")))
-    model.engines.push_back(engine(part, "engine", fmt::format("{}[{}]", file.where("engines"), model.engines.size())));
+    model.engines.push_back(
+        engine(part, "engine", apart, fmt::format("{}[{}]", file.where("engines"), model.engines.size())));
   if (model.engines.empty()) throw InputError{file.where("engines"), "[]", "at least one engine"};
   for (const json& part : list(document, "collectives", file.where("collectives")))
     model.collectives.push_back(
-        engine(part, "library", fmt::format("{}[{}]", file.where("collectives"), model.collectives.size())));
+        engine(part, "library", apart, fmt::format("{}[{}]", file.where("collectives"), model.collectives.size())));
   return model;
 }
 

@@ -1,0 +1,113 @@
+#include "models/kernels/published/curve_text.hpp"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace moesim {
+namespace {
+
+constexpr double kMost = 1e12, kLargestTile = 4096;
+/// No name begins with a control character.
+constexpr std::string_view kMarker = "\1curves ";
+
+/// Walks over a text; every step says whether it found what it should.
+class Scanner {
+public:
+  explicit Scanner(std::string_view text) : at_{text.data()}, end_{text.data() + text.size()} {}
+
+  bool takes(char wanted) {
+    skip_spaces();
+    if (at_ == end_ || *at_ != wanted) return false;
+    ++at_;
+    return true;
+  }
+  /// JSON's numbers, of which those are bounded that profiles have.
+  bool number(double& value) {
+    skip_spaces();
+    if (at_ == end_ || *at_ < '0' || *at_ > '9' || (*at_ == '0' && at_ + 1 != end_ && at_[1] >= '0' && at_[1] <= '9'))
+      return false;
+    const auto [next, error] = std::from_chars(at_, end_, value);
+    if (error != std::errc{} || value > kMost || next[-1] == '.') return false;
+    at_ = next;
+    return true;
+  }
+  bool numbers(std::vector<double>& values) {
+    if (!takes('[')) return false;
+    if (takes(']')) return true;
+    do {
+      double value = 0;
+      if (!number(value)) return false;
+      values.push_back(value);
+    } while (takes(','));
+    return takes(']');
+  }
+  const char* position() const { return at_; }
+
+private:
+  void skip_spaces() {
+    while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\r' || *at_ == '\t')) ++at_;
+  }
+  const char *at_, *end_;
+};
+
+bool is_sound(const Curve& curve) {
+  if (curve.size.empty() || curve.size.size() != curve.microseconds.size()) return false;
+  for (std::size_t i = 0; i < curve.size.size(); ++i) {
+    if (curve.microseconds[i] <= 0) return false;
+    if (i > 0 && (curve.size[i] <= curve.size[i - 1] || curve.microseconds[i] < curve.microseconds[i - 1]))
+      return false;
+  }
+  return true;
+}
+
+bool curve(Scanner& scanner, Curve& made) {
+  if (!scanner.takes('[') || !scanner.numbers(made.at) || !scanner.takes(',') || !scanner.numbers(made.size) ||
+      !scanner.takes(',') || !scanner.numbers(made.microseconds))
+    return false;
+  if (scanner.takes(',')) {
+    double tile = 0;
+    if (!scanner.number(tile) || tile < 1 || tile > kLargestTile || tile != static_cast<int>(tile)) return false;
+    made.tile = static_cast<int>(tile);
+  }
+  return scanner.takes(']') && is_sound(made);
+}
+
+bool list_of_curves(Scanner& scanner, std::vector<Curve>& curves) {
+  if (!scanner.takes('[')) return false;
+  do {
+    if (!curve(scanner, curves.emplace_back())) return false;
+  } while (scanner.takes(','));
+  return scanner.takes(']');
+}
+
+}  // namespace
+
+std::optional<std::size_t> marked_curves(std::string_view value) {
+  if (!value.starts_with(kMarker)) return std::nullopt;
+  std::size_t index = 0;
+  const auto [end, error] = std::from_chars(value.data() + kMarker.size(), value.data() + value.size(), index);
+  return error == std::errc{} && end == value.data() + value.size() ? std::optional{index} : std::nullopt;
+}
+
+CurvesApart cut_curves(const std::string& text) {
+  constexpr std::string_view kKey = "\"curves\"";
+  CurvesApart made;
+  std::size_t copied = 0;
+  for (std::size_t key = text.find(kKey); key != std::string::npos; key = text.find(kKey, key + kKey.size())) {
+    Scanner scanner{std::string_view{text}.substr(key + kKey.size())};
+    if (!scanner.takes(':')) continue;
+    const std::size_t begin = text.find('[', static_cast<std::size_t>(scanner.position() - text.data()));
+    CurveText found;
+    if (!list_of_curves(scanner, found.curves)) continue;
+    const auto end = static_cast<std::size_t>(scanner.position() - text.data());
+    found.text = std::string_view{text}.substr(begin, end - begin);
+    made.rest.append(text, copied, begin - copied).append(fmt::format("\"\\u0001curves {}\"", made.curves.size()));
+    copied = end;
+    made.curves.push_back(std::move(found));
+  }
+  made.rest.append(text, copied);
+  return made;
+}
+
+}  // namespace moesim
