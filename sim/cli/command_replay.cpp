@@ -18,6 +18,7 @@
 #include "sim/cli/replay_run.hpp"
 #include "sim/cli/usage.hpp"
 #include "sim/serving/deployment_plan.hpp"
+#include "sim/serving/rank_times.hpp"
 
 namespace moesim {
 namespace {
@@ -142,10 +143,9 @@ Replay replay_on_profile(const ReplayOptions& options) {
   Replay result;
   result.shape = shape_of(run.scenario, *format, run.histograms.front());
   require_known(model, result.shape, options, run.histograms.front());
-  const auto kernels = plan_deployment(run.scenario).kernels;
-  const auto simulator =
-      kernels->experts({result.shape.hidden, result.shape.intermediate, run.scenario.precision.experts});
-  result.predicted_by = fmt::format("simulator ({})", name_of(kernels->source()));
+  const Deployment plan = plan_deployment(run.scenario);
+  const auto simulator = plan.kernels->experts(expert_shape(run.scenario, plan, run.scenario.precision.experts));
+  result.predicted_by = fmt::format("simulator ({})", name_of(plan.kernels->source()));
   result.notes.push_back("nothing was executed: measured is what the profile says of these histograms");
   if (run.profile.device.name.find(run.scenario.cluster.gpu.name) == std::string::npos)
     result.notes.push_back(fmt::format("the profile is of {}, the scenario's GPU is {}", run.profile.device.name,

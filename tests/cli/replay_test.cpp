@@ -234,6 +234,32 @@ TEST_CASE("A profile stands for a device and nothing is executed", "[cli]") {
              Contains("other.json: got no uniform histogram of experts 256 x 128 in bf16"));
 }
 
+TEST_CASE("The simulator's times in a replay are those of the scenario's own kernels", "[cli]") {
+  const TemporaryFolder scratch;
+  const std::string scenario =
+      "model: mixtral-8x7b\ncluster: {gpu: h100-sxm}\nlayout: {attention: {dp: 8}, experts: {ep: 8}}\n"
+      "workload: {phase: decode, tokens_per_gpu: 16, context: 1024, steps: 1}\n";
+  scratch.write("roofline.yaml", scenario);
+  scratch.write("published.yaml", scenario + "kernels: {profile: h100-sxm, engine: trtllm}\n");
+  Profile profile = small_profile();
+  profile.points = {profile_point({1}, Seconds{1e-4}), profile_point({1024}, Seconds{1e-3})};
+  for (ProfilePoint& point : profile.points) point.shape = {4096, 14336, 1, KernelFormat::bf16};
+  scratch.write("p.json", profile_text(profile));
+  const auto replayed = [&](const std::string& file) {
+    const CommandResult result = replay(scratch, {file, "--profile", "p.json", "--backend", "profile", "--json"});
+    INFO(result.err);
+    REQUIRE(result.exit == 0);
+    return nlohmann::json::parse(result.out);
+  };
+  const auto roofline = replayed("roofline.yaml"), published = replayed("published.yaml");
+  CHECK(roofline["predicted_by"] == "simulator (roofline)");
+  CHECK(published["predicted_by"] == "simulator (published)");
+  // the same rows: 32 tokens an expert in the mean, whose weights alone take longer than 352 MB at 3.35 TB/s
+  REQUIRE(published["histograms"][0]["rows"] == roofline["histograms"][0]["rows"]);
+  CHECK(published["histograms"][0]["predicted_s"] != roofline["histograms"][0]["predicted_s"]);
+  CHECK(published["histograms"][0]["predicted_s"] > 352e6 / 3.35e12);
+}
+
 TEST_CASE("What replay cannot use is one line", "[cli]") {
   const TemporaryFolder scratch;
   scratch.write("tiny.json", kTinyModel);
