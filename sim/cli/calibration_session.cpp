@@ -105,8 +105,11 @@ std::string verify(ExpertBackend& backend) {
 }
 
 [[noreturn]] void end_interrupted(const CalibrationSession& session, const Profile& profile, SignalWatch& signals) {
-  fmt::print(stderr, "moesim: interrupted: {} of {} points are in {}\n", measured(profile), profile.planned,
-             session.out.string());
+  if (profile.points.empty())
+    fmt::print(stderr, "moesim: interrupted: nothing was measured\n");
+  else
+    fmt::print(stderr, "moesim: interrupted: {} of {} points are in {}\n", measured(profile), profile.planned,
+               session.out.string());
   signals.restore();
   end_by_signal(signals.caught());
 }
@@ -124,7 +127,8 @@ void measure(const CalibrationSession& session, const CalibrationRequest& reques
   } catch (const std::bad_alloc&) {
     throw RunError{keep("out of memory")};
   } catch (const RunError& error) {
-    throw RunError{keep(error.what())};
+    const std::string what = keep(error.what());
+    if (signals.caught() == 0) throw RunError{what};
   }
   keeper.end(profile);
 }
@@ -150,9 +154,15 @@ void check_writable(const fs::path& file) {
 
 void run_calibration(const CalibrationSession& session, ExpertBackend& backend, SignalWatch& signals) {
   const auto start = std::chrono::steady_clock::now();
-  const std::string verified = verify(backend);
   CalibrationRequest request = session.request;
   Profile profile;
+  std::string verified;
+  try {
+    verified = verify(backend);
+  } catch (const RunError&) {
+    if (signals.caught() == 0) throw;
+    end_interrupted(session, profile, signals);
+  }
   if (!verified.empty()) {
     request.budget -= Seconds{std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
     profile.provenance.notes.push_back(verified);

@@ -155,7 +155,8 @@ TEST_CASE("When a GPU's worker dies the profile has what was measured", "[cli]")
 }
 
 TEST_CASE("A worker ends with the moesim that started it, also one that hangs", "[cli]") {
-  const auto [fault, signal] = GENERATE(table<std::string, int>({{"hangs", SIGKILL}, {"slow", SIGINT}}));
+  const auto [fault, signal] =
+      GENERATE(table<std::string, int>({{"hangs", SIGKILL}, {"hangs", SIGINT}, {"slow", SIGINT}}));
   INFO(fault);
   const TemporaryFolder scratch;
   RunningProgram running =

@@ -39,6 +39,15 @@ constexpr std::size_t kLongestLine = 16u << 20;
   ::_exit(127);
 }
 
+/// Whether a signal that ends programs came and is held back: whoever does so wants to end when it suits.
+bool asked_to_end() {
+  sigset_t pending;
+  if (::sigpending(&pending) != 0) return false;
+  for (const int number : {SIGINT, SIGTERM, SIGHUP})
+    if (sigismember(&pending, number) == 1) return true;
+  return false;
+}
+
 }  // namespace
 
 WorkerProcess::WorkerProcess(const std::vector<std::string>& command) : name_{command.front()} {
@@ -109,8 +118,8 @@ void WorkerProcess::tell(const std::string& line) {
 std::string WorkerProcess::hear(Seconds patience) {
   using Clock = std::chrono::steady_clock;
   if (process_ < 0) throw RunError{name_ + " has ended"};
-  const auto until = Clock::now() + std::chrono::milliseconds{static_cast<std::int64_t>(1e3 * patience.value())};
-  for (;;) {
+  auto until = Clock::now() + std::chrono::milliseconds{static_cast<std::int64_t>(1e3 * patience.value())};
+  for (bool hurried = false;;) {
     if (const auto line_end = heard_.find('\n'); line_end != std::string::npos) {
       std::string line = heard_.substr(0, line_end);
       heard_.erase(0, line_end + 1);
@@ -121,10 +130,19 @@ std::string WorkerProcess::hear(Seconds patience) {
       throw RunError{fmt::format("{} wrote {} bytes without the end of a line", name_, heard_.size())};
     }
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
-    pollfd waiting{socket_, POLLIN, 0};
-    if (left <= 0 || ::poll(&waiting, 1, static_cast<int>(left)) == 0) {
+    if (left <= 0) {
       end(true);
+      if (hurried) throw RunError{name_ + " was ended: a signal came"};
       throw RunError{fmt::format("{} gave no answer in {:g} s and was ended", name_, patience.value())};
+    }
+    constexpr std::int64_t kGlance = 200;  // ms between looks for a signal
+    constexpr std::chrono::seconds kGrace{2};
+    pollfd waiting{socket_, POLLIN, 0};
+    if (::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(left, kGlance))) == 0) {
+      if (hurried || !asked_to_end()) continue;
+      hurried = true;
+      until = std::min(until, Clock::now() + kGrace);
+      continue;
     }
     std::array<char, 65536> part{};
     const ssize_t size = ::recv(socket_, part.data(), part.size(), 0);

@@ -23,7 +23,8 @@ public:
   /// The next line it writes, without its end.
   ///
   /// Throws BackendMissing (with the last line of its errors) when it ended with status 77, and RunError when it ended
-  /// otherwise, wrote a line beyond 16 MiB, or wrote none in `patience`, after which it is killed.
+  /// otherwise, wrote a line beyond 16 MiB, or wrote none in `patience` or in two seconds
+  /// after a signal that ends programs came and is held back, after which it is killed.
   std::string hear(Seconds patience);
 
 private:
