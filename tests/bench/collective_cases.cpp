@@ -6,11 +6,30 @@
 
 #include <fmt/format.h>
 
+#include "models/collectives/uniform_exchange.hpp"
 #include "models/kernels/published/measured_table.hpp"
-#include "tests/bench/uniform_exchange.hpp"
 
 namespace moesim::bench {
 namespace {
+
+/// DeepSeek-V3's tokens, as every case here has them: hidden 7168, top-8 of 256.
+constexpr int kHidden = 7168, kTopK = 8, kExperts = 256;
+constexpr Bytes kFp8{7392}, kBf16{14336};
+
+double parts_hit(int parts) {
+  return distinct_parts(parts, kExperts, kTopK);
+}
+
+/// The first ranks of a catalogue GPU's machine.
+class Exchange : public UniformExchange {
+public:
+  Exchange(const std::string& gpu, int ranks, int gpus_per_node)
+      : UniformExchange{find_gpu(gpu, "case"), ranks, gpus_per_node} {}
+
+  Seconds time(CopyRule rule, const CollectiveParameters& parameters, double tokens, Bytes payload) const {
+    return UniformExchange::time(rule, parameters, {tokens, kExperts, kTopK, payload});
+  }
+};
 
 Seconds microseconds(double us) {
   return Seconds{us * 1e-6};
@@ -60,8 +79,8 @@ void add_normal_h800(Cases& cases) {
   cases.read("data/ground_truth/deepep_normal.csv", [&](const MeasuredRow& row) {
     const int ranks = static_cast<int>(row.number("ep"));
     const double tokens = row.number("tokens_per_rank");
-    const UniformExchange exchange{"h800-sxm", ranks, 8};
-    const double parts = distinct_parts(ranks == 8 ? 8 : ranks / 8);
+    const Exchange exchange{"h800-sxm", ranks, 8};
+    const double parts = parts_hit(ranks == 8 ? 8 : ranks / 8);
     const auto us = [&](Bytes payload, const char* column) {
       return parts * tokens * payload.value() / row.number(column) * 1e-3;
     };
@@ -79,7 +98,7 @@ void add_low_latency_h800(Cases& cases) {
     const int ranks = static_cast<int>(row.number("ep"));
     const bool nvlink = row.text("version").find("NVLink-assisted") != std::string_view::npos;
     const double tokens = row.number("tokens_per_rank");
-    const UniformExchange exchange{"h800-sxm", ranks, nvlink ? 8 : 1};
+    const Exchange exchange{"h800-sxm", ranks, nvlink ? 8 : 1};
     cases.add_both(
         nvlink ? "C04" : "C06", nvlink ? "DeepEP low latency with NVLink, H800" : "DeepEP low latency over RDMA, H800",
         fmt::format("EP{}, {:.0f} tokens", ranks, tokens),
@@ -95,7 +114,7 @@ void add_low_latency(Cases& cases, const std::string& gpu, const std::string& fi
     const int nodes = static_cast<int>(row.number("node_num"));
     const double tokens = row.number("num_token");
     if (!is_v3(row) || tokens > 1024) return;  // beyond 1024 a low-latency buffer is not used
-    const UniformExchange exchange{gpu, 8 * nodes, 8};
+    const Exchange exchange{gpu, 8 * nodes, 8};
     cases.add_both(
         "C08", fmt::format("DeepEP low latency, {}, {} node{}", name, nodes, nodes == 1 ? "" : "s"),
         fmt::format("EP{}, {:.0f} tokens", 8 * nodes, tokens),
@@ -117,7 +136,7 @@ void add_normal_h100(Cases& cases, const std::string& file, bool one_node) {
     const int nodes = static_cast<int>(row.number("node_num"));
     const double tokens = row.number("num_token"), sms = row.number("dispatch_sms");
     if (!is_v3(row) || (nodes == 1) != one_node || tokens < 16 || (sms != 20 && sms != 24)) return;
-    const UniformExchange exchange{"h100-sxm", 8 * nodes, 8};
+    const Exchange exchange{"h100-sxm", 8 * nodes, 8};
     const CopyRule rule = normal_copies(8 * nodes);
     cases.add_both("C10", fmt::format("DeepEP normal, h100, {} node{}, {:.0f} SMs", nodes, nodes == 1 ? "" : "s", sms),
                    fmt::format("EP{}, {:.0f} tokens", 8 * nodes, tokens),
@@ -133,7 +152,7 @@ void add_nccl(Cases& cases) {
   cases.read("data/ground_truth/nccl_intranode_derived.csv", [&](const MeasuredRow& row) {
     if (row.text("nccl_version") != "2.29.2" || row.number("gpus") != 8) return;
     const bool h100 = row.text("system") == "h100_sxm";
-    const UniformExchange exchange{h100 ? "h100-sxm" : "b200-sxm", 8, 8};
+    const Exchange exchange{h100 ? "h100-sxm" : "b200-sxm", 8, 8};
     const std::string op{row.text("op")};
     const Bytes message{row.number("bytes")};
     const Seconds predicted = op == "all_reduce" ? exchange.all_reduce(message)
@@ -157,8 +176,8 @@ void add_efa(Cases& cases) {
     const Bytes message = row.text("mode") == "peak" ? 16_GiB : 64_MiB;
     const double bus = row.number("value") * 1e9;
     cases.add("C20", "NCCL all-to-all over EFA, h100", fmt::format("{} ranks, {}", ranks, row.text("mode")),
-              UniformExchange{"h100-sxm", ranks, 8}.pairwise(message),
-              Seconds{(ranks - 1.0) / ranks * message.value() / bus}, true);
+              Exchange{"h100-sxm", ranks, 8}.pairwise(message), Seconds{(ranks - 1.0) / ranks * message.value() / bus},
+              true);
   });
 }
 
@@ -167,7 +186,7 @@ void add_one_sided(Cases& cases) {
   cases.read("data/ground_truth/trtllm_alltoall_gb200.csv", [&](const MeasuredRow& row) {
     const int ranks = static_cast<int>(row.number("ep"));
     const double tokens = row.number("batch_per_rank");
-    const UniformExchange exchange{"gb200-nvl72", ranks, 72};
+    const Exchange exchange{"gb200-nvl72", ranks, 72};
     cases.add_both(
         "C23", fmt::format("TensorRT-LLM one-sided, GB200, EP{}", ranks),
         fmt::format("EP{}, {:.0f} tokens", ranks, tokens),

@@ -49,7 +49,7 @@ TEST_CASE("A small comparison prints exactly its golden table", "[cli]") {
       "  02            7  -                                                          "
       "          -   invalid              -       -      -         -  -             -\n"
       "  03            4  attention tp1 x dp8, experts ep4 x tp2 on 8 ranks  19.6 of "
-      "72.0 GiB ok  9.171 ms          1,745    0.91   0.91      1.00  experts 50 %  tpot missed ttft not judged\n"
+      "72.0 GiB ok  8.834 ms          1,811    0.95   0.95      1.00  experts 52 %  tpot missed ttft not judged\n"
       "  02-s invalid: --vary layout.experts.ep=7: got 7, expected a divisor of the 8 ranks, since the other degree is "
       "not given; did you mean 4 or 8?\n"
       "  report out/0001-compare/report.html\n");
