@@ -6,22 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "models/kernels/published/aiconfigurator_rows.hpp"
 #include "models/kernels/published/collector_histogram.hpp"
 
 namespace moesim::bench {
 namespace {
-
-std::optional<NumberFormat> format_of(std::string_view dtype) {
-  if (dtype == "bfloat16") return NumberFormat::bf16;
-  if (dtype == "fp8_block") return NumberFormat::fp8_block;
-  if (dtype == "fp8") return NumberFormat::fp8;
-  if (dtype == "int4_wo") return NumberFormat::int4_group128;
-  return std::nullopt;
-}
-
-LeftOut not_modelled(std::string_view dtype) {
-  return {fmt::format("number format {} is not modelled", dtype)};
-}
 
 std::string_view size_class(double tokens) {
   return tokens <= 64 ? "1-64" : tokens <= 1024 ? "65-1024" : "over 1024";
@@ -61,7 +50,7 @@ std::optional<LeftOut> unsupported_attention(const MeasuredRow& row, std::string
   if (row.number_or("window_size", 0) > 0) return LeftOut{"sliding window is not modelled"};
   if (row.text(dtype_column) != "bfloat16")
     return LeftOut{fmt::format("attention in {} is not modelled", row.text(dtype_column))};
-  if (kv_format(row) != "bfloat16" && kv_format(row) != "fp8") return not_modelled(kv_format(row));
+  if (kv_format(row) != "bfloat16" && kv_format(row) != "fp8") return LeftOut{not_modelled(kv_format(row))};
   return std::nullopt;
 }
 
@@ -97,8 +86,8 @@ Outcome KernelCases::grouped_gemms(const MeasuredRow& row) {
 }
 
 Outcome KernelCases::moe(const MeasuredRow& row, bool whole_block) {
-  const auto format = format_of(row.text("moe_dtype"));
-  if (!format) return not_modelled(row.text("moe_dtype"));
+  const auto format = format_of_dtype(row.text("moe_dtype"));
+  if (!format) return LeftOut{not_modelled(row.text("moe_dtype"))};
   if (row.text("kernel_source").ends_with("_nongated")) return LeftOut{"experts with two matrices are not modelled"};
 
   const CollectorRouting routing{static_cast<int>(row.number("num_tokens")),
@@ -122,8 +111,8 @@ Outcome KernelCases::moe(const MeasuredRow& row, bool whole_block) {
 }
 
 Outcome KernelCases::gemm(const MeasuredRow& row) const {
-  const auto format = format_of(row.text("gemm_dtype"));
-  if (!format) return not_modelled(row.text("gemm_dtype"));
+  const auto format = format_of_dtype(row.text("gemm_dtype"));
+  if (!format) return LeftOut{not_modelled(row.text("gemm_dtype"))};
   const double m = row.number("m"), n = row.number("n"), k = row.number("k");
   const double input = *format == NumberFormat::bf16 ? 2 : 1;
   const Op op{"gemm", OpClass::dense_ffn, Flops{2 * m * n * k},

@@ -20,7 +20,7 @@ PlacedPoint of_message(KernelOperation operation, const MeasuredRow& row, double
 CollectiveRowMeaning nccl(const MeasuredRow& row) {
   const std::string_view name = row.text("op_name"), dtype = row.text("nccl_dtype");
   const bool half = dtype == "half" || dtype == "bfloat16";
-  if (!half && dtype != "int8") return fmt::format("number format {} is not modelled", dtype);
+  if (!half && dtype != "int8") return not_modelled(dtype);
   const double bytes = row.positive("message_size") * (half ? 2 : 1);  // the column counts elements
   const auto one = [&](KernelOperation operation) { return std::vector{of_message(operation, row, bytes)}; };
   if (name == "all_gather") return one(KernelOperation::all_gather);
@@ -32,8 +32,7 @@ CollectiveRowMeaning nccl(const MeasuredRow& row) {
 }
 
 CollectiveRowMeaning custom_all_reduce(const MeasuredRow& row) {
-  if (row.text("allreduce_dtype") != "bfloat16")
-    return fmt::format("number format {} is not modelled", row.text("allreduce_dtype"));
+  if (row.text("allreduce_dtype") != "bfloat16") return not_modelled(row.text("allreduce_dtype"));
   if (row.text("kernel_source").ends_with("_eager")) return "launched one by one, not from a CUDA graph";
   constexpr double kBytesPerElement = 2;
   return std::vector{of_message(KernelOperation::all_reduce, row, row.positive("message_size") * kBytesPerElement)};

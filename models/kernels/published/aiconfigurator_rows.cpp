@@ -9,9 +9,8 @@
 #include "models/kernels/published/collector_histogram.hpp"
 
 namespace moesim {
-namespace {
 
-std::optional<NumberFormat> format_of(std::string_view dtype) {
+std::optional<NumberFormat> format_of_dtype(std::string_view dtype) {
   if (dtype == "bfloat16") return NumberFormat::bf16;
   if (dtype == "fp8_block") return NumberFormat::fp8_block;
   if (dtype == "fp8") return NumberFormat::fp8;
@@ -22,9 +21,11 @@ std::optional<NumberFormat> format_of(std::string_view dtype) {
   return std::nullopt;
 }
 
-std::string not_expressed(std::string_view dtype) {
+std::string not_modelled(std::string_view dtype) {
   return fmt::format("number format {} is not modelled", dtype);
 }
+
+namespace {
 
 double microseconds_of(const MeasuredRow& row) {
   return row.positive("latency") * 1e3;
@@ -44,8 +45,8 @@ std::optional<double> skew_of(std::string_view distribution) {
 }
 
 RowMeaning moe(const MeasuredRow& row) {
-  const auto format = format_of(row.text("moe_dtype"));
-  if (!format) return not_expressed(row.text("moe_dtype"));
+  const auto format = format_of_dtype(row.text("moe_dtype"));
+  if (!format) return not_modelled(row.text("moe_dtype"));
   if (row.text("kernel_source").ends_with("_nongated")) return "experts with two matrices are not modelled";
   const auto skew = skew_of(row.text("distribution"));
   if (!skew) return fmt::format("distribution {} cannot be drawn", row.text("distribution"));
@@ -63,8 +64,8 @@ RowMeaning moe(const MeasuredRow& row) {
 }
 
 RowMeaning gemm(const MeasuredRow& row) {
-  const auto format = format_of(row.text("gemm_dtype"));
-  if (!format) return not_expressed(row.text("gemm_dtype"));
+  const auto format = format_of_dtype(row.text("gemm_dtype"));
+  if (!format) return not_modelled(row.text("gemm_dtype"));
   constexpr double kLeastColumns = 64, kLeastDepth = 128, kMostDepth = 32768;
   if (row.positive("n") < kLeastColumns || row.positive("k") < kLeastDepth || row.positive("k") > kMostDepth)
     return "shaped like no layer (n below 64, k below 128 or above 32,768)";
@@ -77,8 +78,8 @@ std::optional<std::string> refused_core(const MeasuredRow& row, const char* arit
   if (row.number_or("window_size", 0) > 0) return "windows are priced by the keys in sight";
   if (row.number_or("beam_width", 1) != 1) return "beam search is not modelled";
   if (row.text(arithmetic) != "bfloat16") return "attention in fp8 arithmetic is not modelled";
-  const auto format = format_of(row.text("kv_cache_dtype"));
-  if (!format) return not_expressed(row.text("kv_cache_dtype"));
+  const auto format = format_of_dtype(row.text("kv_cache_dtype"));
+  if (!format) return not_modelled(row.text("kv_cache_dtype"));
   cache = *format;
   return std::nullopt;
 }
@@ -124,8 +125,8 @@ RowMeaning decode_mla(const MeasuredRow& row) {
 }
 
 RowMeaning mla_bmm(const MeasuredRow& row) {
-  const auto format = format_of(row.text("bmm_dtype"));
-  if (!format) return not_expressed(row.text("bmm_dtype"));
+  const auto format = format_of_dtype(row.text("bmm_dtype"));
+  if (!format) return not_modelled(row.text("bmm_dtype"));
   const bool in = row.text("op_name") == "mla_gen_pre";
   if (!in && row.text("op_name") != "mla_gen_post") return fmt::format("operation {}", row.text("op_name"));
   return PlacedPoint{

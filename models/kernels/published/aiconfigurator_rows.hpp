@@ -1,7 +1,9 @@
 #pragma once
 // What one row of an aiconfigurator table measured.
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "models/kernels/published/measured_points.hpp"
@@ -13,6 +15,11 @@ struct PlacedPoint {
   TableKey key;
   MeasuredPoint point;
 };
+
+/// A number format by the tables' name for it.
+std::optional<NumberFormat> format_of_dtype(std::string_view dtype);
+/// Why a row in another one is left out.
+std::string not_modelled(std::string_view dtype);
 
 /// A point, or why the row is left out.
 using RowMeaning = std::variant<PlacedPoint, std::string>;
