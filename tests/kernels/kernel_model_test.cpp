@@ -46,6 +46,15 @@ TEST_CASE("A curve takes the median of equal sizes and pools what falls", "[kern
   CHECK(interpolate(curve, 99) == 20);
 }
 
+TEST_CASE("A lookup that remembers its segment says the same from any", "[kernels]") {
+  const Curve curve{{}, {1, 3, 7, 20}, {2, 5, 6, 40}, 1};
+  for (const double size : {0.5, 1.0, 2.0, 3.0, 6.9, 7.0, 19.0, 20.0, 99.0})
+    for (std::size_t from = 0; from < 6; ++from) {
+      std::size_t right = from;
+      CHECK(interpolate(curve, size, right) == interpolate(curve, size));
+    }
+}
+
 TEST_CASE("One slow outlier does not lift what follows it", "[kernels]") {
   // 380 pools with the 11 after it, and their lower median is 11: no more falls
   const Curve curve = fit_curve({}, {{1, 10}, {2, 380}, {3, 11}, {4, 12}, {5, 13}}, 0);

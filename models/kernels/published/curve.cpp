@@ -122,12 +122,18 @@ double padded_size(const Curve& curve, double size) {
   return padded(size, curve.tile);
 }
 
-double interpolate(const Curve& curve, double given) {
+double interpolate(const Curve& curve, double size) {
+  std::size_t right = 0;
+  return interpolate(curve, size, right);
+}
+
+double interpolate(const Curve& curve, double given, std::size_t& right) {
   const auto& x = curve.size;
   const double size = padded(given, curve.tile);
   if (size <= x.front()) return curve.microseconds.front();
   if (size >= x.back()) return curve.microseconds.back();
-  const auto right = static_cast<std::size_t>(std::upper_bound(x.begin(), x.end(), size) - x.begin());
+  if (right < 1 || right >= x.size() || size < x[right - 1] || size >= x[right])
+    right = static_cast<std::size_t>(std::upper_bound(x.begin(), x.end(), size) - x.begin());
   const double share = (size - x[right - 1]) / (x[right] - x[right - 1]);
   return curve.microseconds[right - 1] + share * (curve.microseconds[right] - curve.microseconds[right - 1]);
 }

@@ -26,6 +26,8 @@ double padded_size(const Curve& curve, double size);
 
 /// Microseconds at `size`; outside the knots, those of the nearest one.
 double interpolate(const Curve& curve, double size);
+/// The same for calls that stay in one segment: `right` is the knot that ended the last one, and then this one.
+double interpolate(const Curve& curve, double size, std::size_t& right);
 
 /// The monotone curve closest to the points: medians of equal sizes, then pools of neighbours that fall, each at its
 /// median (isotonic regression in the sense of absolute errors, so that one outlier cannot lift what follows it).

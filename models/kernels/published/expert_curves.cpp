@@ -9,7 +9,8 @@
 namespace moesim {
 namespace {
 
-constexpr int kTabulated = 2048;  // rows of one expert: 8 KiB, a quarter of an L1 cache
+/// Rows of one expert: 64 KiB, the prefill of most engines. Decode touches the first few of it.
+constexpr int kTabulated = 16384;
 
 /// Every size at which a curve of the table has a knot, in rows per slot, for `slots` of them.
 std::vector<double> all_sizes(const KernelTable& table, int slots) {
@@ -75,14 +76,15 @@ ExpertCurves::ExpertCurves(const KernelTable& table, const Gpu& gpu, int slots)
   const double first = curve_.microseconds.front(), read_at_first = std::min<double>(curve_.size.front(), slots);
   launch_ = std::clamp(first - ceiling_.nominal_read(read_at_first * bytes_of(3 * h * f, table.format)),
                        std::min(ceiling_.floor(), 0.9 * first), 0.95 * first);
-  ramp_ = all_with(1) - launch_;
+  std::size_t right = 1;
+  ramp_ = all_with(1, right) - launch_;
   for (int rows = 0; rows < kTabulated; ++rows)
-    of_.push_back(rows == 0 ? 0 : static_cast<float>((all_with(rows) - launch_) / slots_));
+    of_.push_back(rows == 0 ? 0 : static_cast<float>((all_with(rows, right) - launch_) / slots_));
 }
 
-double ExpertCurves::all_with(double rows_per_slot) const {
+double ExpertCurves::all_with(double rows_per_slot, std::size_t& right) const {
   const double size = rows_per_slot * slots_, last = curve_.size.back();
-  if (size <= last) return interpolate(curve_, size);
+  if (size <= last) return interpolate(curve_, size, right);
   return launch_ + (curve_.microseconds.back() - launch_) *
                        (ceiling_.microseconds(curve_.at, size) - ceiling_.floor()) /
                        (ceiling_.microseconds(curve_.at, last) - ceiling_.floor());
@@ -90,8 +92,9 @@ double ExpertCurves::all_with(double rows_per_slot) const {
 
 Seconds ExpertCurves::operator()(std::span<const std::int32_t> rows_per_slot) const {
   double sum = 0;
+  std::size_t right = 1;
   for (const std::int32_t rows : rows_per_slot)
-    sum += rows < kTabulated ? of_[static_cast<std::size_t>(rows)] : (all_with(rows) - launch_) / slots_;
+    sum += rows < kTabulated ? of_[static_cast<std::size_t>(rows)] : (all_with(rows, right) - launch_) / slots_;
   if (sum <= 0) return Seconds{0};
   if (sum >= ramp_) return Seconds{(launch_ + sum) * 1e-6};
   const double size = sum / ramp_ * slots_, first = curve_.size.front();

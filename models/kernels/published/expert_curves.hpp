@@ -30,7 +30,9 @@ public:
   double last_rows() const { return curve_.size.back() / slots_; }
 
 private:
-  double all_with(double rows_per_slot) const;  ///< microseconds when every slot has as many
+  /// Microseconds when every slot has as many. `right`: the knot that ends the segment of the last call, which is
+  /// mostly that of this one; any knot will do.
+  double all_with(double rows_per_slot, std::size_t& right) const;
 
   KernelCeiling ceiling_;
   Curve curve_;  ///< by rows of the whole rank
