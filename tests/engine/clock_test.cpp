@@ -141,6 +141,7 @@ TEST_CASE("Forked work ends with the process that waits for it, however that end
   if (waiting == 0) {
     run_forked("endless work", [&] {
       REQUIRE(::write(ends[1], "w", 1) == 1);
+      ::alarm(30);  // should it outlive the test after all
       for (;;) ::pause();
       return std::vector<double>{};
     });
