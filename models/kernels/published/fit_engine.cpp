@@ -26,7 +26,7 @@ double knot_tolerance(KernelOperation operation) {
     case KernelOperation::mla_out:
       return 0.03;
     default:
-      return 0.05;
+      return 0.052;
   }
 }
 /// Rows that dense products are padded to; tried on every curve.
