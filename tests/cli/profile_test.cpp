@@ -116,6 +116,34 @@ TEST_CASE("Profiles are compared where both were measured", "[cli]") {
   CHECK_THAT(engines.out, Contains("A trtllm 1.3.0rc10, B vllm 0.19.0") && Contains("hidden 4096"));
 }
 
+TEST_CASE("Collectives inside a node take the profile's curves unless an algorithm is asked for", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("s.yaml",
+                "model: mixtral-8x7b\ncluster: {gpu: h100-sxm, nodes: 1}\n"
+                "layout: {attention: {tp: 4, dp: 1}, experts: {ep: 1, tp: 4}}\n"
+                "workload: {kind: batch, phase: decode, tokens_per_gpu: 8, context: 1024, steps: 2}\n"
+                "kernels: {profile: h100-sxm, engine: vllm}\n");
+  const auto summary = [&](const std::string& all_reduce) {
+    std::vector<std::string> arguments{"run", "s.yaml", "--json", "--set", "communication.all_reduce=" + all_reduce};
+    const CommandResult result = run_command(arguments, {.folder = scratch.path().string()});
+    INFO(result.err);
+    REQUIRE(result.exit == 0);
+    return nlohmann::json::parse(result.out);
+  };
+  const auto of_curve = summary("auto");
+  CHECK(schema_violations(of_curve, "summary") == "");
+  CHECK(of_curve["chosen"]["communication.all_reduce"].get<std::string>().find("as vllm 0.19.0 measured it") == 0);
+  const auto& use = of_curve["kernels"].back();
+  CHECK(use["op_class"] == "all_reduce");
+  CHECK(use["source"] == "published");
+  CHECK(use["kernel"] == "vllm 0.19.0");
+  CHECK(use["sigma"] > 0);
+  const auto modelled = summary("ring");
+  CHECK(modelled["kernels"].back()["op_class"] != "all_reduce");
+  CHECK(modelled["notes"].dump().find("all_reduce over 4 GPUs: communication.all_reduce ring is asked for") !=
+        std::string::npos);
+}
+
 TEST_CASE("A comparison of profiles is refused with what there is", "[cli]") {
   const CommandResult three = run_command({"profile", "compare", "h100-sxm", "b200-sxm", "--engines", "a,b,c"});
   CHECK(three.exit == 2);
