@@ -71,12 +71,12 @@ double parse(std::string_view text, std::string_view where, std::span<const Unit
                    fmt::format("one of {}", fmt::join(names, ", ")), nearest(unit, names)};
 }
 
-/// The shortest text "N UNIT" over all units that reads back to exactly the same double.
+/// The shortest text "N UNIT" over all units that reads back to exactly the same double; nothing is "0 s" or "0 B".
 std::string shortest(double value, std::span<const Unit> units) {
   std::string best;
   for (const Unit& unit : units) {
     const double number = value / unit.scale;
-    if (number * unit.scale != value) continue;
+    if (number * unit.scale != value || (value == 0 && unit.scale != 1)) continue;
     std::string text = fmt::format("{} {}", number, unit.name);
     if (best.empty() || text.size() < best.size()) best = std::move(text);
   }

@@ -53,7 +53,7 @@ std::vector<Key> workload_keys() {
        .type = T::seconds,
        .doc = "What the GPUs of the last stage wait for the host after every batch: scheduling, sampling, the next "
               "inputs. Engines that schedule ahead hide it; with others it is 1 to 6 ms",
-       .standard = "0 ms",
+       .standard = "0 s",
        .most = kMostHostSeconds},
   };
 }

@@ -189,7 +189,8 @@ std::string expectation(const Key& key) {
     case KeyType::bandwidth:
       return fmt::format("a bandwidth {}, as '400 Gb/s'", bandwidth_range(key));
     case KeyType::seconds:
-      return "a time above 0, as '50 ms'";
+      return key.above_least ? "a time above 0, as '50 ms'"
+                             : fmt::format("a time of at most {}, as '2 ms'", to_text(Seconds{key.most}));
     case KeyType::price:
       return "a price, as '2.5 USD/h'";
     case KeyType::file:

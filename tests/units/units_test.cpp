@@ -58,6 +58,7 @@ TEST_CASE("A quantity written as text reads back to the same value", "[units]") 
   }
   CHECK(to_text(BytesPerSecond{450e9}) == "450 GB/s");
   CHECK(to_text(80_GiB) == "80 GiB");
+  CHECK(to_text(Seconds{0}) == "0 s");
   CHECK(to_text(50.0_ms) == "50 ms");
 }
 
