@@ -49,7 +49,7 @@ TEST_CASE("A bare number for a value with a dimension is refused with the fix", 
   CHECK(refusal(kSmall + "slo: {tpot: 50}\n") ==
         "s.yaml:4:13: slo.tpot: got the bare number 50, expected a unit: write 50 ms");
   CHECK(refusal(kSmall, {{"workload.host_time", "61 s"}}) ==
-        "--set workload.host_time=61 s: got the text '61 s', expected a time of at most 1 min, as '2 ms'");
+        "--set workload.host_time=61 s: got the text '61 s', expected a time of at most 60 s, as '2 ms'");
   CHECK(refusal(kSmall, {{"workload.host_time", "0 ms"}}).empty());
   CHECK(refusal(kSmall, {{"cluster.price", "2.5"}}) ==
         "--set cluster.price=2.5: got the bare number 2.5, expected a unit: write 2.5 USD/h");
