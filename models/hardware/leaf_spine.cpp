@@ -43,6 +43,9 @@ public:
   }
 
   SwitchNetwork build() {
+    if (planes() > plan_.rails)
+      throw InputError{"cluster.fabric.planes", fmt::format("{}", planes()),
+                       fmt::format("at most {}: each of the rails is in one plane", plan_.rails)};
     add_leaves();
     if (needs_spines()) add_spines();
     return std::move(network_);

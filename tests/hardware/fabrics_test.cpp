@@ -155,6 +155,9 @@ TEST_CASE("Spine planes keep rails apart and multiply the largest cluster", "[ha
     REQUIRE(spine.starts_with(rail % 2 == 0 ? "spine0." : "spine1."));
   }
   CHECK(topology.bisection().value() == Approx(12 * 8 * 50e9).epsilon(1e-9));
+  cluster.fabric.planes = 9;
+  CHECK(refusal(cluster) == "cluster.fabric.planes: got 9, expected at most 8: each of the rails is in one plane");
+  cluster.fabric.planes = 2;
   cluster.rails = RailPolicy::spine;
   CHECK(refusal(cluster) ==
         "communication.rails: got spine with fabric multi-rail, expected forward or pxn: no spine joins these rails");
