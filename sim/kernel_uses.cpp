@@ -58,30 +58,46 @@ void add_attention(const Scenario& scenario, const RankBatch& batch, int tp, Use
     uses.add(attention_ops(model, scenario.precision, batch, tp, Reach::full), model.layers - narrow, Cause::attention);
 }
 
-/// Whole rows of every slot of the hottest rank, as the popularity spreads `tokens`: what is left of the shares goes to
-/// one slot after another, so that few tokens touch as many experts as they do in a step.
+/// A number of rows with the mean `expected` that `part` of all draws stay below: tokens that choose on their own are
+/// nearly a Poisson's; of many the mean says enough.
+std::int32_t drawn_rows(double expected, double part) {
+  constexpr double kMany = 50;
+  if (expected > kMany) return static_cast<std::int32_t>(std::llround(expected));
+  double chance = std::exp(-expected), below = chance;
+  std::int32_t rows = 0;
+  while (below < part && rows < 10 * kMany) {
+    chance *= expected / ++rows;
+    below += chance;
+  }
+  return rows;
+}
+
+/// Rows of every slot of the hottest rank, as the popularity spreads `tokens`. Slots take evenly spread parts of their
+/// distributions, so that as many of them have rows as in a step.
 std::vector<std::int32_t> rows_of_hottest_rank(const Deployment& plan, double tokens) {
+  constexpr double kGolden = 0.6180339887498949;
   const Placement& placement = plan.placement;
   const std::vector<int> replicas = placement.replicas(0);
   std::vector<std::int32_t> hottest;
   double most = -1;
   for (int rank = 0; rank < placement.ranks; ++rank) {
     std::vector<std::int32_t> rows;
-    double due = 0;
-    std::int32_t given = 0;
+    double sum = 0;
     for (int s = 0; s < placement.slots_per_rank; ++s) {
       const int expert = placement.layer(0)[static_cast<std::size_t>(rank * placement.slots_per_rank + s)];
-      if (expert >= 0)
-        due += tokens * plan.popularity.inclusion[static_cast<std::size_t>(expert)] /
-               replicas[static_cast<std::size_t>(expert)];
-      rows.push_back(static_cast<std::int32_t>(std::llround(due)) - given);
-      given += rows.back();
+      const double expected = expert < 0 ? 0
+                                         : tokens * plan.popularity.inclusion[static_cast<std::size_t>(expert)] /
+                                               replicas[static_cast<std::size_t>(expert)];
+      const double place = kGolden * (s + 0.5);
+      rows.push_back(drawn_rows(expected, place - std::floor(place)));
+      sum += expected;
     }
-    if (due <= most) continue;
-    most = due;
+    if (sum <= most) continue;
+    most = sum;
     hottest = std::move(rows);
   }
-  if (most < 0.5 && !hottest.empty()) hottest.front() = 1;
+  if (std::all_of(hottest.begin(), hottest.end(), [](std::int32_t rows) { return rows == 0; }) && !hottest.empty())
+    hottest.front() = 1;
   return hottest;
 }
 
@@ -151,14 +167,14 @@ std::vector<std::string> collectives_without_curve(const Scenario& scenario, con
   if (!plan.curves) return lines;
   for (const StepCollective& collective : step_collectives(scenario, plan, batch_of_step(scenario, plan.layout, 0))) {
     if (curve_of(collective, plan)) continue;
-    lines.push_back(
-        fmt::format("{} over {} GPUs: {}; the network model with the catalogue's parameters times it",
-                    name_of(collective.operation), collective.group.size(),
-                    collective.curves
-                        ? "the profile has no curve of so many ranks on one node with whole links"
-                        : fmt::format("communication.all_reduce {} is asked for, and no curve says which algorithm it "
-                                      "took",
-                                      name_of(scenario.communication.all_reduce))));
+    lines.push_back(fmt::format(
+        "{} over {} GPUs: {}; the network model with the catalogue's parameters times it",
+        name_of(collective.operation), collective.group.size(),
+        collective.curves
+            ? "the profile has no curve of so many ranks, or they are not on one node with NVSwitch links at full speed"
+            : fmt::format("communication.all_reduce {} is asked for, and no curve says which algorithm it "
+                          "took",
+                          name_of(scenario.communication.all_reduce))));
   }
   return lines;
 }

@@ -8,6 +8,7 @@
 #include "models/units/text.hpp"
 #include "sim/audit.hpp"
 #include "sim/kernel_uses.hpp"
+#include "sim/metrics/kernel_remarks.hpp"
 #include "sim/metrics/recorder.hpp"
 #include "sim/remedies.hpp"
 #include "sim/serving/batch_run.hpp"
@@ -165,6 +166,7 @@ void add_notes(const Scenario& scenario, const Deployment& plan, Summary& summar
   for (const std::string& value : scenario.model.defaulted) notes.push_back("model default: " + value);
   if (scenario.kernels.is_roofline())
     notes.push_back("kernel times are roofline estimates, not measurements: expect errors of tens of percent");
+  for (std::string& line : kernel_remarks(summary.kernels)) notes.push_back(std::move(line));
   for (std::string& line : collectives_without_curve(scenario, plan)) notes.push_back(std::move(line));
   if (summary.uncertainty)
     notes.push_back("uncertainty is that of kernel times; collectives that no measured curve times are taken as exact");

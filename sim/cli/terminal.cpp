@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "models/units/text.hpp"
+#include "sim/metrics/kernel_remarks.hpp"
 #include "sim/metrics/summary_json.hpp"
 #include "sim/remedies.hpp"
 
@@ -238,6 +239,7 @@ std::string terminal_summary(const Summary& summary, bool colour) {
   std::string text = printable(summary.headline) + "\n";
   text += fmt::format("{}     {}\n\n", kernel_line(summary), audit_line(summary.audit));
   if (summary.audit) text += start_warning(*summary.audit) + draw_warning(*summary.audit);
+  for (const std::string& line : kernel_remarks(summary.kernels)) text += fmt::format("  warning: {}\n", line);
   text += "  " + throughput_line(summary) + "\n";
   text += "  " + memory_line(summary.memory, colour) + "\n";
   text += slo_lines(summary, colour);

@@ -52,3 +52,16 @@ TEST_CASE("The host's time is a part of every step of its own", "[sim]") {
   CHECK(tells_zero(without));
   CHECK_FALSE(tells_zero(with));
 }
+
+TEST_CASE("The experts' time beside their source is that of the step where few tokens touch few experts", "[sim]") {
+  for (const char* tokens : {"2", "8", "64"}) {
+    INFO(tokens);
+    const Json summary = forked_summary(
+        cut_experts({{"workload.tokens_per_gpu", tokens}, {"routing.kind", "uniform"}, {"workload.steps", "8"}}));
+    double told = 0;
+    for (const Json& use : summary["kernels"])
+      if (use["op_class"] == "expert") told += use["time_ms"].get<double>();
+    const double taken = summary["critical_path"]["experts"].get<double>() * summary["step"]["mean_ms"].get<double>();
+    CHECK(told == Approx(taken).epsilon(0.1));  // a token never takes an expert twice, a Poisson may
+  }
+}

@@ -19,7 +19,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kFormat = "moesim kernel model";
-constexpr double kMost = 1e12;
+constexpr double kMost = 1e12, kLargestSigma = 5;
 
 std::string shown(const json& value) {
   return value.dump().substr(0, 60);
@@ -137,7 +137,7 @@ ModelError error_of(const json& part, const std::string& where) {
   made.points = object.count("points");
   made.median = object.number("median", 0, kMost);
   made.p90 = object.number("p90", 0, kMost);
-  made.sigma = object.number("sigma", 0, kMost);
+  made.sigma = object.number("sigma", 0, kLargestSigma);
   made.bias = object.number("bias", -1, kMost);
   made.baseline = object.text("baseline");
   made.baseline_median = object.number("baseline_median", 0, kMost);

@@ -1,0 +1,40 @@
+#include "sim/metrics/kernel_remarks.hpp"
+
+#include <cmath>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace moesim {
+
+std::vector<std::string> kernel_remarks(const std::vector<KernelUse>& uses) {
+  constexpr double kWorthSaying = 0.05;
+  struct Part {
+    Seconds time;
+    double sigma = 0;
+  };
+  Seconds all;
+  std::map<std::pair<std::string, std::string>, Part> parts;
+  for (const KernelUse& use : uses) {
+    all += use.time;
+    if (use.regime != "outside" && use.regime != "fallback") continue;
+    Part& part = parts[{use.op_class, use.regime}];
+    part.time += use.time;
+    part.sigma = std::max(part.sigma, use.sigma);
+  }
+  std::vector<std::string> lines;
+  for (const auto& [key, part] : parts) {
+    const double share = part.time / all;
+    if (share < kWorthSaying) continue;
+    const auto& [op_class, regime] = key;
+    lines.push_back(fmt::format("{}: {:.0f} % of the kernel time {}", op_class, 100 * share,
+                                regime == "outside"
+                                    ? fmt::format("lies beyond the measured tables, whose last rate is carried on "
+                                                  "(± {:.0f} %, and more where the kernel is another there)",
+                                                  100 * part.sigma)
+                                    : "is the roofline's: the profile has none, and kernels.fallback allows it"));
+  }
+  return lines;
+}
+
+}  // namespace moesim

@@ -1,0 +1,24 @@
+// Kernel times that nobody measured are told in words.
+
+#include "sim/metrics/kernel_remarks.hpp"
+
+#include "tests/catch_compat.hpp"
+
+using namespace moesim;
+
+TEST_CASE("What lies beyond the tables or is the roofline's is told with its share, little of it is not", "[metrics]") {
+  const auto use = [](const char* op_class, const char* regime, double sigma, double seconds) {
+    return KernelUse{op_class, Cause::experts, "published", "k", regime, sigma, Seconds{seconds}};
+  };
+  CHECK(kernel_remarks({}).empty());
+  CHECK(kernel_remarks({use("expert", "inside", 0.1, 1), use("head", "outside", 0.2, 0.04)}).empty());
+  const auto lines = kernel_remarks({use("expert", "outside", 0.5, 6), use("expert", "outside", 0.3, 1),
+                                     use("dense_ffn", "fallback", 0.4, 1), use("head", "inside", 0.1, 2)});
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0] ==
+        "dense_ffn: 10 % of the kernel time is the roofline's: the profile has none, and kernels.fallback "
+        "allows it");
+  CHECK(lines[1] ==
+        "expert: 70 % of the kernel time lies beyond the measured tables, whose last rate is carried on "
+        "(± 50 %, and more where the kernel is another there)");
+}
