@@ -86,9 +86,6 @@ CommunicationSpec read_communication(const Settings& settings) {
 KernelSpec read_kernels(const Settings& settings, const fs::path& folder) {
   KernelSpec kernels{settings.text("kernels.profile"), settings.text("kernels.engine"),
                      settings.choice<int>("kernels.fallback") == 1};
-  if (kernels.is_roofline() && kernels.engine != "auto")
-    throw InputError{settings.where("kernels.engine"), kernels.engine,
-                     "auto (kernels.engine=auto): the roofline knows no engines"};
   if (is_config_path(kernels.profile)) {
     kernels.profile = existing_file(settings, "kernels.profile", folder).string();
     return kernels;

@@ -41,6 +41,13 @@ void remark_on_slices(const Scenario& scenario, std::vector<std::string>& remark
                                   cut, stored, name_of(scenario.precision.experts)));
 }
 
+/// So that a scenario with an engine can be compared with the roofline by its profile alone.
+void remark_on_kernels(const Scenario& scenario, std::vector<std::string>& remarks) {
+  if (scenario.kernels.is_roofline() && scenario.kernels.engine != "auto")
+    remarks.push_back(
+        fmt::format("kernels.engine {} has no effect: the roofline knows no engines", scenario.kernels.engine));
+}
+
 }  // namespace
 
 std::vector<std::string> cluster_remarks(const ClusterSpec& cluster) {
@@ -63,6 +70,7 @@ std::vector<std::string> remarks_on(const Scenario& scenario) {
   std::vector<std::string> remarks = cluster_remarks(scenario.cluster);
   remark_on_weights(scenario, remarks);
   remark_on_slices(scenario, remarks);
+  remark_on_kernels(scenario, remarks);
   return remarks;
 }
 

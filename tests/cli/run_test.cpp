@@ -249,3 +249,15 @@ TEST_CASE("More GPUs, a faster link or fewer tokens never slow a balanced step",
   CHECK(step("fast", "cluster.fabric.nic=800 Gb/s") <= base);
   CHECK(step("less", "workload.tokens_per_gpu=32") < base);
 }
+
+TEST_CASE("An engine is said to have no effect on the roofline, so that profiles can be varied alone", "[cli]") {
+  const TemporaryFolder scratch;
+  const CommandResult result = run_command({"run", kScenarios + "quickstart.yaml", "--set", "kernels.profile=roofline",
+                                            "--set", "workload.steps=1", "--out", scratch.path("r"), "--json"});
+  REQUIRE(result.exit == 0);
+  const auto summary = nlohmann::json::parse(result.out);
+  CHECK(summary["provenance"]["kernel_source"] == "roofline");
+  const auto& notes = summary["notes"];
+  CHECK(std::find(notes.begin(), notes.end(), "kernels.engine trtllm has no effect: the roofline knows no engines") !=
+        notes.end());
+}
