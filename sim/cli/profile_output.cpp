@@ -192,9 +192,11 @@ std::string profile_text_for_people(const KernelModel& model) {
 
 std::string check_text(const KernelModel& model) {
   std::string text = head_text(model);
+  const char* judged = model.origin.kind == KernelSource::transferred
+                           ? "error on the source's rows that no fit saw, or that of carrying over where it is larger"
+                           : "error on rows that no fit saw";
   for (const EngineModel& engine : model.engines)
-    text +=
-        fmt::format("\n  {} {}: error on rows that no fit saw\n", engine.name, engine.version) + verdict_text(engine);
+    text += fmt::format("\n  {} {}: {}\n", engine.name, engine.version, judged) + verdict_text(engine);
   for (const EngineModel& library : model.collectives)
     text += fmt::format("\n  {} {}: error on sizes left out one by one\n", library.name, library.version) +
             verdict_text(library);
