@@ -1,6 +1,6 @@
 #include "sim/metrics/kernel_remarks.hpp"
 
-#include <cmath>
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>

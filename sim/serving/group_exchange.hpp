@@ -37,9 +37,9 @@ private:
     std::vector<std::pair<LinkId, double>> share;  ///< bytes on a link per byte of message
   };
 
-  std::vector<Group> groups_;
   Seconds time(const Group& group, Bytes message) const;
 
+  std::vector<Group> groups_;
   std::vector<double> seconds_, link_bytes_;
   Seconds longest_, of_twice_;  ///< of the slowest group, and with twice its message
 };

@@ -49,20 +49,17 @@ double extra_seconds(const Scenario& scenario, const Deployment& plan, double to
   return seconds;
 }
 
-/// Shared experts that run with the routed ones, on a stream of their own or as one more expert (SGLang's fusion): HBM
-/// and tensor cores are as busy as ever, launches and the way through a small kernel are hidden. That is what one token
-/// takes beyond reading its weights.
-double shared_work_seconds(const Scenario& scenario, const Deployment& plan, double tokens) {
+/// What shared experts hide when they run with the routed ones, on a stream of their own or as one more expert
+/// (SGLang's fusion): HBM and tensor cores are as busy as ever, launches and the way through a small kernel are not
+/// seen. That is what one token takes beyond reading its weights.
+double hidden_shared_seconds(const Scenario& scenario, const Deployment& plan) {
   const Gpu& gpu = scenario.cluster.gpu;
-  const auto ops = [&](double count) {
-    return shared_expert_ops(scenario.model, scenario.precision, count, plan.layout.shared_expert_tp());
-  };
   Seconds hidden;
-  for (const Op& op : ops(1)) {
+  for (const Op& op : shared_expert_ops(scenario.model, scenario.precision, 1, plan.layout.shared_expert_tp())) {
     const Seconds reading = op.bytes / (gpu.memory_efficiency * gpu.memory_bandwidth);
     hidden += std::max(Seconds{0}, plan.kernels->time(op) - reading);
   }
-  return std::max(0.0, (total_time(*plan.kernels, ops(tokens)) - hidden).value());
+  return hidden.value();
 }
 
 OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBatch& batch, double tokens,
@@ -72,12 +69,14 @@ OneRank time_one(const Scenario& scenario, const Deployment& plan, const RankBat
   const int tp = plan.layout.spec.attention_tp;
   const double own = plan.layout.spreads_tokens() ? tokens / tp : tokens;
   const auto seconds = [&](const std::vector<Op>& ops) { return total_time(*plan.kernels, ops).value(); };
+  const double shared =
+      model.moe ? seconds(shared_expert_ops(model, precision, own, plan.layout.shared_expert_tp())) : 0;
   return {
       attention_seconds(scenario, plan, batch, tp),
       projection_seconds(scenario, plan, batch, tp),
       model.moe ? seconds(routing_ops(model, precision, own)) : 0,
-      model.moe ? seconds(shared_expert_ops(model, precision, own, plan.layout.shared_expert_tp())) : 0,
-      model.moe ? shared_work_seconds(scenario, plan, own) : 0,
+      shared,
+      shared > 0 ? std::max(0.0, shared - hidden_shared_seconds(scenario, plan)) : 0,
       model.dense_layers() > 0 ? seconds(dense_ffn_ops(model, precision, tokens, tp)) : 0,
       (finished > 0 ? seconds(head_ops(model, precision, finished, tp)) : 0) + extra_seconds(scenario, plan, tokens)};
 }

@@ -15,8 +15,8 @@ namespace moesim {
 struct RankTimes {
   std::vector<double> attention, routing, shared, dense;
   std::vector<double> shared_beside;  ///< shared experts beside the routed ones: their work without their latency
-  std::vector<double> head;        ///< with the extra operations
-  std::vector<double> projection;  ///< the part of attention before its core
+  std::vector<double> head;           ///< with the extra operations
+  std::vector<double> projection;     ///< the part of attention before its core
 };
 
 /// Equal batches are timed once; slow GPUs take longer for theirs. first_gpu : of the stage

@@ -1,7 +1,8 @@
 // The whole chain of one MoE layer on one rank, as it is launched on a device, against fp64 from the logits on.
 
-#include "models/kernels/cuda/combine.cuh"
 #include "models/kernels/cuda/expert_ffn.cuh"
+
+#include "models/kernels/cuda/combine.cuh"
 #include "models/kernels/cuda/expert_rows.cuh"
 #include "models/kernels/cuda/gather_rows.cuh"
 #include "models/kernels/cuda/router_topk.cuh"
