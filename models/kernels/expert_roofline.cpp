@@ -57,7 +57,7 @@ ExpertRoofline::ExpertRoofline(const ExpertShape& shape, const TileWaves& waves,
   down_activations_ = Bytes{f * input + d * kOutputBytes} / memory;
 }
 
-Seconds ExpertRoofline::operator()(std::span<const std::int32_t> rows_per_slot) const {
+Seconds ExpertRoofline::operator()(std::span<const std::int32_t> rows_per_slot, std::optional<double>) const {
   std::int32_t rows = 0, active = 0;
   GroupedGemm::RowTiles tiles{};
   for (const std::int32_t m : rows_per_slot) {

@@ -36,7 +36,7 @@ public:
   /// Throws std::invalid_argument when a width is not positive.
   ExpertRoofline(const ExpertShape& shape, const TileWaves& waves, BytesPerSecond memory, Seconds launch);
 
-  Seconds operator()(std::span<const std::int32_t> rows_per_slot) const override;
+  Seconds operator()(std::span<const std::int32_t> rows_per_slot, std::optional<double> tokens = {}) const override;
 
 private:
   GroupedGemm gate_up_, down_;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -43,8 +44,10 @@ class ExpertTimes {
 public:
   virtual ~ExpertTimes() = default;
   /// rows_per_slot [slots]: tokens of each local expert slot, not negative.
+  /// tokens: that enter the rank's block, wherever their experts are, which engines' kernels take time for too; when
+  /// not given, as many as balanced routing of all tokens of the expert-parallel group would bring with these rows.
   /// Returns zero when no slot has a row: nothing is launched.
-  virtual Seconds operator()(std::span<const std::int32_t> rows_per_slot) const = 0;
+  virtual Seconds operator()(std::span<const std::int32_t> rows_per_slot, std::optional<double> tokens = {}) const = 0;
 };
 
 class KernelTimes {

@@ -1,7 +1,9 @@
 #include "sim/serving/rank_times.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <numeric>
 #include <tuple>
 
 #include "models/llm/expert_slices.hpp"
@@ -133,10 +135,16 @@ ExpertShape expert_shape(const Scenario& scenario, const Deployment& plan, Numbe
           .own_width = moe.expert_hidden / tp};
 }
 
+double tokens_with_expert(double tokens, double share_of_rows, double top_k) {
+  return tokens * (1 - std::pow(1 - share_of_rows, top_k));
+}
+
 ExpertPhase::ExpertPhase(const Scenario& scenario, const Deployment& plan, int first_gpu)
     : speeds_{speeds_from(plan, first_gpu)},
       placement_ranks_{static_cast<std::size_t>(plan.placement.ranks)},
-      slots_per_rank_{static_cast<std::size_t>(plan.placement.slots_per_rank)} {
+      slots_per_rank_{static_cast<std::size_t>(plan.placement.slots_per_rank)},
+      top_k_{static_cast<double>(scenario.model.moe->top_k)},
+      dispatched_{plan.layout.kind == LayoutKind::data_expert_a2a} {
   const std::vector<NumberFormat> used = plan.formats->used();
   for (const NumberFormat format : used)
     kernels_.push_back(plan.kernels->experts(expert_shape(scenario, plan, format)));
@@ -149,12 +157,12 @@ ExpertPhase::ExpertPhase(const Scenario& scenario, const Deployment& plan, int f
     }
 }
 
-Seconds ExpertPhase::time_mixed(std::size_t first_slot, std::span<const std::int32_t> rows) const {
+Seconds ExpertPhase::time_mixed(std::size_t first_slot, std::span<const std::int32_t> rows, double tokens) const {
   Seconds sum;
   std::vector<std::int32_t> own(rows.size());
   for (std::size_t kernel = 0; kernel < kernels_.size(); ++kernel) {
     for (std::size_t s = 0; s < rows.size(); ++s) own[s] = kernel_of_slot_[first_slot + s] == kernel ? rows[s] : 0;
-    sum += (*kernels_[kernel])(own);
+    sum += (*kernels_[kernel])(own, tokens);
   }
   return sum;
 }
@@ -163,10 +171,16 @@ void ExpertPhase::operator()(int moe_layer, std::span<const std::int32_t> rows_p
                              std::span<double> seconds) const {
   const std::size_t width = seconds.size() / placement_ranks_;
   const std::size_t layer = static_cast<std::size_t>(moe_layer) * rows_per_slot.size();
+  const auto sum = [](std::span<const std::int32_t> rows) {
+    return static_cast<double>(std::accumulate(rows.begin(), rows.end(), std::int64_t{0}));
+  };
+  const double all_rows = sum(rows_per_slot);
   for (std::size_t p = 0; p < placement_ranks_; ++p) {
     const auto rows = rows_per_slot.subspan(p * slots_per_rank_, slots_per_rank_);
-    const Seconds took =
-        kernel_of_slot_.empty() ? (*kernels_.front())(rows) : time_mixed(layer + p * slots_per_rank_, rows);
+    const double tokens =
+        dispatched_ ? tokens_with_expert(all_rows / top_k_, sum(rows) / all_rows, top_k_) : all_rows / top_k_;
+    const Seconds took = kernel_of_slot_.empty() ? (*kernels_.front())(rows, tokens)
+                                                 : time_mixed(layer + p * slots_per_rank_, rows, tokens);
     std::fill_n(seconds.begin() + static_cast<std::ptrdiff_t>(p * width), width, took.value());
   }
   slow_down(seconds, speeds_);

@@ -25,6 +25,9 @@ RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const Ste
 /// A rank's slots in `format`, as kernels are chosen and timed by.
 ExpertShape expert_shape(const Scenario& scenario, const Deployment& plan, NumberFormat format);
 
+/// Tokens, of so many, with at least one of their top_k experts among those that get this share of all rows.
+double tokens_with_expert(double tokens, double share_of_rows, double top_k);
+
 /// The grouped expert FFN of a layer on every rank. Experts of one format run together; each further format on a rank
 /// is a grouped FFN of its own after the others, as engines launch a kernel per format.
 class ExpertPhase {
@@ -37,10 +40,12 @@ public:
   void operator()(int moe_layer, std::span<const std::int32_t> rows_per_slot, std::span<double> seconds) const;
 
 private:
-  Seconds time_mixed(std::size_t first_slot, std::span<const std::int32_t> rows) const;
+  Seconds time_mixed(std::size_t first_slot, std::span<const std::int32_t> rows, double tokens) const;
 
   std::span<const double> speeds_;  ///< [ranks], empty: none is slow
   std::size_t placement_ranks_, slots_per_rank_;
+  double top_k_;
+  bool dispatched_;                                    ///< only tokens with an expert on a rank go there
   std::vector<std::unique_ptr<ExpertTimes>> kernels_;  ///< one per format in use
   std::vector<std::uint8_t> kernel_of_slot_;           ///< [layers * slots], empty when there is one
 };

@@ -21,15 +21,16 @@ Seconds measured(const MeasuredRow& row) {
 }
 
 /// Rows per local expert, or nothing for a distribution we cannot draw.
-std::optional<std::vector<std::int32_t>> rows_of(const CollectorRouting& routing, std::string_view distribution) {
-  if (distribution == "balanced" || distribution == "uniform") return balanced_rows(routing);
+std::optional<std::vector<std::int32_t>> rows_of(const CollectorRouting& routing, std::string_view distribution,
+                                                 std::string_view kernel) {
+  if (distribution == "balanced" || distribution == "uniform") return balanced_batch(routing).rows;
   constexpr std::string_view kPowerLaw = "power_law_";
   if (!distribution.starts_with(kPowerLaw)) return std::nullopt;
   distribution.remove_prefix(kPowerLaw.size());
   double alpha = 0;
   std::from_chars(distribution.data(), distribution.data() + distribution.size(), alpha);
   if (alpha <= 0 || alpha == 1) return std::nullopt;
-  return power_law_rows(routing, alpha, static_cast<std::uint32_t>(routing.tokens));
+  return power_law_batch(routing, alpha, collector_habits(kernel), static_cast<std::uint32_t>(routing.tokens)).rows;
 }
 
 Op attention(const AttentionCore& core, double flops_per_pair, double bytes) {
@@ -93,7 +94,7 @@ Outcome KernelCases::moe(const MeasuredRow& row, bool whole_block) {
   const CollectorRouting routing{static_cast<int>(row.number("num_tokens")),
                                  static_cast<int>(row.number("num_experts")), static_cast<int>(row.number("topk")),
                                  static_cast<int>(row.number("moe_ep_size"))};
-  const auto rows = rows_of(routing, row.text("distribution"));
+  const auto rows = rows_of(routing, row.text("distribution"), row.text("kernel_source"));
   if (!rows) return LeftOut{fmt::format("distribution {} cannot be drawn", row.text("distribution"))};
 
   const double d = row.number("hidden_size"), received = std::accumulate(rows->begin(), rows->end(), 0.0);

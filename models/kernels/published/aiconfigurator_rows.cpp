@@ -53,7 +53,7 @@ RowMeaning moe(const MeasuredRow& row) {
   const auto whole = [&](const char* column) { return static_cast<int>(row.positive(column)); };
   const CollectorRouting routing{whole("num_tokens"), whole("num_experts"), whole("topk"), whole("moe_ep_size")};
   if (routing.experts % routing.ep != 0) return "experts that the ranks do not share evenly";
-  const auto rows = balanced_rows(routing);
+  const auto rows = balanced_batch(routing).rows;
   const double received = std::accumulate(rows.begin(), rows.end(), 0.0);
   return PlacedPoint{
       {KernelOperation::experts,

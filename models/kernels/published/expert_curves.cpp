@@ -71,35 +71,54 @@ Curve curve_for(const KernelTable& table, const KernelCeiling& ceiling, int slot
 }  // namespace
 
 ExpertCurves::ExpertCurves(const KernelTable& table, const Gpu& gpu, int slots)
-    : ceiling_(gpu, table), curve_(curve_for(table, ceiling_, slots, measured_)), slots_(slots) {
+    : ceiling_(gpu, table),
+      curve_(curve_for(table, ceiling_, slots, measured_)),
+      slots_(slots),
+      per_token_(table.per_token.value() * 1e6),
+      tokens_per_row_(std::max(1.0, static_cast<double>(table.dimensions[2]) / slots) /
+                      std::max(1, table.dimensions[3])) {
   const double h = table.dimensions[0], f = table.dimensions[1];
   const double first = curve_.microseconds.front(), read_at_first = std::min<double>(curve_.size.front(), slots);
   launch_ = std::clamp(first - ceiling_.nominal_read(read_at_first * bytes_of(3 * h * f, table.format)),
                        std::min(ceiling_.floor(), 0.9 * first), 0.95 * first);
+  const auto measured = [&](double rows) {
+    std::size_t right = 1;
+    return std::max(0.0, one_with(rows, right));
+  };
+  const double last = last_rows(), at_last = measured(last);
+  // of the upper half of the curve, where reading weights is past; a curve of few rows may be flat there
+  const double per_row = (at_last - measured(last / 2)) / (last / 2);
+  per_row_beyond_ = std::clamp(per_row, 0.5 * at_last / last, at_last / last);
   std::size_t right = 1;
-  ramp_ = all_with(1, right) - launch_;
-  for (int rows = 0; rows < kTabulated; ++rows)
-    of_.push_back(rows == 0 ? 0 : static_cast<float>((all_with(rows, right) - launch_) / slots_));
+  of_.push_back(0);
+  for (int rows = 1; rows < kTabulated; ++rows)
+    of_.push_back(std::max(of_.back(), static_cast<float>(one_with(rows, right))));
+  ramp_ = of_[1] * slots_;
 }
 
-double ExpertCurves::all_with(double rows_per_slot, std::size_t& right) const {
-  const double size = rows_per_slot * slots_, last = curve_.size.back();
-  if (size <= last) return interpolate(curve_, size, right);
-  return launch_ + (curve_.microseconds.back() - launch_) *
-                       (ceiling_.microseconds(curve_.at, size) - ceiling_.floor()) /
-                       (ceiling_.microseconds(curve_.at, last) - ceiling_.floor());
+double ExpertCurves::one_with(double rows, std::size_t& right) const {
+  const double measured = std::min(rows, last_rows());
+  return (interpolate(curve_, measured * slots_, right) - launch_) / slots_ - per_token_ * measured * tokens_per_row_ +
+         per_row_beyond_ * (rows - measured);
 }
 
-Seconds ExpertCurves::operator()(std::span<const std::int32_t> rows_per_slot) const {
+Seconds ExpertCurves::operator()(std::span<const std::int32_t> rows_per_slot, std::optional<double> tokens) const {
   double sum = 0;
+  std::int64_t all_rows = 0;
   std::size_t right = 1;
-  for (const std::int32_t rows : rows_per_slot)
-    sum += rows < kTabulated ? of_[static_cast<std::size_t>(rows)] : (all_with(rows, right) - launch_) / slots_;
-  if (sum <= 0) return Seconds{0};
-  if (sum >= ramp_) return Seconds{(launch_ + sum) * 1e-6};
+  for (const std::int32_t rows : rows_per_slot) {
+    sum +=
+        rows < kTabulated ? of_[static_cast<std::size_t>(rows)] : std::max<double>(of_.back(), one_with(rows, right));
+    all_rows += rows;
+  }
+  if (all_rows == 0) return Seconds{0};
+  const double entering = tokens.value_or(static_cast<double>(all_rows) * tokens_per_row_);
+  if (sum >= ramp_) return Seconds{(launch_ + per_token_ * entering + sum) * 1e-6};
   const double size = sum / ramp_ * slots_, first = curve_.size.front();
-  if (size >= first) return Seconds{interpolate(curve_, size) * 1e-6};
-  return Seconds{(launch_ + (curve_.microseconds.front() - launch_) * size / first) * 1e-6};
+  const double other_tokens = per_token_ * (entering - size * tokens_per_row_);
+  const double alone =
+      size >= first ? interpolate(curve_, size) : launch_ + (curve_.microseconds.front() - launch_) * size / first;
+  return Seconds{(alone + other_tokens) * 1e-6};
 }
 
 }  // namespace moesim

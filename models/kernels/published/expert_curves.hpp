@@ -8,12 +8,13 @@
 
 namespace moesim {
 
-/// t(rows) = t0 + sum over experts of g(n_e), with g read off the balanced curve: g(n) = (t(n everywhere) - t0) /
-/// slots, g(0) = 0. Exact on balanced rows whatever t0. Where the sum is less than one row everywhere takes (few
-/// experts active), the curve's own ramp answers, since a few experts do not fill the memory system:
+/// t(rows, T) = t0 + p T + sum over experts of g(n_e), T tokens entering and p the table's time per token, with g read
+/// off the balanced curve: g(n) = (t(n everywhere) - t0 - p T(n)) / slots, g(0) = 0, T(n) = n experts / top_k. Exact on
+/// balanced rows whatever t0 and p. Where the sum is less than one row everywhere takes (few experts active), the
+/// curve's own ramp answers, since a few experts do not fill the memory system:
 ///
-///   s = sum_e g(n_e);  t = t0 + s                   when s >= t(1 everywhere) - t0
-///                      t = curve(s / (t(1) - t0))   below
+///   s = sum_e g(n_e), r = t(1 everywhere) - t0 - p T(1):  t = t0 + p T + s                            when s >= r
+///                                                         t = curve(s / r everywhere) + p (T - T(s/r))  below
 ///
 /// Between two measured counts of slots, curves are blended as CurveGrid does. Never falls with rows.
 class ExpertCurves final : public ExpertTimes {
@@ -21,7 +22,7 @@ public:
   /// An `experts` or `expert_gemms` table and the slots of the rank. Throws std::invalid_argument for no slots.
   ExpertCurves(const KernelTable& table, const Gpu& gpu, int slots);
 
-  Seconds operator()(std::span<const std::int32_t> rows_per_slot) const override;
+  Seconds operator()(std::span<const std::int32_t> rows_per_slot, std::optional<double> tokens = {}) const override;
 
   int slots() const { return slots_; }
   /// The slots are a measured count.
@@ -30,17 +31,20 @@ public:
   double last_rows() const { return curve_.size.back() / slots_; }
 
 private:
-  /// Microseconds when every slot has as many. `right`: the knot that ends the segment of the last call, which is
-  /// mostly that of this one; any knot will do.
-  double all_with(double rows_per_slot, std::size_t& right) const;
+  /// g of so many rows, microseconds; beyond the measured ones, as the rows of the curve's upper half cost. `right`:
+  /// the knot that ends the segment of the last call, which is mostly that of this one; any knot will do.
+  double one_with(double rows, std::size_t& right) const;
 
   KernelCeiling ceiling_;
   Curve curve_;  ///< by rows of the whole rank
   int slots_;
   bool measured_;
-  double launch_;          ///< t0, microseconds
-  double ramp_;            ///< t(1 everywhere) - t0
-  std::vector<float> of_;  ///< g by rows
+  double per_token_;           ///< p, microseconds
+  double tokens_per_row_;      ///< under balanced routing
+  double launch_;              ///< t0, microseconds
+  double ramp_;                ///< r
+  double per_row_beyond_ = 0;  ///< microseconds of a row above the measured ones
+  std::vector<float> of_;      ///< g by rows
 };
 
 }  // namespace moesim

@@ -32,4 +32,18 @@ ModelError JudgedRatios::error(KernelOperation operation, const std::string& reg
           three_digits(quantile(others, 0.9))};
 }
 
+void Verdicts::add(KernelOperation operation, const std::string& regime, const char* baseline, double predicted,
+                   double other, double measured) {
+  JudgedRatios& judged = ratios_[{operation, regime}];
+  judged.baseline = baseline;
+  judged.predicted.push_back(predicted / measured);
+  judged.other.push_back(other / measured);
+}
+
+std::vector<ModelError> Verdicts::errors() const {
+  std::vector<ModelError> made;
+  for (const auto& [of, judged] : ratios_) made.push_back(judged.error(of.first, of.second));
+  return made;
+}
+
 }  // namespace moesim

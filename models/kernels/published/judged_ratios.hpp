@@ -1,7 +1,9 @@
 #pragma once
 // Predictions over measurements, and what they say of a model.
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/kernels/published/kernel_model.hpp"
@@ -18,6 +20,17 @@ struct JudgedRatios {
 
   /// Requires a prediction.
   ModelError error(KernelOperation operation, const std::string& regime) const;
+};
+
+/// By operation and regime.
+class Verdicts {
+public:
+  void add(KernelOperation operation, const std::string& regime, const char* baseline, double predicted, double other,
+           double measured);
+  std::vector<ModelError> errors() const;
+
+private:
+  std::map<std::pair<KernelOperation, std::string>, JudgedRatios> ratios_;
 };
 
 }  // namespace moesim

@@ -59,6 +59,9 @@ struct KernelTable {
   NumberFormat format = NumberFormat::bf16;  ///< of weights; attention: of the KV cache; collectives: of what is summed
   std::vector<int> dimensions;               ///< as layout_of(operation) says
   std::vector<Curve> curves;
+  /// Experts: what the block takes for a token that enters it, wherever its experts are (permuting, sums, zeros for
+  /// pairs with experts of other ranks). The curves hold it, for balanced routing of all tokens of the group.
+  Seconds per_token{};
 
   bool operator==(const KernelTable&) const = default;
 };

@@ -19,6 +19,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kFormat = "moesim kernel model";
+constexpr const char* kPerToken = "per_token_us";
 constexpr double kMost = 1e12, kLargestSigma = 5;
 
 std::string shown(const json& value) {
@@ -111,7 +112,9 @@ void check_places(const std::vector<Curve>& curves, const std::string& where) {
 }
 
 KernelTable table(const json& part, CurvesApart& apart, const std::string& where) {
-  const CatalogueObject object{part, where, {"operation", "kernel", "format", "dimensions", "axes", "size", "curves"}};
+  std::vector<std::string> keys{"operation", "kernel", "format", "dimensions", "axes", "size", "curves"};
+  if (part.is_object() && part.contains(kPerToken)) keys.emplace_back(kPerToken);
+  const CatalogueObject object{part, where, keys};
   KernelTable made;
   made.operation = operation(object);
   const OperationLayout& layout = layout_of(made.operation);
@@ -121,6 +124,11 @@ KernelTable table(const json& part, CurvesApart& apart, const std::string& where
   const CatalogueObject dimensions = object.object("dimensions", keys_of(layout.dimensions));
   for (const std::string_view name : layout.dimensions)
     made.dimensions.push_back(static_cast<int>(dimensions.number(std::string{name}, 0, 1e9)));
+  if (part.contains(kPerToken)) {
+    if (!is_experts(made.operation))
+      throw InputError{object.where(kPerToken), shown(part.at(kPerToken)), "no such key but for experts"};
+    made.per_token = Seconds{object.number(kPerToken, 0, kMost) * 1e-6};
+  }
   made.curves = curves_of(part.at("curves"), layout.axes.size(), apart, object.where("curves"));
   check_places(made.curves, object.where("curves"));
   return made;

@@ -44,6 +44,7 @@ std::string text_of(const KernelTable& table) {
     dimensions[std::string{layout.dimensions[i]}] = table.dimensions[i];
   ordered_json head{{"operation", layout.name}, {"kernel", table.kernel}, {"format", name_of(table.format)},
                     {"dimensions", dimensions}, {"axes", layout.axes},    {"size", layout.size}};
+  if (table.per_token > Seconds{0}) head["per_token_us"] = table.per_token.value() * 1e6;
   std::string text = head.dump();
   text.pop_back();
   return text +

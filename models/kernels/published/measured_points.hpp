@@ -26,7 +26,7 @@ struct MeasuredPoint {
   double size = 0;
   double microseconds = 0;
   double skew = 0;            ///< exponent of the power law that routing was drawn from; 0: balanced
-  int tokens = 0, ranks = 1;  ///< experts: entering the expert-parallel group, and its ranks
+  int tokens = 0, ranks = 1;  ///< experts: entering the expert-parallel group (0: not said), and its ranks
 };
 
 using MeasuredPoints = std::map<TableKey, std::vector<MeasuredPoint>>;

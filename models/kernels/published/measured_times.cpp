@@ -33,9 +33,9 @@ class FastestExperts final : public ExpertTimes {
 public:
   explicit FastestExperts(std::vector<ExpertCurves> kernels) : kernels_{std::move(kernels)} {}
 
-  Seconds operator()(std::span<const std::int32_t> rows_per_slot) const override {
+  Seconds operator()(std::span<const std::int32_t> rows_per_slot, std::optional<double> tokens = {}) const override {
     Seconds least{std::numeric_limits<double>::infinity()};
-    for (const ExpertCurves& kernel : kernels_) least = std::min(least, kernel(rows_per_slot));
+    for (const ExpertCurves& kernel : kernels_) least = std::min(least, kernel(rows_per_slot, tokens));
     return least;
   }
 

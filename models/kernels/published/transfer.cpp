@@ -39,6 +39,8 @@ constexpr std::array<Pair, 10> kPairs{{
 KernelTable carried(const KernelTable& table, const Gpu& from, const Gpu& to) {
   const KernelCeiling old_ceiling{from, table}, new_ceiling{to, table};
   KernelTable made = table;
+  made.per_token = table.per_token *
+                   ((from.memory_efficiency * from.memory_bandwidth) / (to.memory_efficiency * to.memory_bandwidth));
   for (Curve& curve : made.curves)
     for (std::size_t i = 0; i < curve.size.size(); ++i) {
       const double old_work = old_ceiling.microseconds(curve.at, curve.size[i]) - old_ceiling.floor();
