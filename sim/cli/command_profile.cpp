@@ -66,22 +66,46 @@ void add_import(CLI::App& profile, Globals& globals) {
   command->callback([options, &globals] { import_profile(*options, globals); });
 }
 
-using AsText = std::string (*)(const KernelModel& model);
+void show_profile(const std::string& file, const Globals& globals) {
+  const KernelModel model = load_kernel_model(file);
+  if (globals.json) {
+    fmt::print("{}\n", profile_json(model));
+  } else {
+    fmt::print("{}", profile_text_for_people(model));
+  }
+}
 
-void add_reader(CLI::App& profile, Globals& globals, const char* name, const char* what, AsText json, AsText text) {
+void add_show(CLI::App& profile, Globals& globals) {
   const auto file = std::make_shared<std::string>();
-  CLI::App* command = profile.add_subcommand(name, what);
+  CLI::App* command = profile.add_subcommand("show", "What a profile holds, and where it is from");
   command->add_option("PROFILE", *file, "A shipped profile's name, or a file")->required();
-  add_common_options(*command, globals, fmt::format("  moesim profile {} h100-sxm", name),
-                     fmt::format("  moesim profile {} out/h100.json --json", name));
-  command->callback([file, json, text, &globals] {
-    const KernelModel model = load_kernel_model(*file);
-    if (globals.json) {
-      fmt::print("{}\n", json(model));
-    } else {
-      fmt::print("{}", text(model));
-    }
-  });
+  add_common_options(*command, globals, "  moesim profile show h100-sxm", "  moesim profile show out/h100.json --json");
+  command->callback([file, &globals] { show_profile(*file, globals); });
+}
+
+struct CheckOptions {
+  std::string file;
+  bool strict = false;
+};
+
+void check_profile(const CheckOptions& options, Globals& globals) {
+  const KernelModel model = load_kernel_model(options.file);
+  if (globals.json) {
+    fmt::print("{}\n", check_json(model));
+  } else {
+    fmt::print("{}", check_text(model));
+  }
+  if (options.strict && count_bounds(model).missed > 0) globals.exit_code = 1;
+}
+
+void add_check(CLI::App& profile, Globals& globals) {
+  const auto options = std::make_shared<CheckOptions>();
+  CLI::App* command = profile.add_subcommand("check", "Errors on held-out rows against what they must keep to");
+  command->add_option("PROFILE", options->file, "A shipped profile's name, or a file")->required();
+  command->add_flag("--strict", options->strict, "Exit 1 when a bound is missed (else 0: a verdict is no failure)");
+  add_common_options(*command, globals, "  moesim profile check h100-sxm",
+                     "  moesim profile check out/h100.json --strict --json");
+  command->callback([options, &globals] { check_profile(*options, globals); });
 }
 
 struct CompareOptions {
@@ -130,10 +154,8 @@ void add_profile_command(CLI::App& app, Globals& globals) {
   command->require_subcommand(1);
   add_common_options(*command, globals, "  moesim profile show h100-sxm", "  moesim profile check h100-sxm --json");
   add_import(*command, globals);
-  add_reader(*command, globals, "show", "What a profile holds, and where it is from", profile_json,
-             profile_text_for_people);
-  add_reader(*command, globals, "check", "Errors on held-out rows against what they must keep to", check_json,
-             check_text);
+  add_show(*command, globals);
+  add_check(*command, globals);
   add_compare(*command, globals);
 }
 

@@ -147,28 +147,38 @@ std::vector<ErrorVerdict> judge(const EngineModel& engine) {
   return verdicts;
 }
 
+BoundCount count_bounds(const KernelModel& model) {
+  BoundCount count;
+  for (const auto* parts : {&model.engines, &model.collectives})
+    for (const EngineModel& part : *parts)
+      for (const ErrorVerdict& verdict : judge(part)) {
+        if (verdict.is_bounded()) ++count.bounded;
+        if (!verdict.kept) ++count.missed;
+      }
+  return count;
+}
+
 std::string profile_json(const KernelModel& model) {
   return whole_json(model).dump(2);
 }
 
 std::string check_json(const KernelModel& model) {
   Json json = head_json(model);
-  bool kept = true;
   const auto checked = [&](const std::vector<EngineModel>& parts, const char* key) {
     Json list = Json::array();
     for (const EngineModel& part : parts) {
       Json verdicts = Json::array();
-      for (const ErrorVerdict& verdict : judge(part)) {
-        verdicts.push_back(verdict_json(verdict));
-        kept = kept && verdict.kept;
-      }
+      for (const ErrorVerdict& verdict : judge(part)) verdicts.push_back(verdict_json(verdict));
       list.push_back({{key, part.name}, {"version", part.version}, {"errors", verdicts}});
     }
     return list;
   };
   json["engines"] = checked(model.engines, "engine");
   json["collectives"] = checked(model.collectives, "library");
-  json["all_kept"] = kept;
+  const BoundCount count = count_bounds(model);
+  json["bounded"] = count.bounded;
+  json["missed"] = count.missed;
+  json["all_kept"] = count.missed == 0;
   return json.dump(2);
 }
 
@@ -200,7 +210,8 @@ std::string check_text(const KernelModel& model) {
   for (const EngineModel& library : model.collectives)
     text += fmt::format("\n  {} {}: error on sizes left out one by one\n", library.name, library.version) +
             verdict_text(library);
-  return text;
+  const BoundCount count = count_bounds(model);
+  return text + fmt::format("\n  {} of {} bounds missed\n", count.missed, count.bounded);
 }
 
 std::string import_text(const Imported& imported, const std::string& file, std::size_t bytes) {

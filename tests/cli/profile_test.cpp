@@ -95,6 +95,42 @@ TEST_CASE("An import writes a profile that show and check read", "[cli]") {
   CHECK_THAT(moesim({"check", "new/p.json"}).out, Contains("nccl 2.1: error on sizes left out one by one"));
 }
 
+TEST_CASE("A missed bound fails a profile's check only when strict", "[cli]") {
+  const TemporaryFolder scratch;
+  // one operation's inside bound, 3 and 10 %, kept; one collective's, 10 %, missed; one regime without a bound
+  const auto error = [](const std::string& operation, const std::string& regime, const std::string& median) {
+    return "{\"operation\":\"" + operation + "\",\"regime\":\"" + regime + "\",\"points\":9,\"median\":" + median +
+           ",\"p90\":0.09,\"sigma\":0.1,\"bias\":0,\"baseline\":\"roofline\",\"baseline_median\":0.5,"
+           "\"baseline_p90\":0.6}";
+  };
+  const auto profile = [&](const std::string& all_reduce) {
+    return R"({"format":"moesim kernel model","version":2,"name":"toy","gpu":"h100-sxm","device":"toy","origin":)"
+           R"({"source":"published","name":"us","revision":"1","date":"2026","licence":"ours","notes":[]},"engines":)"
+           R"([{"engine":"toy","version":"1","errors":[)" +
+           error("gemm", "inside", "0.02") + "," + error("gemm", "between", "0.4") +
+           R"(],"tables":[{"operation":"gemm","kernel":"k","format":"bf16","dimensions":{},"axes":["n","k"],)"
+           R"("size":"m","curves":[[[128,256],[1],[9]]]}]}],"collectives":[{"library":"nccl","version":"1","errors":[)" +
+           error("all_reduce", "4 ranks", all_reduce) +
+           R"(],"tables":[{"operation":"all_reduce","kernel":"k","format":"bf16","dimensions":{"ranks":4},)"
+           R"("axes":[],"size":"bytes","curves":[[[],[1],[9]]]}]}]})";
+  };
+  const std::string kept = scratch.write("kept.json", profile("0.1")),
+                    missed = scratch.write("missed.json", profile("0.11"));
+  CHECK(run_command({"profile", "check", kept, "--strict"}).exit == 0);
+  CHECK(run_command({"profile", "check", missed}).exit == 0);
+  const CommandResult strict = run_command({"profile", "check", missed, "--strict"});
+  CHECK(strict.exit == 1);
+  CHECK(strict.err == "");
+  CHECK_THAT(strict.out, Contains("MISS all_reduce") && Contains("1 of 2 bounds missed"));
+  const CommandResult as_json = run_command({"profile", "check", missed, "--strict", "--json"});
+  CHECK(as_json.exit == 1);
+  const auto json = nlohmann::json::parse(as_json.out);
+  CHECK(schema_violations(json, "profile_check") == "");
+  CHECK(json["bounded"] == 2);
+  CHECK(json["missed"] == 1);
+  CHECK(json["all_kept"] == false);
+}
+
 TEST_CASE("Profiles are compared where both were measured", "[cli]") {
   const CommandResult same = run_command({"profile", "compare", "h100-sxm", "h100-sxm", "--json"});
   REQUIRE(same.exit == 0);
