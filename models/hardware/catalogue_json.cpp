@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "models/units/error.hpp"
+#include "models/units/json_fault.hpp"
 
 namespace moesim {
 namespace {
@@ -45,8 +45,13 @@ json parse_catalogue_json(const std::string& text, const std::string& origin) {
   try {
     return json::parse(text,
                        [&](int, json::parse_event_t event, const json& parsed) { return duplicates(event, parsed); });
-  } catch (const json::exception& error) {
-    throw InputError{origin, error.what(), "a JSON document"};
+  } catch (const json::parse_error& error) {
+    throw broken_json(text, origin, error.byte, error.what());
+  } catch (const json::exception& error) {  // a number beyond a double, which the message names in quotes
+    const std::string message = error.what();
+    const std::size_t quote = message.find('\'') + 1;
+    const std::string number = message.substr(quote, message.rfind('\'') - quote);
+    throw broken_json(text, origin, text.find(number) + number.size(), message);
   }
 }
 

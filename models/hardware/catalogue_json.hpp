@@ -10,7 +10,7 @@
 namespace moesim {
 
 /// Parses a JSON document whose objects have no duplicate keys.
-/// Throws InputError with `origin` and the parser's line and column.
+/// Throws InputError at ORIGIN:LINE:COLUMN for what is no JSON, and at ORIGIN for a key that is there twice.
 nlohmann::json parse_catalogue_json(const std::string& text, const std::string& origin);
 
 /// One object of a catalogue file, with its place for messages ("h100-sxm.json: memory").

@@ -9,6 +9,7 @@
 
 #include "models/llm/json_scan.hpp"
 #include "models/units/error.hpp"
+#include "models/units/json_fault.hpp"
 
 namespace moesim {
 namespace {
@@ -190,7 +191,7 @@ std::vector<std::string> ConfigReader::texts(std::string_view key) const {
 std::string ConfigReader::where(std::string_view key) const {
   const std::string path = in_file(key);
   const auto at = offsets_.find(path);
-  const std::string name = shown(path);
+  const std::string name = shown_piece(path);
   if (at == offsets_.end()) return fmt::format("{}: {}", origin_, name);
   return fmt::format("{}:{}: {}", origin_, line_and_column(text_, at->second), name);
 }
@@ -198,9 +199,9 @@ std::string ConfigReader::where(std::string_view key) const {
 std::string ConfigReader::found(std::string_view key) const {
   const Json* at = value(key);
   if (at == nullptr) return offsets_.count(in_file(key)) > 0 ? "null" : "nothing";
-  if (!at->is_string()) return shown(at->dump());
+  if (!at->is_string()) return shown_piece(at->dump());
   const auto& text = at->get_ref<const std::string&>();
-  return Json::accept(text) ? fmt::format("the text '{}'", shown(text)) : shown(text);  // "4096" is no 4096
+  return Json::accept(text) ? fmt::format("the text '{}'", shown_piece(text)) : shown_piece(text);  // "4096" is no 4096
 }
 
 void ConfigReader::refuse(std::string_view key, const std::string& expected, const std::string& hint) const {

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "models/units/error.hpp"
+#include "models/units/json_fault.hpp"
 
 namespace moesim {
 namespace {
@@ -43,13 +43,6 @@ private:
   const char** seen_;
 };
 
-/// What the library says it waited for ("'}'"), without its own wording around it.
-std::string expected_by(const std::string& message) {
-  constexpr std::string_view kMark = "; expected ";
-  const auto at = message.find(kMark);
-  return at == std::string::npos ? "valid JSON" : message.substr(at + kMark.size());
-}
-
 class Scanner : public nlohmann::json_sax<nlohmann::json> {
 public:
   Scanner(const std::string& text, std::string origin) : text_{text}, origin_{std::move(origin)}, seen_{text.data()} {}
@@ -76,19 +69,15 @@ public:
   bool key(string_t& name) override {
     Level& level = levels_.back();
     if (!level.keys.insert(name).second)
-      refuse(key_offset(), fmt::format("the key {} twice", shown(name)), "every key once");
+      refuse(key_offset(), fmt::format("the key {} twice", shown_piece(name)), "every key once");
     level.current = name;
     if (levels_.size() == 1) keys_.push_back({{}, name, key_offset()});
     if (levels_.size() == 2) keys_.push_back({levels_[0].current, name, key_offset()});
     return true;
   }
 
-  bool parse_error(std::size_t position, const std::string& token, const nlohmann::json::exception& error) override {
-    constexpr int kNumberOverflow = 406;
-    if (position > text_.size()) refuse(text_.size(), "the end of the file", expected_by(error.what()));
-    const std::size_t at = position > 0 ? position - 1 : 0;
-    if (error.id == kNumberOverflow) refuse(at, shown(token), "a number that a double can hold");
-    refuse(at, shown(text_.substr(at, text_.find_first_of(",}] \t\r\n", at + 1) - at)), expected_by(error.what()));
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception& error) override {
+    throw broken_json(text_, origin_, position, error.what());
   }
 
 private:
@@ -124,21 +113,6 @@ private:
 };
 
 }  // namespace
-
-std::string shown(const std::string& whole) {
-  constexpr std::size_t kLongest = 40;
-  std::string text = whole.substr(0, kLongest);
-  for (char& c : text)
-    if (!std::isprint(static_cast<unsigned char>(c))) c = '?';
-  return whole.size() > kLongest ? text + "..." : text;
-}
-
-std::string line_and_column(const std::string& text, std::size_t offset) {
-  const auto here = text.begin() + static_cast<std::ptrdiff_t>(std::min(offset, text.size()));
-  const auto line = 1 + std::count(text.begin(), here, '\n');
-  const auto newline = std::find(std::make_reverse_iterator(here), text.rend(), '\n');
-  return fmt::format("{}:{}", line, 1 + (here - newline.base()));
-}
 
 std::vector<KeyPlace> scan_json(const std::string& text, const std::string& origin) {
   return Scanner{text, origin}.run();

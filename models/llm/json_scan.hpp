@@ -7,12 +7,6 @@
 
 namespace moesim {
 
-/// Line and column of a byte, both from 1.
-std::string line_and_column(const std::string& text, std::size_t offset);
-
-/// Text of a file made fit for a message: printable, and not too long.
-std::string shown(const std::string& text);
-
 /// A key of the outermost object, or of an object in it (then `section` is that object's key).
 struct KeyPlace {
   std::string section, name;

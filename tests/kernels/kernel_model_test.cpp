@@ -2,10 +2,13 @@
 
 #include "models/kernels/published/kernel_model.hpp"
 
+#include <fmt/format.h>
+
 #include "models/kernels/published/curve_grid.hpp"
 #include "models/kernels/published/curve_text.hpp"
 #include "models/kernels/published/expert_curves.hpp"
 #include "models/units/error.hpp"
+#include "models/units/json_fault.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/kernels/kernel_model_testing.hpp"
 #include "tests/kernels/kernels_testing.hpp"
@@ -162,9 +165,9 @@ TEST_CASE("Damaged models are refused with the place", "[kernels]") {
           "m.json: collectives[0].tables[0].curves[0]: got [1], expected no axes");
   refused(with(text, "\"collectives\": [", "\"collectives\": [0, "),
           "m.json: collectives[0]: got 0, expected an object with library, version, errors, tables");
-  refused("{",
-          "m.json: got [json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing "
-          "object key - unexpected end of input; expected string literal, expected a JSON document");
+  refused("{", "m.json:1:2: got the end of the file, expected a key in double quotes");
+  refused(with(text, "[3,9]", "[3 9]"),
+          fmt::format("m.json:{}: got 9, expected ',' or ']'", line_and_column(text, text.find("[3,9]") + 3)));
 }
 
 TEST_CASE("Curves that are as they should be are cut out of a document and others stay", "[kernels]") {

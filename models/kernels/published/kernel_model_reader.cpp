@@ -188,15 +188,11 @@ ModelOrigin origin_of(const json& part, const std::string& where) {
   return made;
 }
 
-/// Without the catalogue's search for duplicate keys, which takes as long as all the rest. What is wrong is told of the
-/// whole text.
+/// `rest` without the catalogue's search for duplicate keys, which takes as long as all the rest. What is wrong is told
+/// of the whole text.
 json parsed(const std::string& rest, const std::string& text, const std::string& origin) {
   if (json document = json::parse(rest, nullptr, false); !document.is_discarded()) return document;
-  try {
-    return json::parse(text);
-  } catch (const json::exception& error) {
-    throw InputError{origin, error.what(), "a JSON document"};
-  }
+  return parse_catalogue_json(text, origin);
 }
 
 bool is_kernel_model(const json& document) {
