@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <new>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -19,6 +20,7 @@ namespace {
 constexpr int kAnchors = 3;
 constexpr double kDip = 0.03;              ///< by which more rows must not be faster
 constexpr double kLargestShare = 1.0 / 8;  ///< of the budget that one point may take
+constexpr double kLateShare = 0.2;         ///< over the budget that is worth a note
 
 class Calibrator {
 public:
@@ -76,6 +78,24 @@ private:
     return guess(point) * slowness * (PointTimer::kLeastCalls + 1.0);
   }
 
+  /// What the whole of a similar point took, wall-clock: weights made and packed, calls, a second look. Of the same
+  /// shape, else of the one measured last, by their guesses.
+  Seconds taken(const PlannedPoint& point) const {
+    if (const auto same = taken_.find(point.shape); same != taken_.end()) return same->second;
+    if (!last_) return {};
+    return last_->took * std::max(1.0, guess(point) / last_->guessed);
+  }
+
+  bool fits_budget(const PlannedPoint& point) const {
+    return cost(point) <= std::min(timer_.left(), kLargestShare * request_.budget) && taken(point) <= timer_.left();
+  }
+
+  /// The least repetitions of a point that was measured, and what preparing it took.
+  bool fits_again(const ProfilePoint& point) const {
+    const Seconds prepared = taken_.at(point.shape) - timer_.slice();
+    return timer_.fits(point.median) && prepared <= timer_.left();
+  }
+
   std::vector<PlannedPoint> affordable(std::vector<PlannedPoint> plan) {
     const Bytes room = 0.5 * profile_.device.memory;
     const auto too_large = [&](const PlannedPoint& point) {
@@ -98,7 +118,7 @@ private:
   void measure_points(std::span<const PlannedPoint> plan) {
     for (const PlannedPoint& point : plan) {
       if (watch_.stop()) break;
-      if (cost(point) > std::min(timer_.left(), kLargestShare * request_.budget)) continue;  // a cheaper one may fit
+      if (!fits_budget(point)) continue;  // a cheaper one may fit
       if (!can([&] { measure(point); })) continue;
       tell();
       if (timer_.elapsed() - last_anchors_ > anchor_interval()) repeat_anchors();
@@ -121,18 +141,24 @@ private:
   }
 
   void measure(const PlannedPoint& planned) {
+    const Seconds start = timer_.elapsed();
     Seconds first;
     profile_.points.push_back(timer_.time(planned, first));
     slowness_.push_back(first / guess(planned));
+    last_ = Taken{timer_.elapsed() - start, guess(planned)};
+    taken_[planned.shape] = last_->took;
     const Seconds median = profile_.points.back().median;
     if (anchors_.size() < kAnchors && median <= timer_.slice() / PointTimer::kLeastCalls)
       anchors_.push_back(profile_.points.size() - 1);
   }
 
   void measure_operations(const std::vector<OperationPoint>& operations) {
-    for (std::size_t i = 0; i < operations.size() && !watch_.stop() && timer_.left() > Seconds{}; ++i) {
+    Seconds last;
+    for (std::size_t i = 0; i < operations.size() && !watch_.stop() && timer_.left() > last; ++i) {
+      const Seconds start = timer_.elapsed();
       std::optional<OperationPoint> point;
       can([&] { point = timer_.time(operations[i], i); });
+      last = timer_.elapsed() - start;
       if (!point) continue;
       profile_.operations.push_back(*std::move(point));
       tell();
@@ -155,7 +181,7 @@ private:
 
   void measure_again(std::size_t index) {
     ProfilePoint& point = profile_.points[index];
-    if (watch_.stop() || !timer_.fits(point.median) || !again_.insert(index).second) return;
+    if (watch_.stop() || !fits_again(point) || !again_.insert(index).second) return;
     can([&] {
       Seconds first;
       ProfilePoint again = timer_.time({point.shape, point.histogram, 0, point.held_out}, first);
@@ -167,7 +193,7 @@ private:
     last_anchors_ = timer_.elapsed();
     for (const std::size_t anchor : anchors_) {
       const ProfilePoint& first = profile_.points[anchor];
-      if (watch_.stop() || !timer_.fits(first.median)) continue;
+      if (watch_.stop() || !fits_again(first)) continue;
       const Seconds again = timer_.time_again(first);
       Drift drift = profile_.drift.value_or(Drift{});
       ++drift.anchors;
@@ -190,6 +216,11 @@ private:
       notes.push_back(fmt::format("{} points left out: the device was out of memory", out_of_memory_));
     if (without_kernel_ > 0)
       notes.push_back(fmt::format("{} points left out: no kernel here takes them", without_kernel_));
+    if (const Seconds late = timer_.elapsed(); late > (1 + kLateShare) * request_.budget)
+      notes.push_back(
+          fmt::format("took {:.3g} s of a budget of {:.3g} s: measuring the ceilings and the point that was "
+                      "under way took so long, as they do beside others' work",
+                      late.value(), request_.budget.value()));
     profile_.provenance.notes.insert(profile_.provenance.notes.end(), notes.begin(), notes.end());
     tell();
   }
@@ -212,6 +243,11 @@ private:
   Profile& profile_;
   PointTimer timer_;
   Seconds last_anchors_;
+  struct Taken {
+    Seconds took, guessed;
+  };
+  std::map<KernelShape, Seconds> taken_;        ///< by the last point of a shape, wall-clock
+  std::optional<Taken> last_;                   ///< by the last point
   std::vector<double> slowness_;                ///< measured over guessed, of every point
   std::vector<std::size_t> anchors_;            ///< of profile_.points
   std::set<std::size_t> again_;                 ///< points that were measured twice because of a dip

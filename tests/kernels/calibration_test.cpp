@@ -3,8 +3,10 @@
 #include "models/kernels/calibration.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
 #include <set>
+#include <thread>
 
 #include "models/kernels/profile_interpolation.hpp"
 #include "models/units/error.hpp"
@@ -14,6 +16,7 @@
 
 using namespace moesim;
 using namespace moesim::testing;
+using Catch::Matchers::Contains;
 
 TEST_CASE("A histogram has its rows, and the same ones for the same seed", "[kernels]") {
   const auto kind = GENERATE(HistogramKind::uniform, HistogramKind::multinomial, HistogramKind::zipf,
@@ -124,6 +127,43 @@ TEST_CASE("A budget too small for one point is refused", "[kernels]") {
                     Catch::Matchers::Contains("--budget-seconds: got 100, expected at least ") &&
                         Catch::Matchers::Contains(" for one point of these models here"));
   CHECK(profile.points.empty());
+}
+
+TEST_CASE("A point is not begun when the last one's time is more than what is left of the budget", "[kernels]") {
+  struct Slow : ToyBackend {  // as on a machine that others use: the calls are quick, all around them is not
+    void prepare(const KernelShape& shape) override {
+      ToyBackend::prepare(shape);
+      ++prepares;
+      std::this_thread::sleep_for(std::chrono::milliseconds{300});
+    }
+    int prepares = 0;
+  } slow;
+  CalibrationRequest request = toy_request();
+  request.budget = Seconds{0.5};  // 0.2 s are left after the first point
+  Profile profile = dated_profile();
+  calibrate(slow, request, silent(), profile);
+  CHECK(slow.prepares == 1);
+  CHECK(profile.points.size() == 1);
+  CHECK_FALSE(profile.complete);
+}
+
+TEST_CASE("A calibration that overshoots its budget by more than a fifth says so", "[kernels]") {
+  struct Slow : ToyBackend {
+    BytesPerSecond measure_copy() override {
+      std::this_thread::sleep_for(std::chrono::milliseconds{20});
+      return copy;
+    }
+    void prepare(const KernelShape& shape) override {
+      ToyBackend::prepare(shape);
+      std::this_thread::sleep_for(std::chrono::milliseconds{400});
+    }
+  } slow;
+  CalibrationRequest request = toy_request();
+  request.budget = Seconds{0.3};
+  Profile profile = dated_profile();
+  calibrate(slow, request, silent(), profile);
+  REQUIRE(profile.points.size() == 1);
+  CHECK_THAT(profile.provenance.notes.back(), Contains(" s of a budget of 0.3 s: "));
 }
 
 TEST_CASE("Points that the memory or the budget does not hold are left out with a note", "[kernels]") {
