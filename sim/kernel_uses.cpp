@@ -10,6 +10,7 @@
 
 #include "sim/serving/batch.hpp"
 #include "sim/serving/deployment_plan.hpp"
+#include "sim/serving/profile_place.hpp"
 #include "sim/serving/rank_times.hpp"
 
 namespace moesim {
@@ -179,7 +180,9 @@ std::vector<std::string> collectives_without_curve(const Scenario& scenario, con
   return lines;
 }
 
-std::vector<KernelUse> kernel_uses(const Scenario& scenario, const Deployment& plan) {
+namespace {
+
+std::vector<KernelUse> uses_of_step(const Scenario& scenario, const Deployment& plan) {
   const Architecture& model = scenario.model;
   const Precision& precision = scenario.precision;
   const StepBatch step = batch_of_step(scenario, plan.layout, 0);
@@ -202,6 +205,12 @@ std::vector<KernelUse> kernel_uses(const Scenario& scenario, const Deployment& p
     uses.add(head_ops(model, precision, step.finished_prompts.front(), tp), 1, Cause::other);
   add_collectives(scenario, plan, step, uses);
   return uses.take();
+}
+
+}  // namespace
+
+std::vector<KernelUse> kernel_uses(const Scenario& scenario, const Deployment& plan) {
+  return at_profile_key(scenario.kernels, [&] { return uses_of_step(scenario, plan); });
 }
 
 std::optional<Uncertainty> uncertainty_of(const std::vector<KernelUse>& uses, const Summary& summary) {

@@ -85,7 +85,8 @@ CommunicationSpec read_communication(const Settings& settings) {
 
 KernelSpec read_kernels(const Settings& settings, const fs::path& folder) {
   KernelSpec kernels{settings.text("kernels.profile"), settings.text("kernels.engine"),
-                     settings.choice<int>("kernels.fallback") == 1};
+                     settings.choice<int>("kernels.fallback") == 1, settings.where("kernels.profile"),
+                     settings.where("kernels.engine")};
   if (is_config_path(kernels.profile)) {
     kernels.profile = existing_file(settings, "kernels.profile", folder).string();
     return kernels;

@@ -28,6 +28,7 @@ struct KernelSpec {
   std::string profile = "roofline";  ///< a shipped profile's name, a file, or the roofline
   std::string engine = "auto";       ///< of the profile; auto: its first
   bool roofline_fallback = false;    ///< for what the profile lacks
+  std::string profile_where = "kernels.profile", engine_where = "kernels.engine";  ///< their places, for errors
 
   bool is_roofline() const { return profile == "roofline"; }
 };

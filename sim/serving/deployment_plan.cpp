@@ -12,6 +12,7 @@
 #include "models/units/error.hpp"
 #include "sim/scenario/remarks.hpp"
 #include "sim/serving/batch.hpp"
+#include "sim/serving/profile_place.hpp"
 #include "sim/serving/token_exchange.hpp"
 
 namespace moesim {
@@ -195,12 +196,14 @@ std::unique_ptr<KernelTimes> kernel_times(const Scenario& scenario, Deployment& 
   const Gpu& gpu = scenario.cluster.gpu;
   if (scenario.kernels.is_roofline()) return make_roofline(gpu);
   const KernelModel model = load_kernel_model(scenario.kernels.profile);
-  const EngineModel& engine = find_engine(model, scenario.kernels.engine, "kernels.engine");
+  const EngineModel& engine = find_engine(model, scenario.kernels.engine, scenario.kernels.engine_where);
   plan.kernel_profile = fmt::format("{} ({} {})", model.name, engine.name, engine.version);
   if (scenario.kernels.engine == "auto") plan.chosen["kernels.engine"] = engine.name;
   if (model.gpu == gpu.name && !model.collectives.empty())
     plan.curves = std::make_unique<CollectiveCurves>(model, engine.name);
-  return make_measured_times(model, gpu, {engine.name, scenario.kernels.roofline_fallback});
+  return at_profile_key(scenario.kernels, [&] {
+    return make_measured_times(model, gpu, {engine.name, scenario.kernels.roofline_fallback});
+  });
 }
 
 }  // namespace
