@@ -1,4 +1,3 @@
-#include <filesystem>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -6,6 +5,7 @@
 
 #include "models/units/error.hpp"
 #include "sim/cli/atomic_file.hpp"
+#include "sim/cli/calibration_session.hpp"
 #include "sim/cli/command.hpp"
 #include "sim/cli/profile_comparison.hpp"
 #include "sim/cli/profile_output.hpp"
@@ -13,8 +13,6 @@
 
 namespace moesim {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct ImportOptions {
   std::string from, tables, out;
@@ -24,14 +22,10 @@ struct ImportOptions {
 
 void import_profile(const ImportOptions& options, const Globals& globals) {
   check_outputs({{"--out", options.out}}, options.force);
+  check_writable(options.out);
   const Imported imported = options.from == "csv" ? import_csv(options.tables, options.request)
                                                   : import_aiconfigurator(options.tables, options.request);
   const std::string text = kernel_model_text(imported.model);
-  const fs::path folder = fs::path{options.out}.parent_path();
-  std::error_code failure;
-  if (!folder.empty()) fs::create_directories(folder, failure);
-  if (failure)
-    throw InputError{"--out", fmt::format("'{}': {}", options.out, failure.message()), "a file that can be written"};
   write_file_atomically(options.out, text);
   if (globals.json) {
     fmt::print("{}\n", import_json(imported, options.out, text.size()));

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "models/kernels/published/curve_grid.hpp"
+#include "models/kernels/published/fastest_time.hpp"
 #include "models/units/error.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/shared_data.hpp"
@@ -166,10 +167,47 @@ TEST_CASE("A plain CSV becomes curves of the operation it names", "[kernels]") {
           ":2: operation: got gem, expected one of experts, expert_gemms, gemm, prefill_attention, decode_attention, "
           "prefill_mla, decode_mla, mla_in, mla_out, all_reduce, all_gather, reduce_scatter, all_to_all, "
           "dispatch_low_latency, combine_low_latency, dispatch_normal, combine_normal; did you mean gemm?");
+  refused("mine,1,gemm,mm,bf16,128,256,1,4\nmine,2,gemm,mm,bf16,128,256,2,4\n",
+          ":3: version: got 2, expected 1, as in the rows above: scenarios choose an engine by its name");
+  CHECK(imported.model.engines.front().tables.front().points == 2);
   request.gpu = "auto";
   CHECK_THROWS_WITH(import_csv(file, request),
                     "--gpu: got auto for a CSV file, which names no device, expected the name of its entry in `moesim "
                     "list gpus`");
+}
+
+TEST_CASE("A time that the GPU's own peaks do not allow is refused or left out", "[kernels]") {
+  // H100: 989.5 TFLOP/s in bf16, 1979 in fp8, 3.35 TB/s. n = k = 4096: one row reads 33,554,432 B of weights and moves
+  // 16,384 B of vectors, 10.0 us, of which half is believed: 5.01. 16,384 rows are 5.498e11 FLOP: 555.6 us, 0.8: 444.5.
+  const Gpu gpu = find_gpu("h100-sxm", "gpu");
+  const TableKey gemm{KernelOperation::gemm, "mm", NumberFormat::bf16, {}};
+  CHECK(least_microseconds(gpu, gemm, {{4096, 4096}, 1, 1}) == Approx(0.5 * 33570816 / 3.35e6).epsilon(1e-6));
+  const double rows = 16384, flops = 2 * rows * 4096 * 4096;
+  CHECK(least_microseconds(gpu, gemm, {{4096, 4096}, rows, 1}) == Approx(0.8 * flops / 989.5e6).epsilon(1e-6));
+  // weights of 4 bits: some kernels multiply in 4 bits, at most at twice the fp8 rate
+  const TableKey narrow{KernelOperation::gemm, "mm", NumberFormat::mxfp4, {}};
+  CHECK(least_microseconds(gpu, narrow, {{4096, 4096}, rows, 1}) == Approx(0.8 * flops / 2 / 1979e6).epsilon(1e-3));
+  CHECK_FALSE(is_impossible(gpu, gemm, {{4096, 4096}, 1, 5.02}));
+  CHECK(is_impossible(gpu, gemm, {{4096, 4096}, 1, 5.0}));
+  CHECK_FALSE(is_impossible(gpu, gemm, {{4096, 4096}, 1, 5.0, 1.2}));  // skewed: nobody knows what it read
+
+  const TemporaryFolder folder;
+  ImportRequest request;
+  request.gpu = "h100-sxm";
+  const auto csv = folder.write("fast.csv",
+                                "engine,version,operation,kernel,format,n,k,m,microseconds\n"
+                                "mine,1,gemm,mm,bf16,4096,4096,1,12\nmine,1,gemm,mm,bf16,4096,4096,16384,100\n");
+  CHECK_THROWS_WITH(import_csv(csv, request), csv +
+                                                  ":3: microseconds: got 100, expected at least 444.5: the peaks of "
+                                                  "h100-sxm allow no less for gemm in bf16");
+
+  const Tables tables{"",
+                      "NVIDIA H100 80GB HBM3,torch,bfloat16,1,4096,4096,0.012\n"
+                      "NVIDIA H100 80GB HBM3,torch,bfloat16,16384,4096,4096,0.1\n"};
+  const Imported imported = import_aiconfigurator(tables.path(), {});
+  CHECK(imported.files[1].used == 1);
+  CHECK(imported.files[1].left_out.at("faster than the GPU's peaks allow") == 1);
+  CHECK(imported.model.engines.front().tables[1].curves == std::vector<Curve>{{{4096, 4096}, {1}, {12}}});
 }
 
 TEST_CASE("A device is matched with its catalogue entry", "[kernels]") {

@@ -13,6 +13,7 @@
 #include "tests/kernels/kernel_model_testing.hpp"
 #include "tests/kernels/kernels_testing.hpp"
 #include "tests/kernels/profile_testing.hpp"
+#include "tests/temporary_folder.hpp"
 
 using namespace moesim;
 using namespace moesim::testing;
@@ -165,9 +166,25 @@ TEST_CASE("Damaged models are refused with the place", "[kernels]") {
           "m.json: collectives[0].tables[0].curves[0]: got [1], expected no axes");
   refused(with(text, "\"collectives\": [", "\"collectives\": [0, "),
           "m.json: collectives[0]: got 0, expected an object with library, version, errors, tables");
+  refused(with(text, "\"h100-sxm\"", "\"h100-sxn\""),
+          "m.json: gpu: got h100-sxn, expected a name of `moesim list gpus`; did you mean h100-sxm?");
+  refused(with(text, "\"points\":6", "\"points\":0"),
+          "m.json: engines[0].tables[0].points: got 0, expected a count of at least 1");
   refused("{", "m.json:1:2: got the end of the file, expected a key in double quotes");
   refused(with(text, "[3,9]", "[3 9]"),
           fmt::format("m.json:{}: got 9, expected ',' or ']'", line_and_column(text, text.find("[3,9]") + 3)));
+}
+
+TEST_CASE("Two engines or libraries of one name are refused", "[kernels]") {
+  KernelModel model = small_kernel_model();
+  model.engines.push_back(model.engines.front());
+  model.engines.back().version = "2.0";
+  CHECK_THROWS_WITH(parse_kernel_model(kernel_model_text(model), "m.json"),
+                    "m.json: engines[1].engine: got toyrt, expected another name than that of engines[0]");
+  model.engines.pop_back();
+  model.collectives.push_back(model.collectives.front());
+  CHECK_THROWS_WITH(parse_kernel_model(kernel_model_text(model), "m.json"),
+                    "m.json: collectives[1].library: got nccl, expected another name than that of collectives[0]");
 }
 
 TEST_CASE("Curves that are as they should be are cut out of a document and others stay", "[kernels]") {
@@ -196,6 +213,21 @@ TEST_CASE("An engine that the model lacks is named with those it has", "[kernels
   CHECK(find_engine(model, "auto", "kernels.engine").name == "toyrt");
   CHECK_THROWS_WITH(find_engine(model, "toyr", "kernels.engine"),
                     "kernels.engine: got toyr, expected an engine of profile toy: toyrt; did you mean toyrt?");
+}
+
+TEST_CASE("A calibrated profile of no GPU in the catalogue is named as what it is", "[kernels]") {
+  const TemporaryFolder scratch;
+  Profile profile = small_profile();
+  const std::string cpu = scratch.write("cpu.json", profile_text(profile));
+  CHECK_THROWS_WITH(load_kernel_model(cpu),
+                    cpu + ": got a profile of moesim calibrate --backend cpu, measured on 'toy \"CPU\"', expected a "
+                          "profile of a GPU; this one is for moesim replay SCENARIO --backend cpu --profile FILE");
+  profile.device.kind = DeviceKind::cuda;
+  profile.device.name = "NVIDIA Toy";
+  const std::string cuda = scratch.write("cuda.json", profile_text(profile));
+  CHECK_THROWS_WITH(load_kernel_model(cuda),
+                    cuda + ": got a profile of moesim calibrate --backend cuda, measured on 'NVIDIA Toy', expected a "
+                           "device of `moesim list gpus`: the name of its entry in `moesim list gpus`");
 }
 
 TEST_CASE("A calibrated profile becomes a model of its balanced points", "[kernels]") {

@@ -75,6 +75,7 @@ void fit_collectives(const MeasuredPoints& points, EngineModel& library) {
     }
     library.tables.push_back(std::move(table));
   }
+  count_points(points, library);
   for (const auto& [of, judged] : verdicts)
     if (!judged.predicted.empty()) library.errors.push_back(judged.error(of.first, fmt::format("{} ranks", of.second)));
 }

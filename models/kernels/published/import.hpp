@@ -42,11 +42,14 @@ std::string gpu_of_device(const std::string& device);
 ///
 /// A fifth of the rows between the ends of their curves are held out by a hash of what they measured and never used for
 /// a fit; the model's errors are on those. Skewed rows are never fitted either.
+/// Rows faster than the GPU's peaks allow (fastest_time.hpp) are left out and counted.
 /// Throws InputError for what is missing, and "FILE:LINE: COLUMN" for damaged rows, for times that are not above zero,
-/// and for the same point measured twice with times more than a factor of two apart.
+/// and for the same point measured twice with times more than a factor of two apart. What `request` names is looked up
+/// before anything is read.
 Imported import_aiconfigurator(const std::filesystem::path& folder, const ImportRequest& request);
 
-/// One CSV file (models/kernels/README.md says the columns). Otherwise as import_aiconfigurator.
+/// One CSV file (models/kernels/README.md says the columns). Otherwise as import_aiconfigurator, but a row faster than
+/// the GPU's peaks allow is refused, and so is a second version of an engine.
 Imported import_csv(const std::filesystem::path& file, const ImportRequest& request);
 
 }  // namespace moesim

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "models/kernels/published/aiconfigurator_rows.hpp"
+#include "models/kernels/published/fastest_time.hpp"
 #include "models/kernels/published/import.hpp"
 #include "models/kernels/published/import_collectives.hpp"
 #include "models/kernels/published/measured_folders.hpp"
@@ -60,7 +61,9 @@ std::vector<fs::path> files_of(const fs::path& folder, const TableKind& kind, co
 /// Reads the tables of one GPU into point stores, engine by engine.
 class Reader {
 public:
-  Reader(fs::path folder, std::string gpu) : folder_{std::move(folder)}, gpu_name_{std::move(gpu)} {}
+  Reader(fs::path folder, const std::string& gpu) : folder_{std::move(folder)} {
+    if (gpu != "auto") gpu_ = find_gpu(gpu, "--gpu");
+  }
 
   EngineModel engine(const std::string& name, const std::string& version) {
     PointStore store;
@@ -70,12 +73,13 @@ public:
     }
     EngineModel engine{name, version, {}, {}};
     fit_engine(store.points(), gpu(), engine);
+    count_points(store.points(), engine);
     return engine;
   }
 
   const std::string& device() const { return device_; }
   const Gpu& gpu() {
-    if (!gpu_) gpu_ = find_gpu(gpu_name_ == "auto" ? gpu_of_device(device_) : gpu_name_, "--gpu");
+    if (!gpu_) gpu_ = find_gpu(gpu_of_device(device_), "--gpu");
     return *gpu_;
   }
   std::vector<ImportedFile> files;
@@ -104,6 +108,10 @@ private:
         ++seen.left_out["in a format that the engine's own version has"];
         continue;
       }
+      if (is_impossible(gpu(), placed->key, placed->point)) {
+        ++seen.left_out["faster than the GPU's peaks allow"];
+        continue;
+      }
       store.add(placed->key, placed->point, row.without("latency"), row.place());
       added.insert(format);
       ++seen.used;
@@ -121,7 +129,7 @@ private:
   }
 
   fs::path folder_;
-  std::string gpu_name_, device_;
+  std::string device_;
   std::optional<Gpu> gpu_;
 };
 
@@ -147,6 +155,7 @@ std::string gpu_of_device(const std::string& device) {
 Imported import_aiconfigurator(const fs::path& folder, const ImportRequest& request) {
   if (std::error_code failure; !fs::is_directory(folder, failure))
     throw InputError{folder.string(), "no such folder", "a folder of measured tables of one GPU"};
+  check_nccl(folder, request.nccl);
   Reader reader{folder, request.gpu};
   Imported imported;
   KernelModel& model = imported.model;

@@ -27,16 +27,11 @@ public:
       : folder_{folder}, comm_{folder / "comm"}, request_{request}, files_{files} {}
 
   void nccl() {
+    check_nccl(folder_, request_.nccl);
     const CollectiveTableKind kind = nccl_table();
     const std::vector<std::string> versions = versions_with(comm_ / "nccl", kind.stem);
-    const bool newest = request_.nccl == "auto";
-    if (newest && versions.empty()) return;
-    if (!newest && std::find(versions.begin(), versions.end(), request_.nccl) == versions.end())
-      throw InputError{
-          "--nccl", request_.nccl,
-          fmt::format("auto, or a version in {}: {}", (comm_ / "nccl").string(), fmt::join(versions, ", ")),
-          nearest(request_.nccl, versions)};
-    const std::string version = newest ? versions.front() : request_.nccl;
+    if (versions.empty()) return;
+    const std::string version = request_.nccl == "auto" ? versions.front() : request_.nccl;
     PointStore store;
     read(*table_file(comm_ / "nccl" / version, kind.stem), kind, store);
     add("nccl", version, store.points());
@@ -124,6 +119,18 @@ private:
 };
 
 }  // namespace
+
+void check_nccl(const fs::path& folder, const std::string& version) {
+  if (version == "auto") return;
+  const fs::path there = folder / "comm" / "nccl";
+  const std::vector<std::string> versions = versions_with(there, nccl_table().stem);
+  if (std::find(versions.begin(), versions.end(), version) != versions.end()) return;
+  throw InputError{"--nccl", version,
+                   versions.empty()
+                       ? fmt::format("auto: no version lies in {}", there.string())
+                       : fmt::format("auto, or a version in {}: {}", there.string(), fmt::join(versions, ", ")),
+                   nearest(version, versions)};
+}
 
 std::vector<EngineModel> import_collectives(const fs::path& folder, const CollectiveRequest& request,
                                             std::vector<ImportedFile>& files) {

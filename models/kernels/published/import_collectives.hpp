@@ -15,6 +15,9 @@ struct CollectiveRequest {
   std::vector<std::pair<std::string, std::string>> engines;  ///< with their versions
 };
 
+/// Throws InputError for a version of NCCL ("auto": any) that is not below the folder, with those that are.
+void check_nccl(const std::filesystem::path& folder, const std::string& version);
+
 /// "nccl": one version; under an engine's name its own all-reduce in CUDA graphs, of the engine's version or the
 /// nearest older one; "deepep": of each mode, ranks and shape the newest version that measured it. Files that were read
 /// are added to `files`. Throws InputError as import_aiconfigurator does, and for an NCCL version that is not there.

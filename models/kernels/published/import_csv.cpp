@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "models/kernels/published/fastest_time.hpp"
 #include "models/kernels/published/import_collectives.hpp"
 #include "models/kernels/published/measured_table.hpp"
 #include "models/units/error.hpp"
@@ -16,51 +17,98 @@ std::string name_in(const MeasuredRow& row, const char* column) {
   return std::string{row.text(column)};
 }
 
-}  // namespace
+Gpu gpu_of(const ImportRequest& request) {
+  if (request.gpu == "auto" && request.device.empty())
+    throw InputError{"--gpu", "auto for a CSV file, which names no device",
+                     "the name of its entry in `moesim list gpus`"};
+  return find_gpu(request.gpu == "auto" ? gpu_of_device(request.device) : request.gpu, "--gpu");
+}
 
-Imported import_csv(const std::filesystem::path& file, const ImportRequest& request) {
-  const MeasuredTable table{file};
-  table.require({"engine", "version", "operation", "kernel", "format", "microseconds"});
-  std::map<std::pair<std::string, std::string>, PointStore> engines, libraries;
-  for (std::size_t i = 0; i < table.size(); ++i) {
-    const MeasuredRow row = table.row(i);
-    TableKey key{parse_operation(row.text("operation"), row.place() + ": operation", ""),
-                 name_in(row, "kernel"),
-                 parse_number_format(row.text("format"), row.place() + ": format"),
-                 {}};
+/// What one engine or library measured.
+struct Measured {
+  std::string version;
+  PointStore store;
+};
+using MeasuredBy = std::map<std::string, Measured>;
+
+/// Reads the rows of a file, each into the store of its engine or library.
+class Reader {
+public:
+  explicit Reader(const Gpu& gpu) : gpu_{gpu} {}
+
+  void row(const MeasuredRow& row) {
+    const TableKey key = key_of(row);
     const OperationLayout& layout = layout_of(key.operation);
-    for (const std::string_view name : layout.dimensions)
-      key.dimensions.push_back(static_cast<int>(row.positive(name)));
     MeasuredPoint point;
     for (const std::string_view name : layout.axes) point.at.push_back(row.positive(name));
     point.size = row.positive(layout.size);
     point.microseconds = row.positive("microseconds");
-    auto& stores = is_collective(key.operation) ? libraries : engines;
-    stores[{name_in(row, "engine"), name_in(row, "version")}].add(key, point, row.without("microseconds"), row.place());
+    if (!is_collective(key.operation)) check_possible(key, point, row);
+    Measured& measured = (is_collective(key.operation) ? libraries : engines)[name_in(row, "engine")];
+    const std::string version = name_in(row, "version");
+    if (measured.version.empty()) measured.version = version;
+    if (measured.version != version)
+      throw InputError{
+          row.place() + ": version", version,
+          fmt::format("{}, as in the rows above: scenarios choose an engine by its name", measured.version)};
+    measured.store.add(key, point, row.without("microseconds"), row.place());
   }
-  if (engines.empty())
-    throw InputError{file.string(), libraries.empty() ? "no row" : "collectives alone",
-                     libraries.empty() ? "a measured time in each row" : "kernels of an engine, too"};
-  const auto or_else = [](const std::string& given, const char* standard) { return given.empty() ? standard : given; };
+
+  MeasuredBy engines, libraries;
+
+private:
+  static TableKey key_of(const MeasuredRow& row) {
+    TableKey key{parse_operation(row.text("operation"), row.place() + ": operation", ""),
+                 name_in(row, "kernel"),
+                 parse_number_format(row.text("format"), row.place() + ": format"),
+                 {}};
+    for (const std::string_view name : layout_of(key.operation).dimensions)
+      key.dimensions.push_back(static_cast<int>(row.positive(name)));
+    return key;
+  }
+
+  void check_possible(const TableKey& key, const MeasuredPoint& point, const MeasuredRow& row) const {
+    if (is_impossible(gpu_, key, point))
+      throw InputError{
+          row.place() + ": microseconds", fmt::format("{:g}", point.microseconds),
+          fmt::format("at least {:.4g}: the peaks of {} allow no less for {} in {}",
+                      least_microseconds(gpu_, key, point), gpu_.name, name_of(key.operation), name_of(key.format))};
+  }
+
+  const Gpu& gpu_;
+};
+
+std::string or_else(const std::string& given, const std::string& standard) {
+  return given.empty() ? standard : given;
+}
+
+}  // namespace
+
+Imported import_csv(const std::filesystem::path& file, const ImportRequest& request) {
+  const Gpu gpu = gpu_of(request);
+  const MeasuredTable table{file};
+  table.require({"engine", "version", "operation", "kernel", "format", "microseconds"});
+  Reader reader{gpu};
+  for (std::size_t i = 0; i < table.size(); ++i) reader.row(table.row(i));
+  if (reader.engines.empty())
+    throw InputError{file.string(), reader.libraries.empty() ? "no row" : "collectives alone",
+                     reader.libraries.empty() ? "a measured time in each row" : "kernels of an engine, too"};
   Imported imported;
   KernelModel& model = imported.model;
-  if (request.gpu == "auto" && request.device.empty())
-    throw InputError{"--gpu", "auto for a CSV file, which names no device",
-                     "the name of its entry in `moesim list gpus`"};
-  const Gpu gpu = find_gpu(request.gpu == "auto" ? gpu_of_device(request.device) : request.gpu, "--gpu");
-  for (const auto& [of, store] : engines) {
-    EngineModel engine{of.first, of.second, {}, {}};
-    fit_engine(store.points(), gpu, engine);
+  for (const auto& [name, measured] : reader.engines) {
+    EngineModel engine{name, measured.version, {}, {}};
+    fit_engine(measured.store.points(), gpu, engine);
+    count_points(measured.store.points(), engine);
     model.engines.push_back(std::move(engine));
   }
-  for (const auto& [of, store] : libraries) {
-    EngineModel library{of.first, of.second, {}, {}};
-    fit_collectives(store.points(), library);
+  for (const auto& [name, measured] : reader.libraries) {
+    EngineModel library{name, measured.version, {}, {}};
+    fit_collectives(measured.store.points(), library);
     model.collectives.push_back(std::move(library));
   }
   model.gpu = gpu.name;
-  model.name = request.name.empty() ? gpu.name : request.name;
-  model.device = or_else(request.device, gpu.name.c_str());
+  model.name = or_else(request.name, gpu.name);
+  model.device = or_else(request.device, gpu.name);
   model.origin = {
       KernelSource::published,           or_else(request.source, "not said"),  or_else(request.revision, "not said"),
       or_else(request.date, "not said"), or_else(request.licence, "not said"), {}};

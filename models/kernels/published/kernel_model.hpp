@@ -62,6 +62,7 @@ struct KernelTable {
   /// Experts: what the block takes for a token that enters it, wherever its experts are (permuting, sums, zeros for
   /// pairs with experts of other ranks). The curves hold it, for balanced routing of all tokens of the group.
   Seconds per_token{};
+  int points = 0;  ///< balanced measured times that it rests on, held out ones too; 0: the file does not say
 
   bool operator==(const KernelTable&) const = default;
 };
@@ -116,7 +117,8 @@ inline constexpr int kKernelModelVersion = 2;
 std::string kernel_model_text(const KernelModel& model);
 
 /// `origin` is what to call the text in errors. Throws InputError (file and key, found, expected) for damaged JSON,
-/// other documents, other versions, unknown or missing keys, curves that fall, repeat a place or are not above zero.
+/// other documents, other versions, unknown or missing keys, a GPU that the catalogue lacks, two engines of one name,
+/// curves that fall, repeat a place or are not above zero.
 KernelModel parse_kernel_model(const std::string& text, const std::string& origin);
 
 /// A kernel model, or a profile of `moesim calibrate`, which becomes one. A name without a folder or ".json" is a

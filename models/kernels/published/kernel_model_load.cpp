@@ -72,6 +72,19 @@ KernelModel carried_model(const std::string& text, const std::string& file) {
   return made;
 }
 
+/// The catalogue's entry for the device that a profile was measured on.
+std::string gpu_of(const Profile& profile, const std::string& file) {
+  const std::string found = fmt::format("a profile of moesim calibrate --backend {}, measured on '{}'",
+                                        name_of(profile.device.kind), profile.device.name);
+  if (profile.device.kind == DeviceKind::cpu)
+    throw InputError{file, found, "a profile of a GPU; this one is for moesim replay SCENARIO --backend cpu --profile FILE"};
+  try {
+    return gpu_of_device(profile.device.name);
+  } catch (const InputError& error) {
+    throw InputError{file, found, "a device of `moesim list gpus`: " + error.expected()};
+  }
+}
+
 }  // namespace
 
 KernelModel kernel_model_of(const Profile& profile, const std::string& name, const std::string& gpu) {
@@ -89,8 +102,10 @@ KernelModel kernel_model_of(const Profile& profile, const std::string& name, con
   for (const auto& [of, slots] : measured) {
     const auto& [kernel, format, hidden, width] = of;
     KernelTable table{KernelOperation::expert_gemms, kernel, format, {hidden, width, 0, 0}, {}};
-    for (const auto& [count, points] : slots)
+    for (const auto& [count, points] : slots) {
       table.curves.push_back(fit_curve({static_cast<double>(count)}, points, 0.0));
+      table.points += static_cast<int>(points.size());
+    }
     engine.tables.push_back(std::move(table));
   }
   for (const HoldOutError& error : profile.hold_out)
@@ -124,7 +139,7 @@ KernelModel load_kernel_model(const std::string& name_or_file) {
   if (text.find("\"moesim kernel transfer\"") != std::string::npos) return carried_model(text, file);
   if (text.find("\"moesim kernel profile\"") == std::string::npos) return parse_kernel_model(text, file);
   const Profile profile = parse_profile(text, file);
-  return kernel_model_of(profile, fs::path{file}.stem().string(), gpu_of_device(profile.device.name));
+  return kernel_model_of(profile, fs::path{file}.stem().string(), gpu_of(profile, file));
 }
 
 }  // namespace moesim

@@ -114,6 +114,8 @@ void check_places(const std::vector<Curve>& curves, const std::string& where) {
 KernelTable table(const json& part, CurvesApart& apart, const std::string& where) {
   std::vector<std::string> keys{"operation", "kernel", "format", "dimensions", "axes", "size", "curves"};
   if (part.is_object() && part.contains(kPerToken)) keys.emplace_back(kPerToken);
+  const bool says_points = part.is_object() && part.contains("points");  // files of earlier imports do not
+  if (says_points) keys.emplace_back("points");
   const CatalogueObject object{part, where, keys};
   KernelTable made;
   made.operation = operation(object);
@@ -131,6 +133,7 @@ KernelTable table(const json& part, CurvesApart& apart, const std::string& where
   }
   made.curves = curves_of(part.at("curves"), layout.axes.size(), apart, object.where("curves"));
   check_places(made.curves, object.where("curves"));
+  if (says_points) made.points = object.count("points");
   return made;
 }
 
@@ -169,6 +172,30 @@ EngineModel engine(const json& part, const std::string& key, CurvesApart& apart,
   for (const json& item : list(part, "errors", object.where("errors")))
     made.errors.push_back(error_of(item, fmt::format("{}[{}]", object.where("errors"), made.errors.size())));
   return made;
+}
+
+/// The list under `list_key`, with one of each name: scenarios choose by it.
+std::vector<EngineModel> engines(const json& document, const std::string& list_key, const std::string& key,
+                                 CurvesApart& apart, const std::string& where) {
+  std::vector<EngineModel> made;
+  for (const json& part : list(document, list_key, where)) {
+    const std::string place = fmt::format("{}[{}]", where, made.size());
+    made.push_back(engine(part, key, apart, place));
+    const auto same = std::find_if(made.begin(), made.end() - 1,
+                                   [&](const EngineModel& other) { return other.name == made.back().name; });
+    if (same != made.end() - 1)
+      throw InputError{fmt::format("{}.{}", place, key), made.back().name,
+                       fmt::format("another name than that of {}[{}]", list_key, same - made.begin())};
+  }
+  return made;
+}
+
+std::string gpu_of(const CatalogueObject& file) {
+  const std::string name = file.text("gpu");
+  const std::vector<std::string> names = gpu_names();
+  if (std::find(names.begin(), names.end(), name) == names.end())
+    throw InputError{file.where("gpu"), name, "a name of `moesim list gpus`", nearest(name, names)};
+  return name;
 }
 
 ModelOrigin origin_of(const json& part, const std::string& where) {
@@ -215,15 +242,11 @@ KernelModel parse_kernel_model(const std::string& text, const std::string& origi
   check_format(document, origin);
   const CatalogueObject file{
       document, origin + ": ", {"format", "version", "name", "gpu", "device", "origin", "engines", "collectives"}};
-  KernelModel model{file.text("name"), file.text("gpu"), file.text("device"), {}, {}, {}};
+  KernelModel model{file.text("name"), gpu_of(file), file.text("device"), {}, {}, {}};
   model.origin = origin_of(document.at("origin"), file.where("origin"));
-  for (const json& part : list(document, "engines", file.where("engines")))
-    model.engines.push_back(
-        engine(part, "engine", apart, fmt::format("{}[{}]", file.where("engines"), model.engines.size())));
+  model.engines = engines(document, "engines", "engine", apart, file.where("engines"));
   if (model.engines.empty()) throw InputError{file.where("engines"), "[]", "at least one engine"};
-  for (const json& part : list(document, "collectives", file.where("collectives")))
-    model.collectives.push_back(
-        engine(part, "library", apart, fmt::format("{}[{}]", file.where("collectives"), model.collectives.size())));
+  model.collectives = engines(document, "collectives", "library", apart, file.where("collectives"));
   return model;
 }
 

@@ -43,6 +43,9 @@ private:
   std::unordered_map<std::string, double> known_;  ///< microseconds by identity
 };
 
+/// Sets how many balanced points each table rests on.
+void count_points(const MeasuredPoints& points, EngineModel& engine);
+
 /// Tables and their errors of one engine.
 void fit_engine(const MeasuredPoints& points, const Gpu& gpu, EngineModel& engine);
 
