@@ -8,15 +8,16 @@
 #include <nlohmann/json.hpp>
 
 #include "models/kernels/published/kernel_model_json.hpp"
+#include "sim/cli/profile_shapes.hpp"
 
 namespace moesim {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Tables, curves and knots of one operation.
+/// Tables, curves and knots of one operation, and the measured times that they rest on where the file says it.
 struct Extent {
-  int tables = 0, curves = 0, knots = 0;
+  int tables = 0, curves = 0, knots = 0, points = 0;
   std::set<std::string> kernels, formats;
 };
 
@@ -26,6 +27,7 @@ std::array<Extent, kKernelOperations> extents(const EngineModel& engine) {
     Extent& of = made[static_cast<std::size_t>(table.operation)];
     ++of.tables;
     of.curves += static_cast<int>(table.curves.size());
+    of.points += table.points;
     for (const Curve& curve : table.curves) of.knots += static_cast<int>(curve.size.size());
     of.kernels.insert(table.kernel);
     of.formats.emplace(name_of(table.format));
@@ -40,6 +42,34 @@ Json head_json(const KernelModel& model) {
           {"origin", Json::parse(json_text_of(model.origin))}};
 }
 
+/// Null where the file does not say it.
+Json points_json(int points) {
+  return points > 0 ? Json(points) : Json();
+}
+
+Json range_json(const ValueRange& range) {
+  return {{"least", range.least}, {"most", range.most}};
+}
+
+Json shape_json(const TableExtent& extent) {
+  const KernelTable& table = *extent.table;
+  const OperationLayout& layout = layout_of(table.operation);
+  Json dimensions = Json::object(), axes = Json::object();
+  for (std::size_t i = 0; i < layout.dimensions.size(); ++i)
+    dimensions[std::string{layout.dimensions[i]}] = table.dimensions[i];
+  for (std::size_t i = 0; i < layout.axes.size(); ++i) axes[std::string{layout.axes[i]}] = range_json(extent.axes[i]);
+  return {{"operation", layout.name},
+          {"kernel", table.kernel},
+          {"format", name_of(table.format)},
+          {"dimensions", dimensions},
+          {"axes", axes},
+          {"size", layout.size},
+          {"sizes", range_json(extent.size)},
+          {"curves", table.curves.size()},
+          {"points", points_json(table.points)},
+          {"models", extent.models}};
+}
+
 /// `key`: "engine" or "library".
 Json engine_json(const EngineModel& engine, const char* key) {
   Json operations = Json::array();
@@ -51,11 +81,18 @@ Json engine_json(const EngineModel& engine, const char* key) {
                           {"formats", of[i].formats},
                           {"tables", of[i].tables},
                           {"curves", of[i].curves},
-                          {"knots", of[i].knots}});
+                          {"knots", of[i].knots},
+                          {"points", points_json(of[i].points)}});
   }
   Json errors = Json::array();
   for (const ModelError& error : engine.errors) errors.push_back(Json::parse(json_text_of(error)));
-  return {{key, engine.name}, {"version", engine.version}, {"operations", operations}, {"errors", errors}};
+  Json shapes = Json::array();
+  for (const TableExtent& extent : table_extents(engine)) shapes.push_back(shape_json(extent));
+  return {{key, engine.name},
+          {"version", engine.version},
+          {"operations", operations},
+          {"shapes", shapes},
+          {"errors", errors}};
 }
 
 Json whole_json(const KernelModel& model) {
@@ -63,6 +100,7 @@ Json whole_json(const KernelModel& model) {
   json["engines"] = json["collectives"] = Json::array();
   for (const EngineModel& engine : model.engines) json["engines"].push_back(engine_json(engine, "engine"));
   for (const EngineModel& library : model.collectives) json["collectives"].push_back(engine_json(library, "library"));
+  json["warnings"] = thin_evidence(model);
   return json;
 }
 
@@ -119,12 +157,33 @@ std::string bound_text(const ErrorVerdict& verdict) {
 std::string extent_text(const EngineModel& engine) {
   std::string text = fmt::format("  {} {}\n", engine.name, engine.version);
   const auto of = extents(engine);
-  for (std::size_t i = 0; i < of.size(); ++i)
-    if (of[i].tables > 0)
-      text += fmt::format("    {:<21}{:>4} tables {:>5} curves {:>6} knots   {} · {}\n",
-                          name_of(static_cast<KernelOperation>(i)), of[i].tables, of[i].curves, of[i].knots,
-                          fmt::join(of[i].formats, ", "), fmt::join(of[i].kernels, ", "));
+  const std::vector<TableExtent> shapes = table_extents(engine);
+  for (std::size_t i = 0; i < of.size(); ++i) {
+    if (of[i].tables == 0) continue;
+    const std::string points = of[i].points > 0 ? fmt::format(" {:>7} measured times", of[i].points) : "";
+    const auto operation = static_cast<KernelOperation>(i);
+    text += fmt::format("    {:<21}{:>4} tables {:>5} curves {:>6} knots{}   {}\n", name_of(operation), of[i].tables,
+                        of[i].curves, of[i].knots, points, fmt::join(of[i].kernels, ", "));
+    text += shape_lines(shapes, operation);
+  }
   return text;
+}
+
+std::string warning_text(const KernelModel& model) {
+  std::string text;
+  for (const std::string& line : thin_evidence(model)) text += fmt::format("  warning    {}\n", line);
+  return text.empty() ? text : "\n" + text;
+}
+
+/// What each operation rests on, for an engine whose file says it.
+std::string points_text(const EngineModel& engine) {
+  std::vector<std::string> parts;
+  const auto of = extents(engine);
+  for (std::size_t i = 0; i < of.size(); ++i)
+    if (of[i].points > 0)
+      parts.push_back(
+          fmt::format("{} {} in {} tables", name_of(static_cast<KernelOperation>(i)), of[i].points, of[i].tables));
+  return parts.empty() ? "" : fmt::format("    measured times: {}\n", fmt::join(parts, ", "));
 }
 
 std::string verdict_text(const EngineModel& engine) {
@@ -179,6 +238,7 @@ std::string check_json(const KernelModel& model) {
   json["bounded"] = count.bounded;
   json["missed"] = count.missed;
   json["all_kept"] = count.missed == 0;
+  json["warnings"] = thin_evidence(model);
   return json.dump(2);
 }
 
@@ -197,7 +257,7 @@ std::string profile_text_for_people(const KernelModel& model) {
   for (const EngineModel& engine : model.engines) text += "\n" + extent_text(engine);
   if (!model.collectives.empty()) text += "\n  collectives\n";
   for (const EngineModel& library : model.collectives) text += extent_text(library);
-  return text;
+  return text + warning_text(model);
 }
 
 std::string check_text(const KernelModel& model) {
@@ -206,12 +266,13 @@ std::string check_text(const KernelModel& model) {
                            ? "error on the source's rows that no fit saw, or that of carrying over where it is larger"
                            : "error on rows that no fit saw";
   for (const EngineModel& engine : model.engines)
-    text += fmt::format("\n  {} {}: {}\n", engine.name, engine.version, judged) + verdict_text(engine);
+    text += fmt::format("\n  {} {}: {}\n", engine.name, engine.version, judged) + verdict_text(engine) +
+            points_text(engine);
   for (const EngineModel& library : model.collectives)
     text += fmt::format("\n  {} {}: error on sizes left out one by one\n", library.name, library.version) +
-            verdict_text(library);
+            verdict_text(library) + points_text(library);
   const BoundCount count = count_bounds(model);
-  return text + fmt::format("\n  {} of {} bounds missed\n", count.missed, count.bounded);
+  return text + warning_text(model) + fmt::format("\n  {} of {} bounds missed\n", count.missed, count.bounded);
 }
 
 std::string import_text(const Imported& imported, const std::string& file, std::size_t bytes) {

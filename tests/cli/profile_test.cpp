@@ -1,5 +1,6 @@
 // `moesim profile`: tables of others in, a profile and its errors out.
 
+#include <algorithm>
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
@@ -70,6 +71,21 @@ TEST_CASE("An import writes a profile that show and check read", "[cli]") {
   CHECK(refused.exit == 2);
   CHECK(refused.err ==
         "moesim: --out: got 'new/p.json', which exists, expected a new file, or --force to replace it\n");
+  // what is asked for is looked at before the tables: these are damaged
+  std::ofstream{scratch.path() / "tables/gemm/trtllm/1.0/gemm_perf.csv"} << "device\n";
+  const auto refusal = [&](const std::string& option, const std::string& value) {
+    std::vector<std::string> arguments{"import", "--from", "aiconfigurator", "tables", option, value};
+    if (option != "--out") arguments.insert(arguments.end(), {"--out", "other.json"});
+    const CommandResult other = moesim(arguments);
+    CHECK(other.exit == 2);
+    return other.err;
+  };
+  CHECK(refusal("--nccl", "2.2") ==
+        "moesim: --nccl: got 2.2, expected auto, or a version in tables/comm/nccl: 2.1; did you mean 2.1?\n");
+  CHECK(refusal("--out", "new/p.json/q.json") ==
+        "moesim: --out: got 'new/p.json/q.json': Not a directory, expected a file that can be written\n");
+  CHECK_THAT(refusal("--gpu", "h100-sxn"), Contains("moesim: --gpu: got 'h100-sxn', ") && Contains("h100-sxm?"));
+  CHECK_THAT(refusal("--gpu", "h100-sxm"), Contains("gemm_perf.csv:1: got no column"));
 
   const CommandResult shown = moesim({"show", "new/p.json", "--json"});
   REQUIRE(shown.exit == 0);
@@ -131,6 +147,64 @@ TEST_CASE("A missed bound fails a profile's check only when strict", "[cli]") {
   CHECK(json["all_kept"] == false);
 }
 
+TEST_CASE("A profile tells which shapes it holds and whose they are", "[cli]") {
+  const CommandResult shown = run_command({"profile", "show", "h100-sxm"});
+  REQUIRE(shown.exit == 0);
+  // Mixtral's experts are 14,336 wide, over 1 to 32 GPUs 448: the widths of a table that expert TP cuts
+  CHECK_THAT(shown.out, Contains("4096 wide, 8 experts, top 2: bf16 448..14336 (6 widths)") &&
+                            Contains("slots 1..8, rows 1..32768 · mixtral-8x7b"));
+  CHECK_THAT(shown.out, Contains("head_dim 128: bf16, fp8 · heads_per_kv_head 1..96, tokens 1..16384"));
+  CHECK_THAT(shown.out, Contains("ranks 8: bf16"));
+
+  const auto json = nlohmann::json::parse(run_command({"profile", "show", "h100-sxm", "--json"}).out);
+  CHECK(schema_violations(json, "profile_show") == "");
+  int of_mixtral = 0;
+  for (const auto& shape : json["engines"][0]["shapes"]) {
+    const auto& models = shape["models"];
+    if (std::find(models.begin(), models.end(), "mixtral-8x7b") == models.end()) continue;
+    ++of_mixtral;
+    CHECK(shape["dimensions"]["hidden"] == 4096);
+    CHECK(14336 % shape["dimensions"]["expert_hidden"].get<int>() == 0);
+    CHECK(shape["axes"]["slots"]["most"] == 8);
+  }
+  CHECK(of_mixtral == 6 + 6 + 5);  // bf16, fp8 and fp8_block, which wants multiples of 128 columns
+  int tables = 0;
+  for (const auto& operation : json["engines"][0]["operations"]) tables += operation["tables"].get<int>();
+  CHECK(json["engines"][0]["shapes"].size() == static_cast<std::size_t>(tables));
+}
+
+TEST_CASE("A profile of a few rows says that it rests on nearly nothing", "[cli]") {
+  const TemporaryFolder scratch;
+  std::string rows = "engine,version,operation,kernel,format,n,k,m,microseconds\n";
+  for (const char* row : {"1,9", "64,11", "4096,90"})
+    rows += "mine,1,gemm,mm,bf16,4096,4096," + std::string{row} + "\n";
+  scratch.write("mine.csv", rows);
+  const auto moesim = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "profile");
+    const CommandResult result = run_command(arguments, {.folder = scratch.path().string()});
+    INFO(result.err);
+    REQUIRE(result.exit == 0);
+    return result.out;
+  };
+  const std::string thin = "mine 1: gemm: its table rests on fewer than 5 measured times (the least on 3)",
+                    unjudged = "mine 1: gemm: judged on 0 rows that no fit saw, fewer than 10: its error is not known";
+  // 4096 x 4096 and 4096 rows are 137 GFLOP: 139 us at the peak of which 0.8 is believed
+  const CommandResult refused =
+      run_command({"profile", "import", "--from", "csv", "mine.csv", "--gpu", "h100-sxm", "--out", "mine.json"},
+                  {.folder = scratch.path().string()});
+  CHECK(refused.exit == 2);
+  CHECK_THAT(refused.err, Contains("mine.csv:4: microseconds: got 90, expected at least 111.1"));
+  scratch.write("mine.csv", rows.substr(0, rows.rfind("90")) + "210\n");
+  CHECK_THAT(moesim({"import", "--from", "csv", "mine.csv", "--gpu", "h100-sxm", "--out", "mine.json"}),
+             Contains("  warning    " + thin) && Contains("  warning    " + unjudged));
+  CHECK_THAT(moesim({"show", "mine.json"}), Contains(thin) && Contains("3 measured times"));
+  CHECK_THAT(moesim({"check", "mine.json"}), Contains(thin) && Contains("measured times: gemm 3 in 1 tables"));
+  const auto json = nlohmann::json::parse(moesim({"show", "mine.json", "--json"}));
+  CHECK(schema_violations(json, "profile_show") == "");
+  CHECK(json["warnings"].size() == 2);
+  CHECK(json["engines"][0]["shapes"][0]["points"] == 3);
+}
+
 TEST_CASE("Profiles are compared where both were measured", "[cli]") {
   const CommandResult same = run_command({"profile", "compare", "h100-sxm", "h100-sxm", "--json"});
   REQUIRE(same.exit == 0);
@@ -178,6 +252,32 @@ TEST_CASE("Collectives inside a node take the profile's curves unless an algorit
   CHECK(modelled["kernels"].back()["op_class"] != "all_reduce");
   CHECK(modelled["notes"].dump().find("all_reduce over 4 GPUs: communication.all_reduce ring is asked for") !=
         std::string::npos);
+}
+
+TEST_CASE("What a profile lacks is told at the line of the scenario that asks for it", "[cli]") {
+  const TemporaryFolder scratch;
+  const auto refusal = [&](const std::string& kernels, const std::vector<std::string>& more = {}) {
+    scratch.write("s.yaml",
+                  "model: mixtral-8x7b\ncluster: {gpu: h100-sxm, nodes: 1}\n"
+                  "layout: {attention: {tp: 8, dp: 1}, experts: {ep: 1, tp: 8}}\n"
+                  "workload: {kind: batch, phase: decode, tokens_per_gpu: 8, context: 1024, steps: 2}\n"
+                  "kernels: " +
+                      kernels + "\n");
+    std::vector<std::string> arguments{"check", "s.yaml"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const CommandResult result = run_command(arguments, {.folder = scratch.path().string()});
+    CHECK(result.exit == 2);
+    return result.err;
+  };
+  CHECK(refusal("{profile: h100-sxm, engine: vlm}") ==
+        "moesim: s.yaml:5:38: kernels.engine: got vlm, expected an engine of profile h100-sxm: trtllm, sglang, vllm; "
+        "did you mean vllm?\n");
+  CHECK_THAT(refusal("{profile: h100-sxm}", {"--set", "kernels.engine=vlm"}),
+             Contains("moesim: --set kernels.engine=vlm: got vlm, expected"));
+  CHECK_THAT(refusal("{profile: h100-sxm, engine: vllm}", {"--set", "precision.experts=mxfp8"}),
+             Contains("moesim: s.yaml:5:20: kernels.profile (h100-sxm, vllm): got experts of 4096 x 1792 in mxfp8"));
+  CHECK_THAT(refusal("{profile: gb200-nvl72}"),
+             Contains("moesim: s.yaml:5:20: kernels.profile: got times of gb200-nvl72 for h100-sxm"));
 }
 
 TEST_CASE("A comparison of profiles is refused with what there is", "[cli]") {
