@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <map>
-#include <span>
 
 #include <fmt/format.h>
 
@@ -12,6 +11,7 @@
 #include "sim/serving/deployment_plan.hpp"
 #include "sim/serving/profile_place.hpp"
 #include "sim/serving/rank_times.hpp"
+#include "sim/serving/stage_collectives.hpp"
 
 namespace moesim {
 namespace {
@@ -111,53 +111,28 @@ void add_experts(const Scenario& scenario, const Deployment& plan, double tokens
   }
 }
 
-/// A collective of one group that a step runs some times.
 struct StepCollective {
-  KernelOperation operation;
-  Cause cause;
-  std::span<const int> group;
-  Bytes message;
-  int times;
-  const CollectiveCurves* curves;
+  StageCollective of;
+  const MeasuredCollective* measured;  ///< nothing: the network model times it
 };
 
+/// Of all stages.
 std::vector<StepCollective> step_collectives(const Scenario& scenario, const Deployment& plan, const StepBatch& step) {
-  const Layout& layout = plan.layout;
-  const Architecture& model = scenario.model;
   std::vector<StepCollective> made;
-  if (layout.spreads_tokens()) {
-    const Bytes message{activation_bytes(step, model.hidden).front()};
-    const std::span<const int> group = layout.attention_tp_groups.front();
-    for (const KernelOperation operation : {KernelOperation::reduce_scatter, KernelOperation::all_gather})
-      made.push_back(
-          {operation, Cause::tp_collective, group, message, model.layers + model.dense_layers(), plan.curves.get()});
-  } else if (layout.spec.attention_tp > 1) {
-    made.push_back({KernelOperation::all_reduce, Cause::tp_collective, layout.attention_tp_groups.front(),
-                    summed_bytes(step, model.hidden), 2 * model.layers, all_reduce_curves(scenario, plan)});
-  }
-  if (layout.kind == LayoutKind::data_expert_gather) {
-    const double tokens = static_cast<double>(step.tokens);
-    made.push_back({KernelOperation::all_gather, Cause::dispatch, layout.ep_group, tokens * plan.dispatch_payload,
-                    model.moe_layers(), plan.curves.get()});
-    made.push_back({KernelOperation::reduce_scatter, Cause::combine, layout.ep_group,
-                    Bytes{tokens * model.hidden * kActivationBytes}, model.moe_layers(), plan.curves.get()});
-  }
+  for (int stage = 0; stage < plan.layout.spec.pp; ++stage)
+    for (const StageCollective& of : stage_collectives(scenario, plan, stage, step)) {
+      const Topology& topology = plan.stages[static_cast<std::size_t>(stage)];
+      made.push_back({of, of.curves ? of.curves->find(of.operation, topology, of.group) : nullptr});
+    }
   return made;
 }
 
-const MeasuredCollective* curve_of(const StepCollective& collective, const Deployment& plan) {
-  if (!collective.curves) return nullptr;
-  return collective.curves->find(collective.operation, plan.stages.front(), collective.group);
-}
-
 void add_collectives(const Scenario& scenario, const Deployment& plan, const StepBatch& step, Uses& uses) {
-  for (const StepCollective& collective : step_collectives(scenario, plan, step)) {
-    const MeasuredCollective* measured = curve_of(collective, plan);
+  for (const auto& [of, measured] : step_collectives(scenario, plan, step)) {
     if (!measured) continue;
-    const KernelEvidence evidence{measured->source, measured->library, measured->sigma_at(collective.message),
-                                  measured->is_beyond(collective.message) ? "outside" : "inside"};
-    uses.add(name_of(collective.operation), collective.cause, evidence,
-             collective.times * measured->time(collective.message));
+    const KernelEvidence evidence{measured->source, measured->library, measured->sigma_at(of.message),
+                                  measured->is_beyond(of.message) ? "outside" : "inside"};
+    uses.add(name_of(of.operation), of.cause, evidence, of.times * measured->time(of.message));
   }
 }
 
@@ -166,16 +141,16 @@ void add_collectives(const Scenario& scenario, const Deployment& plan, const Ste
 std::vector<std::string> collectives_without_curve(const Scenario& scenario, const Deployment& plan) {
   std::vector<std::string> lines;
   if (!plan.curves) return lines;
-  for (const StepCollective& collective : step_collectives(scenario, plan, batch_of_step(scenario, plan.layout, 0))) {
-    if (curve_of(collective, plan)) continue;
-    lines.push_back(fmt::format(
-        "{} over {} GPUs: {}; the network model with the catalogue's parameters times it",
-        name_of(collective.operation), collective.group.size(),
-        collective.curves
+  for (const auto& [of, measured] : step_collectives(scenario, plan, batch_of_step(scenario, plan.layout, 0))) {
+    if (measured) continue;
+    std::string line = fmt::format(
+        "{} over {} GPUs: {}; the network model with the catalogue's parameters times it", name_of(of.operation),
+        of.group.size(),
+        of.curves
             ? "the profile has no curve of so many ranks, or they are not on one node with NVSwitch links at full speed"
-            : fmt::format("communication.all_reduce {} is asked for, and no curve says which algorithm it "
-                          "took",
-                          name_of(scenario.communication.all_reduce))));
+            : fmt::format("communication.all_reduce {} is asked for, and no curve says which algorithm it took",
+                          name_of(scenario.communication.all_reduce)));
+    if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));  // of all stages
   }
   return lines;
 }

@@ -8,15 +8,10 @@
 #include "sim/serving/group_exchange.hpp"
 #include "sim/serving/lockstep.hpp"
 #include "sim/serving/rank_times.hpp"
+#include "sim/serving/stage_collectives.hpp"
 #include "sim/serving/two_batch_layers.hpp"
 
 namespace moesim {
-namespace {
-
-/// An all-gathered token brings its k expert ids (int32) and k weights (fp32).
-constexpr double kRouteBytes = 8;
-
-}  // namespace
 
 class StageRun::Run {
 public:
@@ -120,11 +115,6 @@ private:
   }
 
   void prepare_gather() {
-    const double token = plan_.dispatch_payload.value() + kRouteBytes * scenario_.model.moe->top_k;
-    std::int64_t most = 0;
-    for (const std::int64_t tokens : batch_.tokens_of_rank) most = std::max(most, tokens);
-    const bool padded = scenario_.communication.dp_padding == DpPadding::max;
-    const double tokens = static_cast<double>(padded ? most * plan_.layout.ranks : batch_.tokens);
     const auto& group = plan_.layout.ep_group;
     const CollectiveParameters& parameters = scenario_.cluster.gpu.all_gather;
     const auto timed = [&](GroupExchange::Collective collective, Bytes message, std::vector<double>& bytes) {
@@ -133,8 +123,8 @@ private:
       bytes = bytes_on_links(group, once);
       return with_busiest_link(once.time, of(2 * message).time, bytes, topology_);
     };
-    gather_time_ = timed(all_gather, Bytes{tokens * token}, gather_bytes_);
-    scatter_time_ = timed(reduce_scatter, Bytes{tokens * scenario_.model.hidden * kActivationBytes}, scatter_bytes_);
+    gather_time_ = timed(all_gather, gathered_bytes(scenario_, plan_, batch_), gather_bytes_);
+    scatter_time_ = timed(reduce_scatter, scattered_bytes(scenario_, plan_, batch_), scatter_bytes_);
   }
 
   std::vector<double> bytes_on_links(const std::vector<int>& group, const GroupCollective& collective,

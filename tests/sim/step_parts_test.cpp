@@ -65,3 +65,45 @@ TEST_CASE("The experts' time beside their source is that of the step where few t
     CHECK(told == Approx(taken).epsilon(0.1));  // a token never takes an expert twice, a Poisson may
   }
 }
+
+TEST_CASE("The collectives that a profile times beside their source are those of the step", "[sim]") {
+  struct Case {
+    const char *layout, *exchange, *imbalance;
+    std::vector<const char*> collectives, causes;
+  };
+  // GPUs of a node: sums over TP; sums spread over it; gathering and scattering of tokens, each with its route
+  const std::vector<Case> cases{
+      {"{attention: {tp: 8, dp: 1}, experts: {ep: 1, tp: 8}}", "auto", "1", {"all_reduce"}, {"tp_collective"}},
+      {"{attention: {tp: 4, dp: 2}, experts: {ep: 8, tp: 1}}",
+       "allgather_reducescatter",
+       "1",
+       {"reduce_scatter", "all_gather"},
+       {"tp_collective", "dispatch", "combine"}},
+      {"{attention: {tp: 1, dp: 8}, experts: {ep: 8, tp: 1}}",
+       "allgather_reducescatter",
+       "1.1",
+       {"reduce_scatter", "all_gather"},
+       {"dispatch", "combine"}}};
+  for (const Case& of : cases)
+    for (const char* padding : {"max", "none"}) {
+      INFO(of.layout << " padding " << padding);
+      const Json summary = forked_summary(
+          parse_scenario("model: deepseek-v3\ncluster: {gpu: h100-sxm, nodes: 1}\nlayout: " + std::string{of.layout} +
+                             "\nrouting: {kind: balanced}\nmemory_fraction: 1\nprecision: {experts: mxfp4}\n"
+                             "workload: {phase: prefill, tokens_per_gpu: 100, context: 100, dp_imbalance: " +
+                             of.imbalance +
+                             ", steps: 1}\n"
+                             "kernels: {profile: h100-sxm, engine: trtllm, fallback: roofline}\n"
+                             "communication: {all_to_all: " +
+                             of.exchange + ", dp_padding: " + padding + "}\n",
+                         "collectives.yaml", ".", {}));
+      double told = 0, taken = 0;
+      for (const Json& use : summary["kernels"])
+        for (const char* name : of.collectives)
+          if (use["op_class"] == name) told += use["time_ms"].get<double>();
+      for (const char* cause : of.causes)
+        taken += summary["critical_path"][cause].get<double>() * summary["step"]["mean_ms"].get<double>();
+      CHECK(told > 0);
+      CHECK(told == Approx(taken).epsilon(1e-9));
+    }
+}
