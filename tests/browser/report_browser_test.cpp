@@ -208,6 +208,29 @@ TEST_CASE("Why a run is not done stands in view beside its name and with what wo
   CHECK(browser->problems().empty());
 }
 
+TEST_CASE("Charts follow a window that gets narrower", "[browser]") {
+  Chromium* browser = browser_or_skip();
+  if (browser == nullptr) return;
+  const TemporaryFolder folder;
+  const std::string report = report_of(
+      {"compare", scenario("quickstart"), "--vary", "workload.tokens_per_gpu=16,64", "--set", "workload.steps=2"},
+      folder);
+  // A headless Chromium lays a page out 500 px wide before it takes a picture of 390 px.
+  browser->set_size(500, 900);
+  open_report(*browser, report);
+  REQUIRE(browser->evaluate("checks.not_drawn()") == Json::array());
+  const std::string widest =
+      "Math.max(...Array.from(document.querySelectorAll('.plot canvas'), (canvas) => "
+      "canvas.getBoundingClientRect().width))";
+  const double wide = browser->evaluate(widest).get<double>();
+  browser->set_size(390, 900);
+  browser->evaluate("checks.frame().then(() => checks.frame())");
+  CHECK(browser->evaluate(widest).get<double>() <= wide - 100);
+  CHECK(browser->evaluate("Array.from(document.querySelectorAll('.plot canvas')).filter((canvas) => "
+                          "canvas.getBoundingClientRect().right > innerWidth).length") == 0);
+  CHECK(browser->problems().empty());
+}
+
 TEST_CASE("Hostile names stay text", "[browser]") {
   Chromium* browser = browser_or_skip();
   if (browser == nullptr) return;
