@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "models/kernels/published/curve_grid.hpp"
+#include "models/kernels/published/curve_scale.hpp"
 #include "models/kernels/published/curve_text.hpp"
 #include "models/kernels/published/expert_curves.hpp"
 #include "models/units/error.hpp"
@@ -142,8 +143,8 @@ TEST_CASE("Damaged models are refused with the place", "[kernels]") {
   const auto refused = [](const std::string& damaged, const std::string& says) {
     CHECK_THROWS_WITH(parse_kernel_model(damaged, "m.json"), says);
   };
-  refused(with(text, "\"version\": 2", "\"version\": 1"),
-          "m.json: version: got 1, expected 2 (import again with this moesim)");
+  refused(with(text, "\"version\": 3", "\"version\": 1"),
+          "m.json: version: got 1, expected 3 (import again with this moesim)");
   refused(with(text, "moesim kernel model", "other"),
           "m.json: got no \"format\": \"moesim kernel model\", expected a kernel model of moesim profile import");
   refused(with(text, "[3,9]", "[3,-9]"),
@@ -185,6 +186,33 @@ TEST_CASE("Two engines or libraries of one name are refused", "[kernels]") {
   model.collectives.push_back(model.collectives.front());
   CHECK_THROWS_WITH(parse_kernel_model(kernel_model_text(model), "m.json"),
                     "m.json: collectives[1].library: got nccl, expected another name than that of collectives[0]");
+}
+
+TEST_CASE("Packed curves read back as they were written and damaged ones are refused", "[kernels]") {
+  KernelModel model = small_kernel_model();
+  // e^0 us is the digits 10 and 90 behind '~', and e^0.02 two steps more; the second group has the sizes of the first
+  const double two_up = on_scale(std::exp(0.02));
+  model.engines[0].tables[1].curves = {{{256, 256}, {1, 64}, {1, two_up}, 1, 4},
+                                       {{512, 256}, {1, 64}, {1, two_up}, 1, 4}};
+  const std::string text = kernel_model_text(model);
+  CHECK_THAT(text,
+             Contains("\"alignment\":4,\"curves\":[\n[[256],[1,64],[256],[\"~,}8\"]],\n[[512],[],[],[\"~,}8\"]]]"));
+  CHECK(parse_kernel_model(text, "m.json") == model);
+  const auto refused = [&](const std::string& from, const std::string& to, const std::string& says) {
+    CHECK_THROWS_WITH(parse_kernel_model(with(text, from, to), "m.json"), "m.json: engines[0].tables[1]." + says);
+  };
+  refused("\"alignment\":4", "\"alignment\":0", "alignment: got 0, expected an alignment from 1 to 4096");
+  refused("[[256],[1,64]", "[[256],[64,1]",
+          "curves, curve 0, sizes: got [64,1], expected numbers that rise, each once");
+  refused("[[256],[1,64]", "[[256],[]", "curves, curve 0, sizes: got [], expected a list of numbers");
+  refused("~,}8\"]]]", "~,}8888\"]]]", "curves, curve 1: got \"~,}8888\", expected times of 2 sizes");
+  refused("[[512],[],[]", "[[512],[],[1,2]", "curves, curve 1: got 1 times, expected 2, one a place");
+  refused("[[512],[],[]", "[[256],[],[]", "curves: got two curves at [256,256], expected one at each place");
+  refused("[[512],[],[]", "[[512],[]",
+          "curves, curve 1: got [[512],[],[\"~,}8\"]], expected [[places], [sizes], [last places], [times]] in a table "
+          "with an alignment");
+  model.engines[0].tables[1].curves[0].microseconds[0] = 0.999;
+  CHECK_THROWS_AS(kernel_model_text(model), std::invalid_argument);  // not on the scale
 }
 
 TEST_CASE("Curves that are as they should be are cut out of a document and others stay", "[kernels]") {

@@ -116,6 +116,43 @@ std::vector<std::size_t> fewest_knots(const std::vector<double>& size, const std
   return knots;
 }
 
+double chord(const Curve& curve, std::size_t left, std::size_t right, double size) {
+  if (left == right) return curve.microseconds[left];
+  const double share = (size - curve.size[left]) / (curve.size[right] - curve.size[left]);
+  return curve.microseconds[left] + share * (curve.microseconds[right] - curve.microseconds[left]);
+}
+
+/// Knots of one kind around a size: the last at or below it, the first at or above it; none: past the end.
+struct Around {
+  std::size_t below, above;
+};
+
+/// `right`: the first knot above the size.
+Around around(const Curve& curve, double size, std::size_t right, bool kind) {
+  const auto& x = curve.size;
+  std::size_t below = right, above = right;  // below: one more than the knot's index
+  while (below > 0 && is_aligned(x[below - 1], curve.alignment) != kind) --below;
+  if (below > 0 && x[below - 1] == size) return {below - 1, below - 1};
+  while (above < x.size() && is_aligned(x[above], curve.alignment) != kind) ++above;
+  return {below > 0 ? below - 1 : x.size(), above};
+}
+
+/// Along the knots of the size's own kind, between the curve's ends.
+double along_own_kind(const Curve& curve, double size, std::size_t right) {
+  const std::size_t none = curve.size.size();
+  const bool kind = is_aligned(size, curve.alignment);
+  const Around own = around(curve, size, right, kind);
+  if (own.below < none && own.above < none) return chord(curve, own.below, own.above, size);
+  const Around others = around(curve, size, right, !kind);
+  if (others.below == none || others.above == none) return chord(curve, right - 1, right, size);
+  const double other = chord(curve, others.below, others.above, size);
+  const std::size_t last = own.below < none ? own.below : own.above;
+  if (last == none) return other;
+  const Around beside = around(curve, curve.size[last], last, !kind);
+  if (beside.below == none || beside.above == none) return chord(curve, right - 1, right, size);
+  return other * curve.microseconds[last] / chord(curve, beside.below, beside.above, curve.size[last]);
+}
+
 }  // namespace
 
 double padded_size(const Curve& curve, double size) {
@@ -134,8 +171,7 @@ double interpolate(const Curve& curve, double given, std::size_t& right) {
   if (size >= x.back()) return curve.microseconds.back();
   if (right < 1 || right >= x.size() || size < x[right - 1] || size >= x[right])
     right = static_cast<std::size_t>(std::upper_bound(x.begin(), x.end(), size) - x.begin());
-  const double share = (size - x[right - 1]) / (x[right] - x[right - 1]);
-  return curve.microseconds[right - 1] + share * (curve.microseconds[right] - curve.microseconds[right - 1]);
+  return curve.alignment == 1 ? chord(curve, right - 1, right, size) : along_own_kind(curve, size, right);
 }
 
 Curve fit_curve(std::vector<double> at, std::vector<CurvePoint> points, double tolerance,
@@ -146,7 +182,7 @@ Curve fit_curve(std::vector<double> at, std::vector<CurvePoint> points, double t
   for (CurvePoint& point : points) point.size = padded(point.size, tile);
   std::vector<double> sizes;
   const std::vector<double> levels = monotone_levels(points, sizes);
-  Curve curve{std::move(at), {}, {}, tile};
+  Curve curve{std::move(at), {}, {}, tile, 1};
   for (const std::size_t knot : fewest_knots(sizes, levels, tolerance)) {
     curve.size.push_back(sizes[knot]);
     curve.microseconds.push_back(levels[knot]);

@@ -1,6 +1,7 @@
 #pragma once
 // A measured time by a growing size: monotone, and as few knots as say the same.
 
+#include <cstdint>
 #include <vector>
 
 namespace moesim {
@@ -9,11 +10,20 @@ namespace moesim {
 struct Curve {
   std::vector<double> at;            ///< where it lies on its table's axes
   std::vector<double> size;          ///< [knots], rising
-  std::vector<double> microseconds;  ///< [knots], above zero, never falling
+  std::vector<double> microseconds;  ///< [knots], above zero; a fitted curve never falls, a measured grid may
   int tile = 1;                      ///< a size is taken as the next multiple of this: kernels pad to it
+  /// Knots at multiples of this are joined to each other, and so are the others: kernels take another path for sizes
+  /// that do not align. Beyond the last knot of its kind a size keeps that knot's ratio to the other kind.
+  int alignment = 1;
 
   bool operator==(const Curve&) const = default;
 };
+
+/// A whole multiple of the alignment. Sizes are below 2^63.
+inline bool is_aligned(double size, int alignment) {
+  const double parts = size / alignment;
+  return parts == static_cast<double>(static_cast<std::int64_t>(parts));
+}
 
 /// One measurement: a size, and microseconds.
 struct CurvePoint {

@@ -28,7 +28,7 @@ public:
   /// The table must outlive the grid.
   CurveGrid(const KernelTable& table, const Gpu& gpu);
 
-  /// at [axes], above zero. Never falls with size along a curve.
+  /// at [axes], above zero.
   TableTime time(std::span<const double> at, double size) const;
 
   const KernelTable& table() const { return *table_; }

@@ -6,6 +6,7 @@
 
 #include "models/kernels/published/curve_grid.hpp"
 #include "models/kernels/published/expert_fit.hpp"
+#include "models/kernels/published/grid_table.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
@@ -29,8 +30,36 @@ double knot_tolerance(KernelOperation operation) {
 /// Rows that dense products are padded to; tried on every curve.
 const std::vector<int> kGemmTiles{1, 16, 64, 128};
 
-KernelTable fitted_table(const TableKey& key, const SplitPoints& points) {
+double median(std::vector<CurvePoint> equal) {
+  const auto middle = equal.begin() + static_cast<std::ptrdiff_t>((equal.size() - 1) / 2);
+  std::nth_element(equal.begin(), middle, equal.end(),
+                   [](const CurvePoint& a, const CurvePoint& b) { return a.microseconds < b.microseconds; });
+  return middle->microseconds;
+}
+
+/// Medians of equal points. What is held out is there without its time, or with it.
+MeasuredGrid measured_grid(const SplitPoints& points, bool all) {
+  std::map<std::vector<double>, std::map<double, std::vector<CurvePoint>>> equal;
+  for (const auto& [at, measured] : points.fitted)
+    for (const MeasuredPoint* point : measured) equal[at][point->size].push_back({point->size, point->microseconds});
+  for (const MeasuredPoint* point : points.held_out) {
+    auto& own = equal[point->at][point->size];
+    if (all) own.push_back({point->size, point->microseconds});
+  }
+  MeasuredGrid grid;
+  for (const auto& [at, sizes] : equal)
+    for (const auto& [size, points_there] : sizes) grid[at][size] = points_there.empty() ? 0 : median(points_there);
+  return grid;
+}
+
+/// A table of so many points is kept point by point: there, neighbours tell better than a curve of few knots does.
+constexpr std::size_t kManyPoints = 500;
+
+/// `all`: with the rows that are held out.
+KernelTable fitted_table(const TableKey& key, const SplitPoints& points, bool all) {
   KernelTable table{key.operation, key.kernel, key.format, key.dimensions, {}};
+  if (points.count() >= kManyPoints)
+    return grid_table(std::move(table), measured_grid(points, all));
   for (const auto& [at, measured] : points.fitted) {
     const bool tiled = key.operation == KernelOperation::gemm;
     std::vector<CurvePoint> times;
@@ -105,9 +134,10 @@ void fit_engine(const MeasuredPoints& points, const Gpu& gpu, EngineModel& engin
       engine.tables.push_back(fitted.table);
       continue;
     }
-    engine.tables.push_back(fitted_table(key, parts));
-    judge.inside(engine.tables.back(), parts);
-    judge.between(key, engine.tables.back(), parts);
+    const KernelTable judged = fitted_table(key, parts, false);
+    judge.inside(judged, parts);
+    judge.between(key, judged, parts);
+    engine.tables.push_back(fitted_table(key, parts, true));
   }
   engine.errors = verdicts.errors();
 }

@@ -17,6 +17,12 @@ std::uint64_t hash_of(const TableKey& key, const std::vector<double>& at, double
   return hash ^ (hash >> 29);
 }
 
+std::size_t SplitPoints::count() const {
+  std::size_t made = held_out.size();
+  for (const auto& [at, points] : fitted) made += points.size();
+  return made;
+}
+
 SplitPoints split_points(const TableKey& key, const std::vector<MeasuredPoint>& points) {
   std::map<std::vector<double>, std::pair<double, double>> ends;
   for (const MeasuredPoint& point : points) {

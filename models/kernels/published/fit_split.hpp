@@ -16,6 +16,9 @@ std::uint64_t hash_of(const TableKey& key, const std::vector<double>& at, double
 struct SplitPoints {
   std::map<std::vector<double>, std::vector<const MeasuredPoint*>> fitted;  ///< by place
   std::vector<const MeasuredPoint*> held_out, skewed;
+
+  /// Of the balanced ones.
+  std::size_t count() const;
 };
 
 SplitPoints split_points(const TableKey& key, const std::vector<MeasuredPoint>& points);

@@ -110,8 +110,9 @@ struct KernelModel {
   bool operator==(const KernelModel&) const = default;
 };
 
-/// Version of the files that kernel_model_text writes and parse_kernel_model takes.
-inline constexpr int kKernelModelVersion = 2;
+/// Version of the files that kernel_model_text writes. parse_kernel_model takes those since kOldestKernelModel, which
+/// had no packed tables.
+inline constexpr int kKernelModelVersion = 3, kOldestKernelModel = 2;
 
 /// The JSON document (scenarios/schema/kernel_model.schema.json). Reading it gives an equal model.
 std::string kernel_model_text(const KernelModel& model);

@@ -8,6 +8,7 @@
 
 #include "models/hardware/catalogue_json.hpp"
 #include "models/kernels/profile.hpp"
+#include "models/kernels/published/curve_scale.hpp"
 #include "models/kernels/published/curve_text.hpp"
 #include "models/kernels/published/kernel_model.hpp"
 #include "models/units/error.hpp"
@@ -44,10 +45,10 @@ std::vector<double> numbers(const json& list, std::size_t count, const std::stri
   return values;
 }
 
-int tile_of(const json& value, const std::string& where) {
+int tile_of(const json& value, const char* what, const std::string& where) {
   constexpr int kLargestTile = 4096;
   if (!value.is_number_integer() || value < 1 || value > kLargestTile)
-    throw InputError{where, shown(value), fmt::format("a tile from 1 to {}", kLargestTile)};
+    throw InputError{where, shown(value), fmt::format("{} from 1 to {}", what, kLargestTile)};
   return value.get<int>();
 }
 
@@ -58,7 +59,7 @@ Curve curve(const json& triple, std::size_t axes, const std::string& where) {
   Curve made;
   if (axes > 0) made.at = numbers(triple[0], axes, where + ", place");
   made.size = numbers(triple[1], 0, where + ", sizes");
-  if (triple.size() == 4) made.tile = tile_of(triple[3], where + ", tile");
+  if (triple.size() == 4) made.tile = tile_of(triple[3], "a tile", where + ", tile");
   made.microseconds = numbers(triple[2], made.size.size(), where + ", microseconds");
   for (std::size_t i = 0; i < made.size.size(); ++i) {
     if (made.microseconds[i] <= 0)
@@ -104,6 +105,41 @@ std::vector<Curve> curves_of(const json& value, std::size_t axes, CurvesApart& a
   return made;
 }
 
+/// A list of numbers that rise; an empty one: that of the group before.
+void take_numbers(const json& value, std::vector<double>& into, const std::string& where) {
+  if (value.is_array() && value.empty() && !into.empty()) return;
+  into = numbers(value, 0, where);
+  if (std::adjacent_find(into.begin(), into.end(), std::greater_equal<>{}) != into.end())
+    throw InputError{where, shown(value), "numbers that rise, each once"};
+}
+
+/// Groups `[[places], [sizes], [last places], ["times" ...]]`, a text for each last place (curve_scale.hpp).
+std::vector<Curve> packed_curves_of(const json& part, const CatalogueObject& object, std::size_t axes) {
+  const int alignment = tile_of(part.at("alignment"), "an alignment", object.where("alignment"));
+  std::vector<Curve> made;
+  std::vector<double> sizes, last;
+  for (const json& group : list(part, "curves", object.where("curves"))) {
+    const std::string where = fmt::format("{}, curve {}", object.where("curves"), made.size());
+    if (axes == 0 || !group.is_array() || group.size() != 4 || !group[3].is_array())
+      throw InputError{where, shown(group), "[[places], [sizes], [last places], [times]] in a table with an alignment"};
+    std::vector<double> at;
+    if (axes > 1) at = numbers(group[0], axes - 1, where + ", places");
+    take_numbers(group[1], sizes, where + ", sizes");
+    take_numbers(group[2], last, where + ", last places");
+    if (group[3].size() != last.size())
+      throw InputError{where, fmt::format("{} times", group[3].size()), fmt::format("{}, one a place", last.size())};
+    for (std::size_t i = 0; i < last.size(); ++i) {
+      auto curve = group[3][i].is_string() ? unpacked(group[3][i].get_ref<const std::string&>(), sizes, alignment)
+                                           : std::nullopt;
+      if (!curve) throw InputError{where, shown(group[3][i]), fmt::format("times of {} sizes", sizes.size())};
+      (curve->at = at).push_back(last[i]);
+      made.push_back(std::move(*curve));
+    }
+  }
+  if (made.empty()) throw InputError{object.where("curves"), "[]", "at least one curve"};
+  return made;
+}
+
 void check_places(const std::vector<Curve>& curves, const std::string& where) {
   std::set<std::vector<double>> places;
   for (const Curve& curve : curves)
@@ -116,6 +152,8 @@ KernelTable table(const json& part, CurvesApart& apart, const std::string& where
   if (part.is_object() && part.contains(kPerToken)) keys.emplace_back(kPerToken);
   const bool says_points = part.is_object() && part.contains("points");  // files of earlier imports do not
   if (says_points) keys.emplace_back("points");
+  const bool packed = part.is_object() && part.contains("alignment");
+  if (packed) keys.emplace_back("alignment");
   const CatalogueObject object{part, where, keys};
   KernelTable made;
   made.operation = operation(object);
@@ -131,7 +169,9 @@ KernelTable table(const json& part, CurvesApart& apart, const std::string& where
       throw InputError{object.where(kPerToken), shown(part.at(kPerToken)), "no such key but for experts"};
     made.per_token = Seconds{object.number(kPerToken, 0, kMost) * 1e-6};
   }
-  made.curves = curves_of(part.at("curves"), layout.axes.size(), apart, object.where("curves"));
+  const std::size_t axes = layout.axes.size();
+  made.curves =
+      packed ? packed_curves_of(part, object, axes) : curves_of(part.at("curves"), axes, apart, object.where("curves"));
   check_places(made.curves, object.where("curves"));
   if (says_points) made.points = object.count("points");
   return made;
@@ -229,7 +269,8 @@ bool is_kernel_model(const json& document) {
 void check_format(const json& document, const std::string& origin) {
   if (!is_kernel_model(document))
     throw InputError{origin, fmt::format("no \"format\": \"{}\"", kFormat), "a kernel model of moesim profile import"};
-  if (!document.contains("version") || document["version"] != kKernelModelVersion)
+  if (!document.contains("version") ||
+      (document["version"] != kKernelModelVersion && document["version"] != kOldestKernelModel))
     throw InputError{origin + ": version", document.contains("version") ? document["version"].dump() : "none",
                      fmt::format("{} (import again with this moesim)", kKernelModelVersion)};
 }

@@ -1,6 +1,13 @@
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <stdexcept>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "models/kernels/published/curve_scale.hpp"
 #include "models/kernels/published/kernel_model_json.hpp"
 
 namespace moesim {
@@ -37,6 +44,60 @@ std::string lines_of(const std::vector<Part>& parts, const char* indent, Text te
   return "[" + text + "]";
 }
 
+/// Curves that differ in the last axis alone.
+struct CurveGroup {
+  std::set<double> sizes;
+  std::vector<double> last;  ///< places
+  std::vector<const Curve*> curves;
+};
+
+/// `[[places], [sizes], [last places], ["times" ...]]`; sizes and last places that are those of the group before are
+/// [].
+std::optional<std::string> packed_text(const std::vector<double>& places, const CurveGroup& group,
+                                       const CurveGroup* before) {
+  std::vector<std::string> texts;
+  for (const Curve* curve : group.curves) {
+    auto text = packed(*curve, {group.sizes.begin(), group.sizes.end()});
+    if (!text) return std::nullopt;
+    texts.push_back(std::move(*text));
+  }
+  const bool same_sizes = before && before->sizes == group.sizes, same_last = before && before->last == group.last;
+  const ordered_json numbers{places, same_sizes ? std::set<double>{} : group.sizes,
+                             same_last ? std::vector<double>{} : group.last};
+  std::string text = compact(numbers.dump());
+  text.back() = ',';
+  return text + ordered_json(texts).dump() + "]";
+}
+
+/// The rest of a table whose times are all on the scale.
+std::optional<std::string> packed_text(const KernelTable& table) {
+  const int alignment = table.curves.front().alignment;
+  std::map<std::vector<double>, CurveGroup> groups;
+  for (const Curve& curve : table.curves) {
+    if (curve.alignment != alignment || curve.at.empty()) return std::nullopt;
+    CurveGroup& group = groups[{curve.at.begin(), curve.at.end() - 1}];
+    group.sizes.insert(curve.size.begin(), curve.size.end());
+    group.last.push_back(curve.at.back());
+    group.curves.push_back(&curve);
+  }
+  std::vector<std::string> lines;
+  const CurveGroup* before = nullptr;
+  for (const auto& [places, group] : groups) {
+    const auto text = packed_text(places, group, before);
+    if (!text) return std::nullopt;
+    lines.push_back(*text);
+    before = &group;
+  }
+  return fmt::format("\"alignment\":{},\"curves\":{}", alignment,
+                     lines_of(lines, "", [](const std::string& line) { return line; }));
+}
+
+std::string listed_text(const KernelTable& table) {
+  if (std::any_of(table.curves.begin(), table.curves.end(), [](const Curve& curve) { return curve.alignment != 1; }))
+    throw std::invalid_argument{"curves with an alignment need times on the scale, and all the same alignment"};
+  return "\"curves\":" + lines_of(table.curves, "", [](const Curve& curve) { return compact(text_of(curve)); });
+}
+
 std::string text_of(const KernelTable& table) {
   const OperationLayout& layout = layout_of(table.operation);
   ordered_json dimensions = ordered_json::object();
@@ -48,8 +109,8 @@ std::string text_of(const KernelTable& table) {
   if (table.points > 0) head["points"] = table.points;
   std::string text = head.dump();
   text.pop_back();
-  return text +
-         ",\"curves\":" + lines_of(table.curves, "", [](const Curve& curve) { return compact(text_of(curve)); }) + "}";
+  const auto packed = packed_text(table);
+  return text + "," + (packed ? *packed : listed_text(table)) + "}";
 }
 
 std::string text_of(const EngineModel& engine, const char* key) {

@@ -41,14 +41,17 @@ KernelTable carried(const KernelTable& table, const Gpu& from, const Gpu& to) {
   KernelTable made = table;
   made.per_token = table.per_token *
                    ((from.memory_efficiency * from.memory_bandwidth) / (to.memory_efficiency * to.memory_bandwidth));
-  for (Curve& curve : made.curves)
+  for (Curve& curve : made.curves) {
+    const std::vector<double> measured = curve.microseconds;
     for (std::size_t i = 0; i < curve.size.size(); ++i) {
       const double old_work = old_ceiling.microseconds(curve.at, curve.size[i]) - old_ceiling.floor();
       const double new_work = new_ceiling.microseconds(curve.at, curve.size[i]) - new_ceiling.floor();
       const double launch = std::min(old_ceiling.floor(), 0.9 * curve.microseconds[i]);
       curve.microseconds[i] = launch + (curve.microseconds[i] - launch) * new_work / old_work;
-      if (i > 0) curve.microseconds[i] = std::max(curve.microseconds[i], curve.microseconds[i - 1]);
+      if (i > 0 && measured[i] >= measured[i - 1])  // a longer time is never made a shorter one
+        curve.microseconds[i] = std::max(curve.microseconds[i], curve.microseconds[i - 1]);
     }
+  }
   return made;
 }
 
