@@ -100,6 +100,22 @@ TEST_CASE("Between curves the share of the ceiling is blended", "[kernels]") {
   }
 }
 
+TEST_CASE("A place between measured ones is told along each axis by the next that were", "[kernels]") {
+  // every curve takes n k us at 1 row but (2, 3), which was not measured: along n (1, 3) and (4, 3) say 3 + 1/3 9 = 6,
+  // along k (2, 1) and (2, 9) say 2 + 1/4 16 = 6
+  KernelTable table{KernelOperation::gemm, "toy", NumberFormat::bf16, {}, {}};
+  for (const double n : {1, 2, 4})
+    for (const double k : {1, 3, 9})
+      if (n != 2 || k != 3) table.curves.push_back({{n, k}, {1}, {n * k}});
+  const CurveGrid grid{table, toy_gpu()};
+  const double hole[2] = {2, 3}, off_grid[2] = {3, 9}, corners[2] = {1.5, 2};
+  CHECK(grid.time(hole, 1).microseconds == Approx(6));
+  CHECK(grid.time(hole, 1).nearness == Nearness::between);
+  CHECK(grid.time(off_grid, 1).microseconds == Approx(27));
+  // of the corners (1, 1), (1, 3), (2, 1) and the hole the first three weigh a quarter each: 1, 3, 2
+  CHECK(grid.time(corners, 1).microseconds == Approx(2));
+}
+
 TEST_CASE("Beyond the last knot the utilisation is held", "[kernels]") {
   // n = k = 1000 on 4 TFLOP/s: 1e6 rows are 500,000 us of FLOPs; measured 600,000 at 1e6 rows, so 1,200,000 at 2e6
   const KernelTable table{

@@ -6,7 +6,8 @@
 
 namespace moesim {
 
-CurveGrid::CurveGrid(const KernelTable& table, const Gpu& gpu) : table_(&table), ceiling_(gpu, table) {
+CurveGrid::CurveGrid(const KernelTable& table, const Gpu& gpu)
+    : table_(&table), ceiling_(gpu, table), linear_(table.operation == KernelOperation::gemm) {
   const std::size_t axes = layout_of(table.operation).axes.size();
   for (std::size_t axis = 0; axis < places_.size(); ++axis) {
     auto& places = places_[axis];
@@ -26,13 +27,17 @@ CurveGrid::CurveGrid(const KernelTable& table, const Gpu& gpu) : table_(&table),
   }
 }
 
+double CurveGrid::share(double place, double low, double high) const {
+  return linear_ ? (place - low) / (high - low) : std::log(place / low) / std::log(high / low);
+}
+
 CurveGrid::Bracket CurveGrid::bracket(std::size_t axis, double place) const {
   const auto& places = places_[axis];
   if (place <= places.front()) return {0, 0, 0, place < places.front()};
   if (place >= places.back()) return {places.size() - 1, places.size() - 1, 0, place > places.back()};
   const auto high = static_cast<std::size_t>(std::upper_bound(places.begin(), places.end(), place) - places.begin());
   if (places[high - 1] == place) return {high - 1, high - 1, 0, false};
-  return {high - 1, high, std::log(place / places[high - 1]) / std::log(places[high] / places[high - 1]), false};
+  return {high - 1, high, share(place, places[high - 1], places[high]), false};
 }
 
 int CurveGrid::curve_at(std::size_t first, std::size_t second) const {
@@ -49,21 +54,62 @@ double CurveGrid::along(const Curve& curve, double size, bool& outside) const {
   return interpolate(curve, size);
 }
 
-TableTime CurveGrid::blended(std::span<const double> at, double size, const std::array<int, 4>& curves,
-                             const std::array<double, 4>& weights, Nearness nearness) const {
-  double sum = 0, weight = 0;
-  bool outside = false;
-  for (std::size_t i = 0; i < curves.size(); ++i) {
-    if (curves[i] < 0 || weights[i] <= 0) continue;
-    const Curve& curve = table_->curves[static_cast<std::size_t>(curves[i])];
-    sum += weights[i] * std::log(along(curve, size, outside) / ceiling_.microseconds(curve.at, size));
-    weight += weights[i];
+/// Adds the next curves on either side of a place along `axis`, with the other axis at its place number `fixed`.
+bool CurveGrid::add_neighbours(Mix& mix, std::size_t axis, std::size_t fixed, double place) const {
+  const auto& places = places_[axis];
+  const auto curve = [&](std::size_t i) { return axis == 0 ? curve_at(i, fixed) : curve_at(fixed, i); };
+  std::size_t low = places.size(), high = places.size();
+  for (std::size_t i = 0; i < places.size() && high == places.size(); ++i) {
+    if (curve(i) < 0) continue;
+    (places[i] < place ? low : high) = i;
   }
-  return {ceiling_.microseconds(at, size) * std::exp(sum / weight), outside ? Nearness::outside : nearness};
+  if (low == places.size() || high == places.size()) return false;
+  const double of_high = share(place, places[low], places[high]);
+  const std::size_t slot = 2 * axis;
+  mix.curves[slot] = curve(low);
+  mix.curves[slot + 1] = curve(high);
+  mix.weights[slot] = 1 - of_high;
+  mix.weights[slot + 1] = of_high;
+  return true;
 }
 
-/// Of a place none of whose neighbours was measured: the nearest curve in logarithms.
-TableTime CurveGrid::nearest(std::span<const double> at, double size) const {
+/// Along the axes whose other place was measured; else the corners around; else the nearest curve.
+CurveGrid::Mix CurveGrid::mix(std::span<const double> at, const Bracket& first, const Bracket& second) const {
+  Mix made;
+  bool found = first.share == 0 && at.size() > 1 && add_neighbours(made, 1, first.low, at[1]);
+  if (second.share == 0) found |= add_neighbours(made, 0, second.low, at[0]);
+  if (found) return made;
+  made.curves = {curve_at(first.low, second.low), curve_at(first.low, second.high), curve_at(first.high, second.low),
+                 curve_at(first.high, second.high)};
+  made.weights = {(1 - first.share) * (1 - second.share), (1 - first.share) * second.share,
+                  first.share * (1 - second.share), first.share * second.share};
+  double weight = 0;
+  for (std::size_t i = 0; i < made.curves.size(); ++i) {
+    if (made.curves[i] < 0) made.weights[i] = 0;
+    weight += made.weights[i];
+  }
+  if (weight == 0) return {{nearest(at), -1, -1, -1}, {1, 0, 0, 0}};
+  for (double& of : made.weights) of /= weight;
+  return made;
+}
+
+TableTime CurveGrid::blended(std::span<const double> at, double size, const Mix& mix, Nearness nearness) const {
+  const bool linear = linear_ && nearness == Nearness::between;
+  double sum = 0, weight = 0;
+  bool outside = false;
+  for (std::size_t i = 0; i < mix.curves.size(); ++i) {
+    if (mix.curves[i] < 0 || mix.weights[i] <= 0) continue;
+    const Curve& curve = table_->curves[static_cast<std::size_t>(mix.curves[i])];
+    const double time = along(curve, size, outside);
+    sum += mix.weights[i] * (linear ? time : std::log(time / ceiling_.microseconds(curve.at, size)));
+    weight += mix.weights[i];
+  }
+  return {linear ? sum / weight : ceiling_.microseconds(at, size) * std::exp(sum / weight),
+          outside ? Nearness::outside : nearness};
+}
+
+/// Of all curves the nearest in logarithms.
+int CurveGrid::nearest(std::span<const double> at) const {
   double least = std::numeric_limits<double>::infinity();
   int best = 0;
   for (std::size_t c = 0; c < table_->curves.size(); ++c) {
@@ -75,26 +121,22 @@ TableTime CurveGrid::nearest(std::span<const double> at, double size) const {
       best = static_cast<int>(c);
     }
   }
-  return blended(at, size, {best, -1, -1, -1}, {1, 0, 0, 0}, Nearness::outside);
+  return best;
 }
 
 TableTime CurveGrid::time(std::span<const double> at, double size) const {
   const Bracket first = bracket(0, at[0]);
   const Bracket second = at.size() > 1 ? bracket(1, at[1]) : Bracket{};
-  const std::array<int, 4> curves{curve_at(first.low, second.low), curve_at(first.low, second.high),
-                                  curve_at(first.high, second.low), curve_at(first.high, second.high)};
-  const std::array<double, 4> weights{(1 - first.share) * (1 - second.share), (1 - first.share) * second.share,
-                                      first.share * (1 - second.share), first.share * second.share};
   const bool beyond = first.outside || second.outside;
-  if (first.share == 0 && second.share == 0 && !beyond && curves[0] >= 0) {
+  const int measured = first.share == 0 && second.share == 0 && !beyond ? curve_at(first.low, second.low) : -1;
+  if (measured >= 0) {
     bool outside = false;
-    const double microseconds = along(table_->curves[static_cast<std::size_t>(curves[0])], size, outside);
+    const double microseconds = along(table_->curves[static_cast<std::size_t>(measured)], size, outside);
     return {microseconds, outside ? Nearness::outside : Nearness::inside};
   }
-  bool any = false;
-  for (std::size_t i = 0; i < curves.size(); ++i) any |= curves[i] >= 0 && weights[i] > 0;
-  if (!any) return nearest(at, size);
-  return blended(at, size, curves, weights, beyond ? Nearness::outside : Nearness::between);
+  const Mix curves = mix(at, first, second);
+  const bool alone = std::count_if(curves.weights.begin(), curves.weights.end(), [](double w) { return w == 1; }) > 0;
+  return blended(at, size, curves, beyond || alone ? Nearness::outside : Nearness::between);
 }
 
 }  // namespace moesim

@@ -22,7 +22,9 @@ struct TableTime {
   Nearness nearness = Nearness::inside;
 };
 
-/// Between curves the share of the ceiling that they reach is blended (in logarithms of place and share).
+/// Between curves the share of the ceiling that they reach is blended (in logarithms of place and share); of dense
+/// products the time itself, linear in n and k, which tells those better. A place whose curve was not measured is told
+/// along each axis by the next that were.
 class CurveGrid {
 public:
   /// The table must outlive the grid.
@@ -40,15 +42,23 @@ private:
     double share = 0;  ///< of high
     bool outside = false;
   };
+  /// Curves and what each weighs; -1: none.
+  struct Mix {
+    std::array<int, 4> curves{-1, -1, -1, -1};
+    std::array<double, 4> weights{};
+  };
+  double share(double place, double low, double high) const;
   Bracket bracket(std::size_t axis, double place) const;
   int curve_at(std::size_t first, std::size_t second) const;
+  bool add_neighbours(Mix& mix, std::size_t axis, std::size_t fixed, double place) const;
+  Mix mix(std::span<const double> at, const Bracket& first, const Bracket& second) const;
+  int nearest(std::span<const double> at) const;
   double along(const Curve& curve, double size, bool& outside) const;
-  TableTime blended(std::span<const double> at, double size, const std::array<int, 4>& curves,
-                    const std::array<double, 4>& weights, Nearness nearness) const;
-  TableTime nearest(std::span<const double> at, double size) const;
+  TableTime blended(std::span<const double> at, double size, const Mix& mix, Nearness nearness) const;
 
   const KernelTable* table_;
   KernelCeiling ceiling_;
+  bool linear_;                                ///< times are blended, not shares of the ceiling
   std::array<std::vector<double>, 2> places_;  ///< of the axes, rising; an axis that is not there has one place
   std::vector<int> curves_;                    ///< [places of axis 0, of axis 1], -1: not measured
 };
