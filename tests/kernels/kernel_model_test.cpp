@@ -252,6 +252,29 @@ TEST_CASE("Curves that are as they should be are cut out of a document and other
   }
 }
 
+TEST_CASE("Packed curves are cut out of a document behind their alignment", "[kernels]") {
+  const auto curves_in = [](const std::string& text) {
+    const CurvesApart cut = cut_curves(text);
+    return cut.curves.empty() ? std::vector<Curve>{} : cut.curves[0].curves;
+  };
+  const std::string groups = R"([[[8],[1,4],[2,3],["~,}8","~,}"]], [[9],[],[],[" ~,}", "~,}8"]]])";
+  const double up = on_scale(std::exp(0.02));
+  const std::vector<Curve> expected{{{8, 2}, {1, 4}, {1, up}, 1, 4},
+                                    {{8, 3}, {1}, {1}, 1, 4},
+                                    {{9, 2}, {4}, {1}, 1, 4},
+                                    {{9, 3}, {1, 4}, {1, up}, 1, 4}};
+  CHECK(curves_in("{\"alignment\":4,\"curves\":" + groups + "}") == expected);
+  for (const char* before :
+       {"", "\"alignment\":0,", "\"alignment\":4097,", "\"alignment\":4, \"x\":1,", "\"alignment\":"})
+    CHECK(curves_in(std::string{"{"} + before + "\"curves\":" + groups + "}").empty());
+  for (const char* bad : {R"([[[8],[1,4],[2],["~,}8","~,}"]]])", R"([[[8],[1,4],[2,3],["~,}8"]]])",
+                          R"([[[8],[],[2],["~,}"]]])", R"([[[8],[4,1],[2],["~,}"]]])", R"([[[8],[1],[2],["~,}8"]]])",
+                          R"([[[8],[1],[2],["~,}]]])", R"([[[8],[1],[2],[7]]])", R"([[[8],[1],[2]]])"}) {
+    INFO(bad);
+    CHECK(curves_in(std::string{"{\"alignment\":4,\"curves\":"} + bad + "}").empty());
+  }
+}
+
 TEST_CASE("An engine that the model lacks is named with those it has", "[kernels]") {
   const KernelModel model = small_kernel_model();
   CHECK(find_engine(model, "auto", "kernels.engine").name == "toyrt");

@@ -1,8 +1,11 @@
 #include "models/kernels/published/curve_text.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
+
+#include "models/kernels/published/curve_scale.hpp"
 
 namespace moesim {
 namespace {
@@ -41,6 +44,15 @@ public:
       values.push_back(value);
     } while (takes(','));
     return takes(']');
+  }
+  /// A text without escapes.
+  bool text(std::string_view& value) {
+    if (!takes('"')) return false;
+    const std::string_view rest{at_, static_cast<std::size_t>(end_ - at_)};
+    value = rest.substr(0, rest.find('"'));
+    if (value.size() == rest.size()) return false;
+    at_ += value.size() + 1;
+    return true;
   }
   const char* position() const { return at_; }
 
@@ -81,6 +93,57 @@ bool list_of_curves(Scanner& scanner, std::vector<Curve>& curves) {
   return scanner.takes(']');
 }
 
+/// What a group of packed curves may leave to the one before it.
+struct Kept {
+  std::vector<double> sizes, last;
+};
+
+bool takes_rising(Scanner& scanner, std::vector<double>& kept) {
+  std::vector<double> values;
+  if (!scanner.numbers(values)) return false;
+  if (!values.empty()) kept = std::move(values);
+  return !kept.empty() && std::adjacent_find(kept.begin(), kept.end(), std::greater_equal<>{}) == kept.end();
+}
+
+bool group(Scanner& scanner, int alignment, Kept& kept, std::vector<Curve>& curves) {
+  std::vector<double> at;
+  if (!scanner.takes('[') || !scanner.numbers(at) || !scanner.takes(',') || !takes_rising(scanner, kept.sizes) ||
+      !scanner.takes(',') || !takes_rising(scanner, kept.last) || !scanner.takes(',') || !scanner.takes('['))
+    return false;
+  at.push_back(0);
+  for (std::size_t i = 0; i < kept.last.size(); ++i) {
+    std::string_view times;
+    if ((i > 0 && !scanner.takes(',')) || !scanner.text(times)) return false;
+    auto curve = unpacked(times, kept.sizes, alignment);
+    if (!curve) return false;
+    at.back() = kept.last[i];
+    curve->at = at;
+    curves.push_back(std::move(*curve));
+  }
+  return scanner.takes(']') && scanner.takes(']');
+}
+
+bool list_of_groups(Scanner& scanner, int alignment, std::vector<Curve>& curves) {
+  Kept kept;
+  if (!scanner.takes('[')) return false;
+  do {
+    if (!group(scanner, alignment, kept, curves)) return false;
+  } while (scanner.takes(','));
+  return scanner.takes(']');
+}
+
+/// Of `..."alignment":4,`, which is how packed tables are written; 0: no such end.
+int alignment_at_end(std::string_view text) {
+  constexpr std::string_view kKey = "\"alignment\":";
+  const std::size_t key = text.substr(text.size() - std::min<std::size_t>(text.size(), 20)).rfind(kKey);
+  if (key == std::string_view::npos) return 0;
+  const std::string_view number = text.substr(text.size() - std::min<std::size_t>(text.size(), 20) + key + kKey.size());
+  int alignment = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), alignment);
+  const bool ends = error == std::errc{} && std::string_view{end, number.data() + number.size()} == ",";
+  return ends && alignment >= 1 && alignment <= kLargestTile ? alignment : 0;
+}
+
 }  // namespace
 
 std::optional<std::size_t> marked_curves(std::string_view value) {
@@ -99,7 +162,9 @@ CurvesApart cut_curves(const std::string& text) {
     if (!scanner.takes(':')) continue;
     const std::size_t begin = text.find('[', static_cast<std::size_t>(scanner.position() - text.data()));
     CurveText found;
-    if (!list_of_curves(scanner, found.curves)) continue;
+    const int alignment = alignment_at_end(std::string_view{text}.substr(0, key));
+    if (!(alignment ? list_of_groups(scanner, alignment, found.curves) : list_of_curves(scanner, found.curves)))
+      continue;
     const auto end = static_cast<std::size_t>(scanner.position() - text.data());
     found.text = std::string_view{text}.substr(begin, end - begin);
     made.rest.append(text, copied, begin - copied).append(fmt::format("\"\\u0001curves {}\"", made.curves.size()));

@@ -89,15 +89,7 @@ void check_layout(const json& part, const OperationLayout& layout, const std::st
     throw InputError{where + ".size", shown(part.at("size")), std::string{layout.size}};
 }
 
-/// Out of the document, or out of what was cut from it.
-std::vector<Curve> curves_of(const json& value, std::size_t axes, CurvesApart& apart, const std::string& where) {
-  const auto marked = value.is_string() ? marked_curves(value.get_ref<const std::string&>()) : std::nullopt;
-  if (marked && *marked < apart.curves.size()) {
-    CurveText& cut = apart.curves[*marked];
-    const bool fits =
-        std::all_of(cut.curves.begin(), cut.curves.end(), [&](const Curve& curve) { return curve.at.size() == axes; });
-    return fits ? std::move(cut.curves) : curves_of(json::parse(cut.text), axes, apart, where);
-  }
+std::vector<Curve> listed_curves_of(const json& value, std::size_t axes, const std::string& where) {
   if (!value.is_array()) throw InputError{where, shown(value), "a list"};
   std::vector<Curve> made;
   for (const json& triple : value) made.push_back(curve(triple, axes, fmt::format("{}[{}]", where, made.size())));
@@ -114,30 +106,46 @@ void take_numbers(const json& value, std::vector<double>& into, const std::strin
 }
 
 /// Groups `[[places], [sizes], [last places], ["times" ...]]`, a text for each last place (curve_scale.hpp).
-std::vector<Curve> packed_curves_of(const json& part, const CatalogueObject& object, std::size_t axes) {
-  const int alignment = tile_of(part.at("alignment"), "an alignment", object.where("alignment"));
+std::vector<Curve> packed_curves_of(const json& value, int alignment, std::size_t axes, const std::string& where) {
+  if (!value.is_array() || value.empty()) throw InputError{where, shown(value), "a list of at least one group"};
   std::vector<Curve> made;
   std::vector<double> sizes, last;
-  for (const json& group : list(part, "curves", object.where("curves"))) {
-    const std::string where = fmt::format("{}, curve {}", object.where("curves"), made.size());
+  for (const json& group : value) {
+    const std::string place = fmt::format("{}, curve {}", where, made.size());
     if (axes == 0 || !group.is_array() || group.size() != 4 || !group[3].is_array())
-      throw InputError{where, shown(group), "[[places], [sizes], [last places], [times]] in a table with an alignment"};
+      throw InputError{place, shown(group), "[[places], [sizes], [last places], [times]] in a table with an alignment"};
     std::vector<double> at;
-    if (axes > 1) at = numbers(group[0], axes - 1, where + ", places");
-    take_numbers(group[1], sizes, where + ", sizes");
-    take_numbers(group[2], last, where + ", last places");
+    if (axes > 1) at = numbers(group[0], axes - 1, place + ", places");
+    take_numbers(group[1], sizes, place + ", sizes");
+    take_numbers(group[2], last, place + ", last places");
     if (group[3].size() != last.size())
-      throw InputError{where, fmt::format("{} times", group[3].size()), fmt::format("{}, one a place", last.size())};
+      throw InputError{place, fmt::format("{} times", group[3].size()), fmt::format("{}, one a place", last.size())};
     for (std::size_t i = 0; i < last.size(); ++i) {
       auto curve = group[3][i].is_string() ? unpacked(group[3][i].get_ref<const std::string&>(), sizes, alignment)
                                            : std::nullopt;
-      if (!curve) throw InputError{where, shown(group[3][i]), fmt::format("times of {} sizes", sizes.size())};
+      if (!curve) throw InputError{place, shown(group[3][i]), fmt::format("times of {} sizes", sizes.size())};
       (curve->at = at).push_back(last[i]);
       made.push_back(std::move(*curve));
     }
   }
-  if (made.empty()) throw InputError{object.where("curves"), "[]", "at least one curve"};
   return made;
+}
+
+/// Out of the document, or out of what was cut from it.
+std::vector<Curve> curves_of(const json& part, std::size_t axes, CurvesApart& apart, const CatalogueObject& object) {
+  const json& value = part.at("curves");
+  const std::string where = object.where("curves");
+  const auto from = [&](const json& list) {
+    if (!part.contains("alignment")) return listed_curves_of(list, axes, where);
+    const int alignment = tile_of(part.at("alignment"), "an alignment", object.where("alignment"));
+    return packed_curves_of(list, alignment, axes, where);
+  };
+  const auto marked = value.is_string() ? marked_curves(value.get_ref<const std::string&>()) : std::nullopt;
+  if (!marked || *marked >= apart.curves.size()) return from(value);
+  CurveText& cut = apart.curves[*marked];
+  const bool fits =
+      std::all_of(cut.curves.begin(), cut.curves.end(), [&](const Curve& curve) { return curve.at.size() == axes; });
+  return fits ? std::move(cut.curves) : from(json::parse(cut.text));
 }
 
 void check_places(const std::vector<Curve>& curves, const std::string& where) {
@@ -152,8 +160,7 @@ KernelTable table(const json& part, CurvesApart& apart, const std::string& where
   if (part.is_object() && part.contains(kPerToken)) keys.emplace_back(kPerToken);
   const bool says_points = part.is_object() && part.contains("points");  // files of earlier imports do not
   if (says_points) keys.emplace_back("points");
-  const bool packed = part.is_object() && part.contains("alignment");
-  if (packed) keys.emplace_back("alignment");
+  if (part.is_object() && part.contains("alignment")) keys.emplace_back("alignment");
   const CatalogueObject object{part, where, keys};
   KernelTable made;
   made.operation = operation(object);
@@ -169,9 +176,7 @@ KernelTable table(const json& part, CurvesApart& apart, const std::string& where
       throw InputError{object.where(kPerToken), shown(part.at(kPerToken)), "no such key but for experts"};
     made.per_token = Seconds{object.number(kPerToken, 0, kMost) * 1e-6};
   }
-  const std::size_t axes = layout.axes.size();
-  made.curves =
-      packed ? packed_curves_of(part, object, axes) : curves_of(part.at("curves"), axes, apart, object.where("curves"));
+  made.curves = curves_of(part, layout.axes.size(), apart, object);
   check_places(made.curves, object.where("curves"));
   if (says_points) made.points = object.count("points");
   return made;
