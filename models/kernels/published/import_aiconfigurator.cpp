@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "models/kernels/published/aiconfigurator_rows.hpp"
+#include "models/kernels/published/doubts.hpp"
 #include "models/kernels/published/fastest_time.hpp"
 #include "models/kernels/published/import.hpp"
 #include "models/kernels/published/import_collectives.hpp"
@@ -173,6 +174,7 @@ Imported import_aiconfigurator(const fs::path& folder, const ImportRequest& requ
                   or_else(request.date, "not said"),
                   or_else(request.licence, "tables Apache-2.0, coefficients fitted by moesim"),
                   {"the routing of skewed rows is not stored: their histograms are re-drawn from the same law"}};
+  for (std::string& line : doubts(model, reader.gpu())) model.origin.notes.push_back(std::move(line));
   imported.files = std::move(reader.files);
   return imported;
 }

@@ -1,0 +1,49 @@
+// Tables that are hard to believe are named.
+
+#include "models/kernels/published/doubts.hpp"
+
+#include "models/kernels/published/kernel_ceiling.hpp"
+#include "tests/catch_compat.hpp"
+#include "tests/kernels/kernels_testing.hpp"
+
+using namespace moesim;
+using namespace moesim::testing;
+
+namespace {
+
+/// Prompts of 1,024 tokens, 64 to 512 of (sequence, head), whose times are `over` times the ceiling.
+KernelTable prompts(int head_dim, double over) {
+  KernelTable table{KernelOperation::prefill_attention, "toy", NumberFormat::bf16, {head_dim}, {}};
+  const std::vector<double> at{8, 1024};
+  Curve curve{at, {64, 128, 256, 512}, {}};
+  const KernelCeiling ceiling{toy_gpu(), table};
+  for (const double size : curve.size) curve.microseconds.push_back(over * ceiling.microseconds(at, size));
+  table.curves.push_back(curve);
+  return table;
+}
+
+KernelModel model(std::vector<KernelTable> of_a, std::vector<KernelTable> of_b) {
+  return {"toy", "toy", "toy", {}, {{"a", "1", std::move(of_a), {}}, {"b", "1", std::move(of_b), {}}}};
+}
+
+}  // namespace
+
+TEST_CASE("Tables near the ceiling raise no doubt", "[kernels]") {
+  CHECK(doubts(model({prompts(64, 1.5), prompts(128, 1.9)}, {prompts(128, 1.1)}), toy_gpu()).empty());
+}
+
+TEST_CASE("A table that takes twice as long as is usual for its operation is doubted", "[kernels]") {
+  const KernelModel of = model({prompts(64, 4), prompts(128, 1.9)}, {prompts(64, 1.5), prompts(128, 1.7)});
+  // the median of 1.5, 1.7, 1.9 and 4 is 1.8, and only 4 is twice that
+  CHECK(doubts(of, toy_gpu()) ==
+        std::vector<std::string>{"doubtful: a prefill_attention, 1 of 2 tables: long ones take "
+                                 "4.0 to 4.0 times the roofline, where 1.8 is usual"});
+  CHECK(doubts(model({prompts(64, 3.5)}, {prompts(64, 1.5)}), toy_gpu()).empty());  // two tables say nothing of a third
+}
+
+TEST_CASE("Times that the peak of the GPU does not allow are doubted", "[kernels]") {
+  const std::string line =
+      "doubtful: b prefill_attention, 1 of 1 tables: 100 to 100 % of the longer times are shorter than the GPU's peak "
+      "allows";
+  CHECK(doubts(model({prompts(64, 1)}, {prompts(128, 0.4)}), toy_gpu()) == std::vector<std::string>{line});
+}
