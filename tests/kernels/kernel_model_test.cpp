@@ -126,6 +126,17 @@ TEST_CASE("Beyond the last knot the utilisation is held", "[kernels]") {
   CHECK(time.nearness == Nearness::outside);
 }
 
+TEST_CASE("A size that was not measured lies between those that were", "[kernels]") {
+  const KernelTable table{KernelOperation::gemm, "toy", NumberFormat::bf16, {}, {{{1000, 1000}, {2, 4, 8}, {3, 4, 6}}}};
+  const CurveGrid grid{table, toy_gpu()};
+  const double place[2] = {1000, 1000};
+  const auto nearness = [&](double size) { return grid.time(place, size).nearness; };
+  for (const double size : {2, 4, 8}) CHECK(nearness(size) == Nearness::inside);
+  CHECK(nearness(3) == Nearness::between);
+  CHECK(grid.time(place, 3).microseconds == 3.5);
+  for (const double size : {1, 9}) CHECK(nearness(size) == Nearness::outside);
+}
+
 TEST_CASE("Expert curves are exact on balanced rows and add what each expert costs", "[kernels]") {
   const ExpertCurves experts{four_slots(), toy_gpu(), 4};
   CHECK(us(experts, {0, 0, 0, 0}) == 0);

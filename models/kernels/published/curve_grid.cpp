@@ -44,14 +44,20 @@ int CurveGrid::curve_at(std::size_t first, std::size_t second) const {
   return curves_[first * places_[1].size() + second];
 }
 
-double CurveGrid::along(const Curve& curve, double size, bool& outside) const {
-  const double last = curve.size.back();
-  if (padded_size(curve, size) > last) {
-    outside = true;
+/// Raises the nearness to that of the size on the curve.
+double CurveGrid::along(const Curve& curve, double size, Nearness& nearness) const {
+  const double last = curve.size.back(), padded = padded_size(curve, size);
+  if (padded > last) {
+    nearness = Nearness::outside;
     return curve.microseconds.back() * ceiling_.microseconds(curve.at, size) / ceiling_.microseconds(curve.at, last);
   }
-  outside |= padded_size(curve, size) < curve.size.front();
-  return interpolate(curve, size);
+  std::size_t right = 0;
+  const double microseconds = interpolate(curve, size, right);
+  const Nearness own = padded < curve.size.front()                     ? Nearness::outside
+                       : right == 0 || curve.size[right - 1] == padded ? Nearness::inside
+                                                                       : Nearness::between;
+  nearness = std::max(nearness, own);
+  return microseconds;
 }
 
 /// Adds the next curves on either side of a place along `axis`, with the other axis at its place number `fixed`.
@@ -96,16 +102,14 @@ CurveGrid::Mix CurveGrid::mix(std::span<const double> at, const Bracket& first, 
 TableTime CurveGrid::blended(std::span<const double> at, double size, const Mix& mix, Nearness nearness) const {
   const bool linear = linear_ && nearness == Nearness::between;
   double sum = 0, weight = 0;
-  bool outside = false;
   for (std::size_t i = 0; i < mix.curves.size(); ++i) {
     if (mix.curves[i] < 0 || mix.weights[i] <= 0) continue;
     const Curve& curve = table_->curves[static_cast<std::size_t>(mix.curves[i])];
-    const double time = along(curve, size, outside);
+    const double time = along(curve, size, nearness);
     sum += mix.weights[i] * (linear ? time : std::log(time / ceiling_.microseconds(curve.at, size)));
     weight += mix.weights[i];
   }
-  return {linear ? sum / weight : ceiling_.microseconds(at, size) * std::exp(sum / weight),
-          outside ? Nearness::outside : nearness};
+  return {linear ? sum / weight : ceiling_.microseconds(at, size) * std::exp(sum / weight), nearness};
 }
 
 /// Of all curves the nearest in logarithms.
@@ -130,9 +134,9 @@ TableTime CurveGrid::time(std::span<const double> at, double size) const {
   const bool beyond = first.outside || second.outside;
   const int measured = first.share == 0 && second.share == 0 && !beyond ? curve_at(first.low, second.low) : -1;
   if (measured >= 0) {
-    bool outside = false;
-    const double microseconds = along(table_->curves[static_cast<std::size_t>(measured)], size, outside);
-    return {microseconds, outside ? Nearness::outside : Nearness::inside};
+    Nearness nearness = Nearness::inside;
+    const double microseconds = along(table_->curves[static_cast<std::size_t>(measured)], size, nearness);
+    return {microseconds, nearness};
   }
   const Mix curves = mix(at, first, second);
   const bool alone = std::count_if(curves.weights.begin(), curves.weights.end(), [](double w) { return w == 1; }) > 0;

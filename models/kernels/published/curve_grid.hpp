@@ -12,8 +12,8 @@ namespace moesim {
 
 /// How far a lookup is from what was measured.
 enum class Nearness {
-  inside,   ///< on a curve, between its knots
-  between,  ///< between curves
+  inside,   ///< at a knot of a curve
+  between,  ///< between knots or curves
   outside   ///< beyond the last curve or knot: its utilisation of the ceiling is held
 };
 
@@ -53,7 +53,7 @@ private:
   bool add_neighbours(Mix& mix, std::size_t axis, std::size_t fixed, double place) const;
   Mix mix(std::span<const double> at, const Bracket& first, const Bracket& second) const;
   int nearest(std::span<const double> at) const;
-  double along(const Curve& curve, double size, bool& outside) const;
+  double along(const Curve& curve, double size, Nearness& nearness) const;
   TableTime blended(std::span<const double> at, double size, const Mix& mix, Nearness nearness) const;
 
   const KernelTable* table_;

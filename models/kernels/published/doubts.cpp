@@ -18,7 +18,7 @@ constexpr double kLongMicroseconds = 20;
 constexpr double kLongFloors = 10;
 /// Clocks boost by less.
 constexpr double kSlack = 0.95;
-constexpr double kMostImpossible = 0.1, kSlow = 2;
+constexpr double kMostImpossible = 0.25, kSlow = 2;
 constexpr std::size_t kFewTables = 3;  ///< to say what is usual
 
 /// What a table's long times are over the GPU's ceiling (the median), and how many of them cannot be.

@@ -104,6 +104,29 @@ public:
     }
   }
 
+  /// A tenth of the sizes taken out of all curves, but for the ends of each: sizes that nobody measured.
+  void between_sizes(const TableKey& key, const KernelTable& fitted, const SplitPoints& points) {
+    const auto taken_out = [&](double size) { return hash_of(key, {}, size) % 10 == 0; };
+    KernelTable rest = fitted;
+    for (Curve& curve : rest.curves) {
+      Curve made{curve.at, {}, {}, curve.tile, curve.alignment};
+      for (std::size_t i = 0; i < curve.size.size(); ++i) {
+        if (i > 0 && i + 1 < curve.size.size() && taken_out(curve.size[i])) continue;
+        made.size.push_back(curve.size[i]);
+        made.microseconds.push_back(curve.microseconds[i]);
+      }
+      curve = std::move(made);
+    }
+    const CurveGrid grid{rest, gpu_};
+    for (const auto& [at, measured] : points.fitted)
+      for (const MeasuredPoint* point : measured) {
+        const TableTime told = grid.time(at, point->size);
+        if (told.nearness == Nearness::between)
+          verdicts_.add(fitted.operation, "between", "roofline", told.microseconds,
+                        grid.ceiling().microseconds(at, point->size), point->microseconds);
+      }
+  }
+
 private:
   const Gpu& gpu_;
   Verdicts& verdicts_;
@@ -137,6 +160,7 @@ void fit_engine(const MeasuredPoints& points, const Gpu& gpu, EngineModel& engin
     const KernelTable judged = fitted_table(key, parts, false);
     judge.inside(judged, parts);
     judge.between(key, judged, parts);
+    if (parts.count() >= kManyPoints) judge.between_sizes(key, judged, parts);
     engine.tables.push_back(fitted_table(key, parts, true));
   }
   engine.errors = verdicts.errors();
