@@ -40,10 +40,3 @@ TEST_CASE("A table that takes twice as long as is usual for its operation is dou
                                  "4.0 to 4.0 times the roofline, where 1.8 is usual"});
   CHECK(doubts(model({prompts(64, 3.5)}, {prompts(64, 1.5)}), toy_gpu()).empty());  // two tables say nothing of a third
 }
-
-TEST_CASE("Times that the peak of the GPU does not allow are doubted", "[kernels]") {
-  const std::string line =
-      "doubtful: b prefill_attention, 1 of 1 tables: 100 to 100 % of the longer times are shorter than the GPU's peak "
-      "allows";
-  CHECK(doubts(model({prompts(64, 1)}, {prompts(128, 0.4)}), toy_gpu()) == std::vector<std::string>{line});
-}

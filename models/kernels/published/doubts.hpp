@@ -8,10 +8,10 @@
 
 namespace moesim {
 
-/// A line for each engine and operation of which more than a quarter of the longer times are shorter than the GPU's
-/// peak allows for their FLOPs (they were not measured on what their labels say), and for each whose tables take twice
-/// as long over the GPU's ceiling as the median table of that operation does, in the median of what is long: a kernel
-/// that the engine itself would hardly use. Experts and collectives are not looked at. `gpu` is the model's.
+/// A line for each engine and operation with tables that take twice as long over the GPU's ceiling as the median table
+/// of that operation does, in the median of what is long: kernels that the engine itself would hardly choose, or a
+/// collector that called them as the engine does not. Experts, collectives and weights below 8 bits, whose peaks are
+/// not in the catalogue, are not looked at. `gpu` is the model's.
 std::vector<std::string> doubts(const KernelModel& model, const Gpu& gpu);
 
 }  // namespace moesim

@@ -58,8 +58,7 @@ constexpr std::size_t kManyPoints = 500;
 /// `all`: with the rows that are held out.
 KernelTable fitted_table(const TableKey& key, const SplitPoints& points, bool all) {
   KernelTable table{key.operation, key.kernel, key.format, key.dimensions, {}};
-  if (points.count() >= kManyPoints)
-    return grid_table(std::move(table), measured_grid(points, all));
+  if (points.count() >= kManyPoints) return grid_table(std::move(table), measured_grid(points, all));
   for (const auto& [at, measured] : points.fitted) {
     const bool tiled = key.operation == KernelOperation::gemm;
     std::vector<CurvePoint> times;

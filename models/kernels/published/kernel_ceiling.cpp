@@ -52,7 +52,6 @@ KernelCeiling::KernelCeiling(const Gpu& gpu, const KernelTable& table)
       flops_per_us_(rate_of(table, gpu).value() * 1e-6),
       bytes_per_us_(gpu.memory_efficiency * gpu.memory_bandwidth.value() * 1e-6),
       floor_(floor_of(table.operation, gpu)),
-      efficiency_(gpu.compute_efficiency),
       peak_bandwidth_(gpu.memory_bandwidth) {
   if (is_collective(operation_)) throw std::invalid_argument{"no ceiling of one GPU says what a collective takes"};
   std::copy(table.dimensions.begin(), table.dimensions.end(), dimensions_);
@@ -88,10 +87,6 @@ KernelCeiling::Work KernelCeiling::work(std::span<const double> at, double size)
     default:
       return {};  // the constructor takes no collective
   }
-}
-
-double KernelCeiling::arithmetic(std::span<const double> at, double size) const {
-  return work(at, size).flops.value() / flops_per_us_ * efficiency_;
 }
 
 double KernelCeiling::microseconds(std::span<const double> at, double size) const {

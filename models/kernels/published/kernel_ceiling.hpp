@@ -17,8 +17,6 @@ public:
 
   /// Microseconds at a place of the table's axes and a size, both above zero.
   double microseconds(std::span<const double> at, double size) const;
-  /// Microseconds that its FLOPs alone take at the GPU's peak: no kernel is faster.
-  double arithmetic(std::span<const double> at, double size) const;
   /// The part of it that no work adds: launches and synchronisation, in microseconds.
   double floor() const { return floor_; }
   /// Microseconds that reading `bytes` takes at the nominal bandwidth.
@@ -34,7 +32,7 @@ private:
   KernelOperation operation_;
   double dimensions_[4]{};
   double weight_bytes_, vector_bytes_;  ///< of one element
-  double flops_per_us_, bytes_per_us_, floor_, efficiency_;
+  double flops_per_us_, bytes_per_us_, floor_;
   BytesPerSecond peak_bandwidth_;
 };
 
