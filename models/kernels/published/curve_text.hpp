@@ -23,9 +23,9 @@ struct CurvesApart {
 };
 
 /// Cuts every `"curves": [...]` out of a JSON text that is nothing but lists of curves within their bounds (numbers
-/// from 0 to 1e12, sizes that rise, times above 0 that do not fall, a tile), or of packed curves, behind their alignment
-/// (curve_scale.hpp). What is not stays where it is, for a
-/// parser that tells what is wrong. The text must outlive the result.
+/// from 0 to 1e12, sizes that rise, times above 0 that do not fall, a tile), or of packed curves, behind their
+/// alignment (curve_scale.hpp). What is not stays where it is, for a parser that tells what is wrong. The text must
+/// outlive the result.
 CurvesApart cut_curves(const std::string& text);
 
 /// Which of the cut ones a value of the rest stands for: nothing for a text that is no marker.

@@ -149,8 +149,7 @@ std::vector<Curve> curves_of(const json& part, std::size_t axes, CurvesApart& ap
 }
 
 void check_places(const std::vector<Curve>& curves, const std::string& where) {
-  const auto falls = [](const Curve& a, const Curve& b) { return a.at >= b.at; };
-  if (std::adjacent_find(curves.begin(), curves.end(), falls) == curves.end()) return;  // as they are written
+  if (std::ranges::adjacent_find(curves, std::greater_equal<>{}, &Curve::at) == curves.end()) return;  // as written
   std::set<std::vector<double>> places;
   for (const Curve& curve : curves)
     if (!places.insert(curve.at).second)
