@@ -112,7 +112,7 @@ RowMeaning prefill_mla(const MeasuredRow& row) {
   if (auto reason = refused_core(row, "mla_dtype", key.format)) return *reason;
   if (row.number("step") != 0) return "prompts with a context are priced by the keys in sight";
   return PlacedPoint{
-      key, {{row.positive("isl")}, row.positive("batch_size") * row.positive("num_heads"), microseconds_of(row)}};
+      key, {{row.positive("num_heads"), row.positive("isl")}, row.positive("batch_size"), microseconds_of(row)}};
 }
 
 RowMeaning decode_mla(const MeasuredRow& row) {

@@ -75,8 +75,8 @@ KernelCeiling::Work KernelCeiling::work(std::span<const double> at, double size)
       return {Flops{4 * dimensions_[0] * size * at[0] * at[1]},
               Bytes{size * dimensions_[0] * (2 * at[1] * vector_bytes_ + 4 * at[0])}};
     case KernelOperation::prefill_mla:
-      return {Flops{2 * (kNope + kRope + kValue) * size * causal_pairs(at[0])},
-              Bytes{4 * size * at[0] * (kNope + kRope + kValue)}};
+      return {Flops{2 * (kNope + kRope + kValue) * size * at[0] * causal_pairs(at[1])},
+              Bytes{4 * size * at[0] * at[1] * (kNope + kRope + kValue)}};
     case KernelOperation::decode_mla:
       return {Flops{2 * (2 * kLatent + kRope) * at[0] * size * at[1]},
               Bytes{size * ((kLatent + kRope) * at[1] * vector_bytes_ + 2 * at[0] * (2 * kLatent + kRope))}};

@@ -15,7 +15,7 @@ const OperationLayout& layout_of(KernelOperation operation) {
       {"gemm", {}, {"n", "k"}, "m"},
       {"prefill_attention", {"head_dim"}, {"heads_per_kv_head", "tokens"}, "sequences_x_heads"},
       {"decode_attention", {"head_dim"}, {"heads_per_kv_head", "keys"}, "sequences_x_kv_heads"},
-      {"prefill_mla", {}, {"tokens"}, "sequences_x_heads"},
+      {"prefill_mla", {}, {"heads", "tokens"}, "sequences"},
       {"decode_mla", {}, {"heads", "keys"}, "sequences"},
       {"mla_in", {}, {"heads"}, "tokens"},
       {"mla_out", {}, {"heads"}, "tokens"},

@@ -14,14 +14,9 @@ OpPlace place_of(const Op& op, const AttentionCore& core) {
     const double flops_per_pair = mla ? 2 * (core.head_dim + 128) : 4 * core.head_dim;
     const double pairs = core.sequences * core.heads * core.new_tokens * (core.new_tokens + 1) / 2;
     place.operation = mla ? KernelOperation::prefill_mla : KernelOperation::prefill_attention;
-    place.size = core.sequences * core.heads;
+    place.size = mla ? core.sequences : core.sequences * core.heads;
     place.share_of_pairs = op.flops.value() / (flops_per_pair * pairs);
-    if (mla) {
-      place.at = {core.new_tokens, 0};
-      place.axes = 1;
-      return place;
-    }
-    place.at = {core.heads / core.kv_heads, core.new_tokens};
+    place.at = {mla ? core.heads : core.heads / core.kv_heads, core.new_tokens};
   } else {
     const double keys = core.context + core.new_tokens;
     place.operation = mla ? KernelOperation::decode_mla : KernelOperation::decode_attention;
