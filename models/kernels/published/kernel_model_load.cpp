@@ -77,7 +77,8 @@ std::string gpu_of(const Profile& profile, const std::string& file) {
   const std::string found = fmt::format("a profile of moesim calibrate --backend {}, measured on '{}'",
                                         name_of(profile.device.kind), profile.device.name);
   if (profile.device.kind == DeviceKind::cpu)
-    throw InputError{file, found, "a profile of a GPU; this one is for moesim replay SCENARIO --backend cpu --profile FILE"};
+    throw InputError{file, found,
+                     "a profile of a GPU; this one is for moesim replay SCENARIO --backend cpu --profile FILE"};
   try {
     return gpu_of_device(profile.device.name);
   } catch (const InputError& error) {

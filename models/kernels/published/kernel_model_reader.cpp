@@ -237,7 +237,7 @@ std::vector<EngineModel> engines(const json& document, const std::string& list_k
 }
 
 std::string gpu_of(const CatalogueObject& file) {
-  const std::string name = file.text("gpu");
+  std::string name = file.text("gpu");
   const std::vector<std::string> names = gpu_names();
   if (std::find(names.begin(), names.end(), name) == names.end())
     throw InputError{file.where("gpu"), name, "a name of `moesim list gpus`", nearest(name, names)};
