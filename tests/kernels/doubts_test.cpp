@@ -35,8 +35,35 @@ TEST_CASE("Tables near the ceiling raise no doubt", "[kernels]") {
 TEST_CASE("A table that takes twice as long as is usual for its operation is doubted", "[kernels]") {
   const KernelModel of = model({prompts(64, 4), prompts(128, 1.9)}, {prompts(64, 1.5), prompts(128, 1.7)});
   // the median of 1.5, 1.7, 1.9 and 4 is 1.8, and only 4 is twice that
-  CHECK(doubts(of, toy_gpu()) ==
-        std::vector<std::string>{"doubtful: a prefill_attention, 1 of 2 tables: long ones take "
-                                 "4.0 to 4.0 times the roofline, where 1.8 is usual"});
+  const std::vector<Doubt> found = doubts(of, toy_gpu());
+  REQUIRE(found.size() == 1);
+  CHECK(
+      found[0].line ==
+      "doubtful: a prefill_attention, 1 of 2 tables: long ones take 4.0 to 4.0 times the roofline, where 1.8 is usual");
+  CHECK_FALSE(found[0].all);
   CHECK(doubts(model({prompts(64, 3.5)}, {prompts(64, 1.5)}), toy_gpu()).empty());  // two tables say nothing of a third
+}
+
+TEST_CASE("Where all tables of an operation are doubtful another engine's stand in", "[kernels]") {
+  KernelModel of = model({prompts(64, 4)}, {prompts(64, 1.5), prompts(128, 1.7)});
+  of.engines[1].errors = {{KernelOperation::prefill_attention, "inside", 9, 0.01, 0.02, 0.03, 0, "roofline", 1, 1}};
+  note_doubts(of, toy_gpu());
+  CHECK(of.engines[0].stand_ins == std::map<KernelOperation, std::string>{{KernelOperation::prefill_attention, "b"}});
+  CHECK(of.engines[1].stand_ins.empty());
+  REQUIRE(of.origin.notes.size() == 1);
+  CHECK_THAT(of.origin.notes[0], Catch::Matchers::Contains("; those of b stand in"));
+
+  const EngineModel taken = with_stand_ins(of, of.engines[0]);
+  REQUIRE(taken.tables.size() == 2);
+  CHECK(taken.tables[0].kernel == "toy of b");
+  CHECK(taken.tables[0].curves == of.engines[1].tables[0].curves);
+  CHECK(taken.errors == of.engines[1].errors);
+  of.gpu = "h100-sxm";
+  CHECK(parse_kernel_model(kernel_model_text(of), "m.json") == of);
+}
+
+TEST_CASE("Partly doubtful tables stay", "[kernels]") {
+  KernelModel of = model({prompts(64, 4), prompts(128, 1.9)}, {prompts(64, 1.5), prompts(128, 1.7)});
+  note_doubts(of, toy_gpu());
+  CHECK(of.engines[0].stand_ins.empty());
 }

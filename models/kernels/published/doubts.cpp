@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -29,9 +30,23 @@ std::vector<double> over_ceiling(const KernelTable& table, const Gpu& gpu) {
   return over;
 }
 
+/// Tables of an operation that both engines have for a format and dimensions.
+std::size_t shared_tables(const EngineModel& own, const EngineModel& other, KernelOperation operation) {
+  using Of = std::pair<NumberFormat, std::vector<int>>;
+  const auto all_of = [&](const EngineModel& engine) {
+    std::set<Of> made;
+    for (const KernelTable& table : engine.tables)
+      if (table.operation == operation) made.insert({table.format, table.dimensions});
+    return made;
+  };
+  const std::set<Of> wanted = all_of(own), there = all_of(other);
+  return static_cast<std::size_t>(
+      std::count_if(wanted.begin(), wanted.end(), [&](const Of& of) { return there.contains(of); }));
+}
+
 }  // namespace
 
-std::vector<std::string> doubts(const KernelModel& model, const Gpu& gpu) {
+std::vector<Doubt> doubts(const KernelModel& model, const Gpu& gpu) {
   std::map<KernelOperation, std::vector<double>> usual;
   std::map<std::pair<std::string, KernelOperation>, std::vector<double>> medians;
   for (const EngineModel& engine : model.engines)
@@ -41,7 +56,7 @@ std::vector<std::string> doubts(const KernelModel& model, const Gpu& gpu) {
       usual[table.operation].push_back(quantile(over, 0.5));
       medians[{engine.name, table.operation}].push_back(quantile(over, 0.5));
     }
-  std::vector<std::string> lines;
+  std::vector<Doubt> found;
   for (auto& [of, tables] : medians) {
     const auto& all = usual[of.second];
     if (all.size() < kFewTables) continue;
@@ -49,11 +64,37 @@ std::vector<std::string> doubts(const KernelModel& model, const Gpu& gpu) {
     std::sort(tables.begin(), tables.end());
     const auto slow = std::lower_bound(tables.begin(), tables.end(), kSlow * typical);
     if (slow == tables.end()) continue;
-    lines.push_back(fmt::format(
-        "doubtful: {} {}, {} of {} tables: long ones take {:.1f} to {:.1f} times the roofline, where {:.1f} is usual",
-        of.first, name_of(of.second), tables.end() - slow, tables.size(), *slow, tables.back(), typical));
+    found.push_back(
+        {of.first, of.second, slow == tables.begin(),
+         fmt::format("doubtful: {} {}, {} of {} tables: long ones take {:.1f} to {:.1f} times the roofline, where "
+                     "{:.1f} is usual",
+                     of.first, name_of(of.second), tables.end() - slow, tables.size(), *slow, tables.back(), typical)});
   }
-  return lines;
+  return found;
+}
+
+void note_doubts(KernelModel& model, const Gpu& gpu) {
+  const std::vector<Doubt> found = doubts(model, gpu);
+  for (const Doubt& doubt : found) {
+    model.origin.notes.push_back(doubt.line);
+    if (!doubt.all) continue;
+    const auto own =
+        std::find_if(model.engines.begin(), model.engines.end(), [&](const auto& e) { return e.name == doubt.engine; });
+    const EngineModel* lender = nullptr;
+    std::size_t most = 0;
+    for (const EngineModel& other : model.engines) {
+      const bool doubted = std::any_of(found.begin(), found.end(), [&](const Doubt& of) {
+        return of.engine == other.name && of.operation == doubt.operation;
+      });
+      const std::size_t shared = doubted ? 0 : shared_tables(*own, other, doubt.operation);
+      if (shared <= most) continue;
+      most = shared;
+      lender = &other;
+    }
+    if (!lender) continue;
+    own->stand_ins[doubt.operation] = lender->name;
+    model.origin.notes.back() += fmt::format("; those of {} stand in", lender->name);
+  }
 }
 
 }  // namespace moesim

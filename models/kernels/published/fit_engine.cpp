@@ -12,21 +12,12 @@
 namespace moesim {
 namespace {
 
-/// Knots that the others predict to within this are not stored. Dense products are two thirds of all rows, and their
-/// neighbouring sizes differ by as much from run to run. Tables of MLA are small.
+/// Knots that the others predict to within this are not stored. Neighbouring sizes of dense products differ by as much
+/// from run to run.
 double knot_tolerance(KernelOperation operation) {
-  switch (operation) {
-    case KernelOperation::gemm:
-      return 0.09;
-    case KernelOperation::prefill_mla:
-    case KernelOperation::decode_mla:
-    case KernelOperation::mla_in:
-    case KernelOperation::mla_out:
-      return 0.03;
-    default:
-      return 0.052;
-  }
+  return operation == KernelOperation::gemm ? 0.09 : 0.03;
 }
+
 /// Rows that dense products are padded to; tried on every curve.
 const std::vector<int> kGemmTiles{1, 16, 64, 128};
 

@@ -173,8 +173,9 @@ Imported import_aiconfigurator(const fs::path& folder, const ImportRequest& requ
                   or_else(request.revision, "not said"),
                   or_else(request.date, "not said"),
                   or_else(request.licence, "tables Apache-2.0, coefficients fitted by moesim"),
-                  {"the routing of skewed rows is not stored: their histograms are re-drawn from the same law"}};
-  for (std::string& line : doubts(model, reader.gpu())) model.origin.notes.push_back(std::move(line));
+                  {"the routing of skewed rows is not stored: their histograms are re-drawn from the same law, as each "
+                   "engine's collector did"}};
+  note_doubts(model, reader.gpu());
   imported.files = std::move(reader.files);
   return imported;
 }

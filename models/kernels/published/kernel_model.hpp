@@ -2,6 +2,7 @@
 // The kernel model: what a simulation needs to know of measured kernels, as few numbers, with where they are from.
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -85,6 +86,9 @@ struct EngineModel {
   std::string name, version;  ///< "trtllm", "1.3.0rc10"
   std::vector<KernelTable> tables;
   std::vector<ModelError> errors;
+  /// Whose tables stand in for those of an operation, where the engine's own are doubtful (doubts.hpp): an engine of
+  /// the same model.
+  std::map<KernelOperation, std::string> stand_ins{};
 
   bool operator==(const EngineModel&) const = default;
 };
@@ -132,5 +136,9 @@ KernelModel kernel_model_of(const Profile& profile, const std::string& name, con
 
 /// Throws InputError naming the nearest and what there is. "auto" is the first.
 const EngineModel& find_engine(const KernelModel& model, const std::string& name, const std::string& where);
+
+/// The engine as a simulation takes it: tables and errors of its stand-ins in place of its own, their kernels named
+/// "KERNEL of ENGINE". `engine` is one of the model's.
+EngineModel with_stand_ins(const KernelModel& model, const EngineModel& engine);
 
 }  // namespace moesim

@@ -11,6 +11,7 @@
 #include "models/kernels/published/curve_scale.hpp"
 #include "models/kernels/published/curve_text.hpp"
 #include "models/kernels/published/kernel_model.hpp"
+#include "models/kernels/published/kernel_model_parts.hpp"
 #include "models/units/error.hpp"
 #include "models/units/resources.hpp"
 
@@ -21,16 +22,6 @@ using nlohmann::json;
 
 constexpr const char* kFormat = "moesim kernel model";
 constexpr const char* kPerToken = "per_token_us";
-constexpr double kMost = 1e12, kLargestSigma = 5;
-
-std::string shown(const json& value) {
-  return value.dump().substr(0, 60);
-}
-
-const json& list(const json& object, const std::string& key, const std::string& where) {
-  if (!object.at(key).is_array()) throw InputError{where, shown(object.at(key)), "a list"};
-  return object.at(key);
-}
 
 std::vector<double> numbers(const json& list, std::size_t count, const std::string& where) {
   if (!list.is_array() || list.empty() || (count > 0 && list.size() != count))
@@ -72,10 +63,6 @@ Curve curve(const json& triple, std::size_t axes, const std::string& where) {
                        "times that do not fall"};
   }
   return made;
-}
-
-KernelOperation operation(const CatalogueObject& object) {
-  return parse_operation(object.text("operation"), object.where("operation"), "an operation of a kernel model");
 }
 
 std::vector<std::string> keys_of(const std::vector<std::string_view>& names) {
@@ -183,29 +170,14 @@ KernelTable table(const json& part, CurvesApart& apart, const std::string& where
   return made;
 }
 
-ModelError error_of(const json& part, const std::string& where) {
-  const CatalogueObject object{part,
-                               where,
-                               {"operation", "regime", "points", "median", "p90", "sigma", "bias", "baseline",
-                                "baseline_median", "baseline_p90"}};
-  ModelError made;
-  made.operation = operation(object);
-  made.regime = object.text("regime");
-  made.points = object.count("points");
-  made.median = object.number("median", 0, kMost);
-  made.p90 = object.number("p90", 0, kMost);
-  made.sigma = object.number("sigma", 0, kLargestSigma);
-  made.bias = object.number("bias", -1, kMost);
-  made.baseline = object.text("baseline");
-  made.baseline_median = object.number("baseline_median", 0, kMost);
-  made.baseline_p90 = object.number("baseline_p90", 0, kMost);
-  return made;
-}
-
 /// `key` names it: "engine", whose tables are of one GPU, or "library", whose tables are collectives.
 EngineModel engine(const json& part, const std::string& key, CurvesApart& apart, const std::string& where) {
-  const CatalogueObject object{part, where, {key, "version", "errors", "tables"}};
+  std::vector<std::string> keys{key, "version", "errors", "tables"};
+  const bool lent = part.is_object() && part.contains("stand_ins");
+  if (lent) keys.emplace_back("stand_ins");
+  const CatalogueObject object{part, where, keys};
   EngineModel made{object.text(key), object.text("version"), {}, {}};
+  if (lent) made.stand_ins = stand_ins_of(part.at("stand_ins"), object.where("stand_ins"));
   for (const json& item : list(part, "tables", object.where("tables"))) {
     const std::string place = fmt::format("{}[{}]", object.where("tables"), made.tables.size());
     made.tables.push_back(table(item, apart, place));
@@ -244,23 +216,6 @@ std::string gpu_of(const CatalogueObject& file) {
   return name;
 }
 
-ModelOrigin origin_of(const json& part, const std::string& where) {
-  const CatalogueObject object{part, where, {"source", "name", "revision", "date", "licence", "notes"}};
-  ModelOrigin made{KernelSource::published, object.text("name"),    object.text("revision"),
-                   object.text("date"),     object.text("licence"), {}};
-  const std::string source = object.text("source");
-  if (source == name_of(KernelSource::calibrated)) {
-    made.kind = KernelSource::calibrated;
-  } else if (source != name_of(KernelSource::published)) {
-    throw InputError{object.where("source"), source, "published or calibrated"};
-  }
-  for (const json& note : list(part, "notes", object.where("notes"))) {
-    if (!note.is_string()) throw InputError{object.where("notes"), shown(note), "texts"};
-    made.notes.push_back(note.get<std::string>());
-  }
-  return made;
-}
-
 /// `rest` without the catalogue's search for duplicate keys, which takes as long as all the rest. What is wrong is told
 /// of the whole text.
 json parsed(const std::string& rest, const std::string& text, const std::string& origin) {
@@ -293,6 +248,10 @@ KernelModel parse_kernel_model(const std::string& text, const std::string& origi
   model.origin = origin_of(document.at("origin"), file.where("origin"));
   model.engines = engines(document, "engines", "engine", apart, file.where("engines"));
   if (model.engines.empty()) throw InputError{file.where("engines"), "[]", "at least one engine"};
+  for (const EngineModel& engine : model.engines)
+    for (const auto& [operation, lender] : engine.stand_ins)
+      find_engine(model, lender,
+                  fmt::format("{} of {}.stand_ins.{}", file.where("engines"), engine.name, name_of(operation)));
   model.collectives = engines(document, "collectives", "library", apart, file.where("collectives"));
   return model;
 }

@@ -114,8 +114,11 @@ std::string text_of(const KernelTable& table) {
 }
 
 std::string text_of(const EngineModel& engine, const char* key) {
-  return fmt::format("{{\"{}\": {}, \"version\": {}, \"errors\": {},\n     \"tables\": {}}}", key,
-                     ordered_json(engine.name).dump(), ordered_json(engine.version).dump(),
+  ordered_json lent = ordered_json::object();
+  for (const auto& [operation, lender] : engine.stand_ins) lent[std::string{name_of(operation)}] = lender;
+  const std::string stand_ins = lent.empty() ? "" : fmt::format(" \"stand_ins\": {},", lent.dump());
+  return fmt::format("{{\"{}\": {}, \"version\": {},{} \"errors\": {},\n     \"tables\": {}}}", key,
+                     ordered_json(engine.name).dump(), ordered_json(engine.version).dump(), stand_ins,
                      lines_of(engine.errors, "      ", [](const ModelError& error) { return json_text_of(error); }),
                      lines_of(engine.tables, "      ", [](const KernelTable& table) { return text_of(table); }));
 }

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -62,6 +64,23 @@ const EngineModel& find_engine(const KernelModel& model, const std::string& name
   }
   throw InputError{where, name, fmt::format("an engine of profile {}: {}", model.name, fmt::join(names, ", ")),
                    nearest(name, names)};
+}
+
+EngineModel with_stand_ins(const KernelModel& model, const EngineModel& engine) {
+  EngineModel made = engine;
+  for (const auto& [operation, lender] : engine.stand_ins) {
+    const auto of_operation = [of = operation](const auto& part) { return part.operation == of; };
+    std::erase_if(made.tables, of_operation);
+    std::erase_if(made.errors, of_operation);
+    const EngineModel& from = find_engine(model, lender, "stand_ins");
+    std::copy_if(from.errors.begin(), from.errors.end(), std::back_inserter(made.errors), of_operation);
+    for (const KernelTable& table : from.tables) {
+      if (!of_operation(table)) continue;
+      made.tables.push_back(table);
+      made.tables.back().kernel = fmt::format("{} of {}", table.kernel, lender);
+    }
+  }
+  return made;
 }
 
 }  // namespace moesim

@@ -25,6 +25,10 @@ namespace {
 constexpr double kStreamingSigma = 0.25;
 /// Of what the roofline stands in for: 57 to 71 % median for the naive one, about half with tiles.
 constexpr double kFallbackSigma = 0.4;
+/// Of another engine's kernel for the same work: cores of three engines on B200 lie within 15 % of their ceiling.
+constexpr double kStandInSigma = 0.15;
+/// A table that rests on fewer measured times says little but of those.
+constexpr int kFewPoints = 5;
 /// Beyond the tables, over the error between their curves [assumed].
 constexpr double kOutsideFactor = 2;
 
@@ -46,7 +50,7 @@ private:
 class MeasuredTimes final : public KernelTimes {
 public:
   MeasuredTimes(const KernelModel& model, const Gpu& gpu, const MeasuredTimesOptions& options)
-      : engine_{find_engine(model, options.engine, "kernels.engine")},
+      : engine_{with_stand_ins(model, find_engine(model, options.engine, "kernels.engine"))},
         name_{fmt::format("{}, {}", model.name, engine_.name)},
         source_{model.gpu == gpu.name ? model.origin.kind : KernelSource::transferred},
         fallback_allowed_{options.roofline_fallback},
@@ -151,7 +155,8 @@ private:
       const Seconds time{(floor + (found.microseconds - floor) * place.share_of_pairs) * 1e-6};
       if (best && best->time <= time) continue;
       const bool other_pairs = std::abs(place.share_of_pairs - 1) > 1e-6;
-      const char* regime = found.nearness == Nearness::outside                  ? "outside"
+      const bool few = table.points > 0 && table.points < kFewPoints && found.nearness != Nearness::inside;
+      const char* regime = found.nearness == Nearness::outside || few           ? "outside"
                            : found.nearness == Nearness::between || other_pairs ? "between"
                                                                                 : "inside";
       best = Found{time, place.operation, table.kernel, regime};
@@ -231,13 +236,15 @@ private:
       });
       return found == engine_.errors.end() ? 0 : found->sigma;
     };
-    double own = known(regime);
-    if (regime == "outside") own = kOutsideFactor * std::max({known("between"), known("skewed, above 512 tokens")});
+    const bool outside = regime == "outside";
+    double own = outside ? std::max(known("between"), known("skewed, above 512 tokens")) : known(regime);
     if (own == 0)  // a regime that nobody judged: the worst of those that were
       for (const ModelError& error : engine_.errors)
         if (error.operation == operation) own = std::max(own, error.sigma);
     if (own == 0) own = kFallbackSigma;
-    return std::sqrt(square(own) + square(transfer_.sigma));
+    if (outside) own *= kOutsideFactor;
+    const double borrowed = engine_.stand_ins.contains(operation) ? kStandInSigma : 0;
+    return std::sqrt(square(own) + square(borrowed) + square(transfer_.sigma));
   }
 
   EngineModel engine_;
