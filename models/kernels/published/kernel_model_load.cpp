@@ -54,15 +54,16 @@ KernelModel carried_model(const std::string& text, const std::string& file) {
   const auto document = parse_catalogue_json(text, file);
   const CatalogueObject object{document, file + ": ", {"format", "version", "name", "gpu", "from"}};
   object.number("version", kKernelTransferVersion, kKernelTransferVersion);
-  const KernelModel source = load_kernel_model(object.text("from"));
+  KernelModel source = load_kernel_model(object.text("from"));
+  const std::string name = source.name, device = source.device;
   const TransferError error = transfer_error(source.gpu, object.text("gpu"));
-  KernelModel made = transferred(source, find_gpu(source.gpu, object.where("from")),
-                                 find_gpu(object.text("gpu"), object.where("gpu")));
+  const Gpu from = find_gpu(source.gpu, object.where("from")), to = find_gpu(object.text("gpu"), object.where("gpu"));
+  KernelModel made = transferred(std::move(source), from, to);
   made.name = object.text("name");
-  made.device = fmt::format("{}, from times of {}", object.text("gpu"), source.device);
+  made.device = fmt::format("{}, from times of {}", object.text("gpu"), device);
   made.origin.kind = KernelSource::transferred;
   made.origin.notes.push_back(fmt::format("carried from {} by the ceilings of both GPUs: sigma {:g} %, p90 {:g} % ({})",
-                                          source.name, 100 * error.sigma, 100 * error.p90, error.evidence));
+                                          name, 100 * error.sigma, 100 * error.p90, error.evidence));
   for (EngineModel& engine : made.engines)
     for (ModelError& of : engine.errors) {
       of.sigma = std::hypot(of.sigma, error.sigma);

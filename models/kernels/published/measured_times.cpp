@@ -114,7 +114,7 @@ private:
     transfer_ = transfer_error(model.gpu, gpu_.name);
     const Gpu from = find_gpu(model.gpu, "profile " + model.name);
     KernelModel own{model.name, model.gpu, model.device, model.origin, {engine_}};
-    engine_ = transferred(own, from, gpu_).engines.front();
+    engine_ = transferred(std::move(own), from, gpu_).engines.front();
   }
 
   bool in_expert_block(const Op& op) const {

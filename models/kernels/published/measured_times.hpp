@@ -37,6 +37,6 @@ TransferError transfer_error(const std::string& from, const std::string& to);
 
 /// Every curve of the model carried to another GPU: what launches stays, the rest goes by the ratio of the ceilings.
 /// Collectives are left behind: ceilings say nothing of links.
-KernelModel transferred(const KernelModel& model, const Gpu& from, const Gpu& to);
+KernelModel transferred(KernelModel model, const Gpu& from, const Gpu& to);
 
 }  // namespace moesim

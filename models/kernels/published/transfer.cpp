@@ -36,23 +36,23 @@ constexpr std::array<Pair, 10> kPairs{{
     {"b200-sxm", "h100-sxm", 0.25, 0.60, kJudgedHere},
 }};
 
-KernelTable carried(const KernelTable& table, const Gpu& from, const Gpu& to) {
+void carry(KernelTable& table, const Gpu& from, const Gpu& to) {
   const KernelCeiling old_ceiling{from, table}, new_ceiling{to, table};
-  KernelTable made = table;
-  made.per_token = table.per_token *
-                   ((from.memory_efficiency * from.memory_bandwidth) / (to.memory_efficiency * to.memory_bandwidth));
-  for (Curve& curve : made.curves) {
-    const std::vector<double> measured = curve.microseconds;
+  table.per_token =
+      table.per_token * (from.memory_efficiency * from.memory_bandwidth) / (to.memory_efficiency * to.memory_bandwidth);
+  for (Curve& curve : table.curves) {
+    double before = 0;  // as it was measured
     for (std::size_t i = 0; i < curve.size.size(); ++i) {
       const double old_work = old_ceiling.microseconds(curve.at, curve.size[i]) - old_ceiling.floor();
       const double new_work = new_ceiling.microseconds(curve.at, curve.size[i]) - new_ceiling.floor();
-      const double launch = std::min(old_ceiling.floor(), 0.9 * curve.microseconds[i]);
-      curve.microseconds[i] = launch + (curve.microseconds[i] - launch) * new_work / old_work;
-      if (i > 0 && measured[i] >= measured[i - 1])  // a longer time is never made a shorter one
+      const double measured = curve.microseconds[i];
+      const double launch = std::min(old_ceiling.floor(), 0.9 * measured);
+      curve.microseconds[i] = launch + (measured - launch) * new_work / old_work;
+      if (i > 0 && measured >= before)  // a longer time is never made a shorter one
         curve.microseconds[i] = std::max(curve.microseconds[i], curve.microseconds[i - 1]);
+      before = measured;
     }
   }
-  return made;
 }
 
 }  // namespace
@@ -64,11 +64,10 @@ TransferError transfer_error(const std::string& from, const std::string& to) {
                    fmt::format("a profile of {}, or of a GPU that times are known to carry over from", to)};
 }
 
-KernelModel transferred(const KernelModel& model, const Gpu& from, const Gpu& to) {
-  KernelModel made = model;
+KernelModel transferred(KernelModel made, const Gpu& from, const Gpu& to) {
   made.gpu = to.name;
   for (EngineModel& engine : made.engines)
-    for (KernelTable& table : engine.tables) table = carried(table, from, to);
+    for (KernelTable& table : engine.tables) carry(table, from, to);
   if (!made.collectives.empty())
     made.origin.notes.push_back("collectives are not carried over: other links; the catalogue's parameters time them");
   made.collectives.clear();
