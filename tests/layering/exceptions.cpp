@@ -17,6 +17,8 @@ constexpr std::array kExceptions{
     Exception{"models/llm/config_reader.hpp", "<nlohmann/json_fwd.hpp>",
               "internal to the reader; forward declarations only"},
     Exception{"models/hardware/catalogue_json.hpp", "<nlohmann/json.hpp>", "internal to the catalogue's reader"},
+    Exception{"models/kernels/published/kernel_model_parts.hpp", "<nlohmann/json_fwd.hpp>",
+              "internal to the reader; forward declarations only"},
     Exception{"plots/chart_json.hpp", "<nlohmann/json.hpp>", "internal to the writer of a report's document"},
     Exception{"sim/metrics/json_value.hpp", "<nlohmann/json.hpp>", "internal to the readers of results"},
     Exception{"sim/cli/signals.hpp", "<signal.h>", "sets of signals are POSIX's, and no more than a word"},

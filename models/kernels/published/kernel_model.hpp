@@ -137,8 +137,8 @@ KernelModel kernel_model_of(const Profile& profile, const std::string& name, con
 /// Throws InputError naming the nearest and what there is. "auto" is the first.
 const EngineModel& find_engine(const KernelModel& model, const std::string& name, const std::string& where);
 
-/// The engine as a simulation takes it: tables and errors of its stand-ins in place of its own, their kernels named
-/// "KERNEL of ENGINE". `engine` is one of the model's.
+/// The engine as a simulation takes it: tables and errors of its stand-ins in place of its own, but for formats and
+/// dimensions that they lack; their kernels are named "KERNEL of ENGINE". `engine` is one of the model's.
 EngineModel with_stand_ins(const KernelModel& model, const EngineModel& engine);
 
 }  // namespace moesim

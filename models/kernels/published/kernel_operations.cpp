@@ -70,9 +70,13 @@ EngineModel with_stand_ins(const KernelModel& model, const EngineModel& engine) 
   EngineModel made = engine;
   for (const auto& [operation, lender] : engine.stand_ins) {
     const auto of_operation = [of = operation](const auto& part) { return part.operation == of; };
-    std::erase_if(made.tables, of_operation);
-    std::erase_if(made.errors, of_operation);
     const EngineModel& from = find_engine(model, lender, "stand_ins");
+    std::erase_if(made.tables, [&](const KernelTable& own) {
+      return of_operation(own) && std::any_of(from.tables.begin(), from.tables.end(), [&](const KernelTable& other) {
+               return of_operation(other) && other.format == own.format && other.dimensions == own.dimensions;
+             });
+    });
+    std::erase_if(made.errors, of_operation);
     std::copy_if(from.errors.begin(), from.errors.end(), std::back_inserter(made.errors), of_operation);
     for (const KernelTable& table : from.tables) {
       if (!of_operation(table)) continue;
