@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -104,9 +105,11 @@ std::vector<std::int32_t> rows_of_hottest_rank(const Deployment& plan, double to
 
 void add_experts(const Scenario& scenario, const Deployment& plan, double tokens, Uses& uses) {
   const std::vector<std::int32_t> rows = rows_of_hottest_rank(plan, tokens);
+  const double own_rows = std::accumulate(rows.begin(), rows.end(), 0.0);
+  const double entering = entering_tokens(plan.layout.kind, tokens, own_rows, scenario.model.moe->top_k);
   for (const NumberFormat format : plan.formats->used()) {
     const ExpertShape shape = expert_shape(scenario, plan, format);
-    const Seconds time = scenario.model.moe_layers() * (*plan.kernels->experts(shape))(rows);
+    const Seconds time = scenario.model.moe_layers() * (*plan.kernels->experts(shape))(rows, entering);
     uses.add(name_of(OpClass::expert), Cause::experts, plan.kernels->evidence(shape, rows), time);
   }
 }

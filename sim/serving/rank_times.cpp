@@ -135,16 +135,17 @@ ExpertShape expert_shape(const Scenario& scenario, const Deployment& plan, Numbe
           .own_width = moe.expert_hidden / tp};
 }
 
-double tokens_with_expert(double tokens, double share_of_rows, double top_k) {
-  return tokens * (1 - std::pow(1 - share_of_rows, top_k));
+double entering_tokens(LayoutKind layout, double tokens, double own_rows, int top_k) {
+  if (layout != LayoutKind::data_expert_a2a || own_rows <= 0) return tokens;
+  return tokens * (1 - std::pow(std::max(0.0, 1 - own_rows / (tokens * top_k)), top_k));
 }
 
 ExpertPhase::ExpertPhase(const Scenario& scenario, const Deployment& plan, int first_gpu)
-    : speeds_{speeds_from(plan, first_gpu)},
+    : layout_{plan.layout.kind},
+      speeds_{speeds_from(plan, first_gpu)},
       placement_ranks_{static_cast<std::size_t>(plan.placement.ranks)},
       slots_per_rank_{static_cast<std::size_t>(plan.placement.slots_per_rank)},
-      top_k_{static_cast<double>(scenario.model.moe->top_k)},
-      dispatched_{plan.layout.kind == LayoutKind::data_expert_a2a} {
+      top_k_{scenario.model.moe->top_k} {
   const std::vector<NumberFormat> used = plan.formats->used();
   for (const NumberFormat format : used)
     kernels_.push_back(plan.kernels->experts(expert_shape(scenario, plan, format)));
@@ -174,11 +175,10 @@ void ExpertPhase::operator()(int moe_layer, std::span<const std::int32_t> rows_p
   const auto sum = [](std::span<const std::int32_t> rows) {
     return static_cast<double>(std::accumulate(rows.begin(), rows.end(), std::int64_t{0}));
   };
-  const double all_rows = sum(rows_per_slot);
+  const double group_tokens = sum(rows_per_slot) / top_k_;
   for (std::size_t p = 0; p < placement_ranks_; ++p) {
     const auto rows = rows_per_slot.subspan(p * slots_per_rank_, slots_per_rank_);
-    const double tokens =
-        dispatched_ ? tokens_with_expert(all_rows / top_k_, sum(rows) / all_rows, top_k_) : all_rows / top_k_;
+    const double tokens = entering_tokens(layout_, group_tokens, sum(rows), top_k_);
     const Seconds took = kernel_of_slot_.empty() ? (*kernels_.front())(rows, tokens)
                                                  : time_mixed(layer + p * slots_per_rank_, rows, tokens);
     std::fill_n(seconds.begin() + static_cast<std::ptrdiff_t>(p * width), width, took.value());

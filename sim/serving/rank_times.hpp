@@ -25,8 +25,9 @@ RankTimes time_ranks(const Scenario& scenario, const Deployment& plan, const Ste
 /// A rank's slots in `format`, as kernels are chosen and timed by.
 ExpertShape expert_shape(const Scenario& scenario, const Deployment& plan, NumberFormat format);
 
-/// Tokens, of so many, with at least one of their top_k experts among those that get this share of all rows.
-double tokens_with_expert(double tokens, double share_of_rows, double top_k);
+/// Of the group's tokens those that enter the expert block of a rank with so many of its rows: with an all-to-all, as
+/// many as have at least one of their top_k experts there; else all.
+double entering_tokens(LayoutKind layout, double tokens, double own_rows, int top_k);
 
 /// The grouped expert FFN of a layer on every rank. Experts of one format run together; each further format on a rank
 /// is a grouped FFN of its own after the others, as engines launch a kernel per format.
@@ -42,10 +43,10 @@ public:
 private:
   Seconds time_mixed(std::size_t first_slot, std::span<const std::int32_t> rows, double tokens) const;
 
+  LayoutKind layout_;
   std::span<const double> speeds_;  ///< [ranks], empty: none is slow
   std::size_t placement_ranks_, slots_per_rank_;
-  double top_k_;
-  bool dispatched_;                                    ///< only tokens with an expert on a rank go there
+  int top_k_;
   std::vector<std::unique_ptr<ExpertTimes>> kernels_;  ///< one per format in use
   std::vector<std::uint8_t> kernel_of_slot_;           ///< [layers * slots], empty when there is one
 };
