@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -195,16 +196,23 @@ std::optional<Uncertainty> uncertainty_of(const std::vector<KernelUse>& uses, co
   std::array<Seconds, kCauses> of_cause{};
   for (const KernelUse& use : uses) of_cause[static_cast<std::size_t>(use.cause)] += use.time;
   std::map<std::string, double> deviation;  // of a class of ops, as a share of the step
+  std::set<std::string> carried_classes;
+  double carried_over = 0;  // of all that was: one ratio of two GPUs errs in all classes alike
   for (const KernelUse& use : uses) {
     if (use.sigma <= 0) return std::nullopt;
     const auto cause = static_cast<std::size_t>(use.cause);
-    deviation[use.op_class] += summary.critical_path[cause] * (use.time / of_cause[cause]) * use.sigma;
+    const double share = summary.critical_path[cause] * (use.time / of_cause[cause]) * use.sigma;
+    deviation[use.op_class] += share;
+    if (use.source == name_of(KernelSource::transferred)) {
+      carried_over += share;
+      carried_classes.insert(use.op_class);
+    }
   }
-  double variance = 0;
+  double variance = carried_over * carried_over;
   Uncertainty made;
   double most = 0;
   for (const auto& [kind, share] : deviation) {
-    variance += share * share;
+    if (!carried_classes.contains(kind)) variance += share * share;
     if (share <= most) continue;
     most = share;
     made.most_from = kind;

@@ -19,7 +19,7 @@ std::vector<std::string> kernel_remarks(const std::vector<KernelUse>& uses) {
   for (const KernelUse& use : uses) {
     all += use.time;
     if (use.kernel.find(" of ") != std::string::npos) lent[use.op_class + ": " + use.kernel].time += use.time;
-    if (use.regime != "outside" && use.regime != "fallback") continue;
+    if (use.regime != "outside" && use.regime != "fallback" && use.regime != "doubtful") continue;
     Part& part = parts[{use.op_class, use.regime}];
     part.time += use.time;
     part.sigma = std::max(part.sigma, use.sigma);
@@ -29,12 +29,14 @@ std::vector<std::string> kernel_remarks(const std::vector<KernelUse>& uses) {
     const double share = part.time / all;
     if (share < kWorthSaying) continue;
     const auto& [op_class, regime] = key;
-    lines.push_back(fmt::format("{}: {:.0f} % of the kernel time {}", op_class, 100 * share,
-                                regime == "outside"
-                                    ? fmt::format("lies beyond the measured tables, whose last rate is carried on "
-                                                  "(± {:.0f} %, and more where the kernel is another there)",
-                                                  100 * part.sigma)
-                                    : "is the roofline's: the profile has none, and kernels.fallback allows it"));
+    lines.push_back(fmt::format(
+        "{}: {:.0f} % of the kernel time {}", op_class, 100 * share,
+        regime == "outside"    ? fmt::format("lies beyond the measured tables, whose last rate is carried on "
+                                                "(± {:.0f} %, and more where the kernel is another there)",
+                                             100 * part.sigma)
+        : regime == "doubtful" ? "rests on a table that the profile calls doubtful: two times and more what is "
+                                 "usual on this GPU (moesim profile show)"
+                               : "is the roofline's: the profile has none, and kernels.fallback allows it"));
   }
   for (const auto& [what, part] : lent)
     if (part.time / all >= kWorthSaying)

@@ -75,7 +75,7 @@ TEST_CASE("Packed curves are cut out of a document behind their alignment", "[ke
     const CurvesApart cut = cut_curves(text);
     return cut.curves.empty() ? std::vector<Curve>{} : cut.curves[0].curves;
   };
-  const std::string groups = R"([[[8],[1,4],[2,3],["~,}8","~,}"]], [[9],[],[],[" ~,}", "~,}8"]]])";
+  const std::string groups = R"([[[8],[1,4],[2,3],["~,}8","~,} "]], [[9],[],[],[" ~,}", "~,}8"]]])";
   const double up = on_scale(std::exp(0.02));
   const std::vector<Curve> expected{{{8, 2}, {1, 4}, {1, up}, 1, 4},
                                     {{8, 3}, {1}, {1}, 1, 4},
@@ -85,9 +85,10 @@ TEST_CASE("Packed curves are cut out of a document behind their alignment", "[ke
   for (const char* before :
        {"", "\"alignment\":0,", "\"alignment\":4097,", "\"alignment\":4, \"x\":1,", "\"alignment\":"})
     CHECK(curves_in(std::string{"{"} + before + "\"curves\":" + groups + "}").empty());
-  for (const char* bad : {R"([[[8],[1,4],[2],["~,}8","~,}"]]])", R"([[[8],[1,4],[2,3],["~,}8"]]])",
-                          R"([[[8],[],[2],["~,}"]]])", R"([[[8],[4,1],[2],["~,}"]]])", R"([[[8],[1],[2],["~,}8"]]])",
-                          R"([[[8],[1],[2],["~,}]]])", R"([[[8],[1],[2],[7]]])", R"([[[8],[1],[2]]])"}) {
+  for (const char* bad :
+       {R"([[[8],[1,4],[2],["~,}8","~,}"]]])", R"([[[8],[1,4],[2,3],["~,}8"]]])", R"([[[8],[],[2],["~,}"]]])",
+        R"([[[8],[4,1],[2],["~,}"]]])", R"([[[8],[1],[2],["~,}8"]]])", R"([[[8],[1,4],[2,3],["~,}8","~,}"]]])",
+        R"([[[8],[1],[2],["~,}]]])", R"([[[8],[1],[2],[7]]])", R"([[[8],[1],[2]]])"}) {
     INFO(bad);
     CHECK(curves_in(std::string{"{\"alignment\":4,\"curves\":"} + bad + "}").empty());
   }

@@ -50,8 +50,10 @@ TEST_CASE("Where all tables of an operation are doubtful another engine's stand 
   note_doubts(of, toy_gpu());
   CHECK(of.engines[0].stand_ins == std::map<KernelOperation, std::string>{{KernelOperation::prefill_attention, "b"}});
   CHECK(of.engines[1].stand_ins.empty());
+  CHECK(of.engines[0].tables[0].doubtful);
+  CHECK_FALSE(of.engines[1].tables[0].doubtful);
   REQUIRE(of.origin.notes.size() == 1);
-  CHECK_THAT(of.origin.notes[0], Catch::Matchers::Contains("; those of b stand in"));
+  CHECK_THAT(of.origin.notes[0], Catch::Matchers::Contains("; those of b stand in where it has the shape"));
 
   const EngineModel taken = with_stand_ins(of, of.engines[0]);
   REQUIRE(taken.tables.size() == 4);  // heads of 256 are the engine's own: the other has none

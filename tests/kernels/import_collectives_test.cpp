@@ -130,9 +130,8 @@ TEST_CASE("Damaged tables of collectives are refused with the line", "[kernels]"
   refused("NVIDIA H100,all_reduce,NCCL,half,4,512,-1\n", ":2: latency: got -1, expected a number above 0");
   refused("NVIDIA B200,all_reduce,NCCL,half,4,512,1\n",
           ":2: device: got NVIDIA B200, expected a h100-sxm: one GPU in a model");
-  refused(
-      good + nccl_row("all_reduce,NCCL,half,4", 512, 30),
-      ":3: got 30 us, but the same point is 10 us above, expected times of one point that agree to a factor of two");
+  refused(good + nccl_row("all_reduce,NCCL,half,4", 512, 30),
+          ":3: got 30 us, but the same point is 10 us above, expected times of one point that agree to a factor of 2");
   Comm comm;
   comm.write("nccl/2.27.3", "nccl_perf", "op_name,nccl_dtype,num_gpus,message_size,latency\n");
   CHECK(comm.refusal() == file +

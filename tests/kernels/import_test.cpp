@@ -128,8 +128,7 @@ TEST_CASE("Damaged tables are refused with the line", "[kernels]") {
   refuses(Tables{"", good + device + "torch,bfloat16,1\n"}, file + ":3: got 4 cells, expected 7, one for each column");
   refuses(
       Tables{"", good + device + "torch,bfloat16,1,128,256,0.009\n"},
-      file +
-          ":3: got 9 us, but the same point is 4 us above, expected times of one point that agree to a factor of two");
+      file + ":3: got 9 us, but the same point is 4 us above, expected times of one point that agree to a factor of 2");
   refuses(
       Tables{"", good + "NVIDIA B200,torch,bfloat16,2,128,256,0.004\n"},
       file + ":3: device: got NVIDIA B200, expected NVIDIA H100 80GB HBM3, as in the other rows: one GPU in a model");

@@ -150,7 +150,8 @@ double along_own_kind(const Curve& curve, double size, std::size_t right) {
   if (last == none) return other;
   const Around beside = around(curve, curve.size[last], last, !kind);
   if (beside.below == none || beside.above == none) return chord(curve, right - 1, right, size);
-  return other * curve.microseconds[last] / chord(curve, beside.below, beside.above, curve.size[last]);
+  const double ratio = curve.microseconds[last] / chord(curve, beside.below, beside.above, curve.size[last]);
+  return other * (kind ? std::min(1.0, ratio) : std::max(1.0, ratio));
 }
 
 }  // namespace

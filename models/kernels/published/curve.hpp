@@ -13,7 +13,8 @@ struct Curve {
   std::vector<double> microseconds;  ///< [knots], above zero; a fitted curve never falls, a measured grid may
   int tile = 1;                      ///< a size is taken as the next multiple of this: kernels pad to it
   /// Knots at multiples of this are joined to each other, and so are the others: kernels take another path for sizes
-  /// that do not align. Beyond the last knot of its kind a size keeps that knot's ratio to the other kind.
+  /// that do not align. Beyond the last knot of its kind a size keeps that knot's ratio to the other kind,
+  /// where no size that aligns is slower than one that does not.
   int alignment = 1;
 
   bool operator==(const Curve&) const = default;

@@ -116,7 +116,10 @@ std::optional<std::string> packed(const Curve& curve, const std::vector<double>&
     append(text, step, before.of(sizes[i]));
     before.set(sizes[i], step);
   }
-  return next == curve.size.size() ? std::optional{text} : std::nullopt;
+  if (next < curve.size.size()) return std::nullopt;
+  const auto last = std::upper_bound(sizes.begin(), sizes.end(), curve.size.back());
+  text.append(static_cast<std::size_t>(sizes.end() - last), kGap);
+  return text;
 }
 
 std::optional<Curve> unpacked(std::string_view text, const std::vector<double>& sizes, int alignment) {
@@ -137,7 +140,7 @@ std::optional<Curve> unpacked(std::string_view text, const std::vector<double>& 
     made.size.push_back(sizes[i]);
     made.microseconds.push_back(time_at(*step));
   }
-  return made.size.empty() ? std::nullopt : std::optional{std::move(made)};
+  return made.size.empty() || i < sizes.size() ? std::nullopt : std::optional{std::move(made)};
 }
 
 }  // namespace moesim

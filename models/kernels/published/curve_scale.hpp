@@ -13,7 +13,7 @@ namespace moesim {
 /// The time of the scale nearest to `microseconds` (above zero, at most 1e12): within 0.5 % of it.
 double on_scale(double microseconds);
 
-/// A character for each of `sizes` (rising) up to the curve's last: so many steps up or down the scale from the knot
+/// A character for each of `sizes` (rising): so many steps up or down the scale from the knot
 /// before, the last of the same alignment where there is one; '~' and two more where that is too far, and at first; a
 /// space where the curve has no knot. Nothing where that cannot say the same: for a tile, for times that are not on the
 /// scale, for a knot at another size.

@@ -65,7 +65,7 @@ std::vector<Doubt> doubts(const KernelModel& model, const Gpu& gpu) {
     const auto slow = std::lower_bound(tables.begin(), tables.end(), kSlow * typical);
     if (slow == tables.end()) continue;
     found.push_back(
-        {of.first, of.second, slow == tables.begin(),
+        {of.first, of.second, slow == tables.begin(), kSlow * typical,
          fmt::format("doubtful: {} {}, {} of {} tables: long ones take {:.1f} to {:.1f} times the roofline, where "
                      "{:.1f} is usual",
                      of.first, name_of(of.second), tables.end() - slow, tables.size(), *slow, tables.back(), typical)});
@@ -77,9 +77,13 @@ void note_doubts(KernelModel& model, const Gpu& gpu) {
   const std::vector<Doubt> found = doubts(model, gpu);
   for (const Doubt& doubt : found) {
     model.origin.notes.push_back(doubt.line);
-    if (!doubt.all) continue;
     const auto own =
         std::find_if(model.engines.begin(), model.engines.end(), [&](const auto& e) { return e.name == doubt.engine; });
+    for (KernelTable& table : own->tables)
+      if (table.operation == doubt.operation)
+        if (const std::vector<double> over = over_ceiling(table, gpu); !over.empty())
+          table.doubtful = quantile(over, 0.5) >= doubt.from;
+    if (!doubt.all) continue;
     const EngineModel* lender = nullptr;
     std::size_t most = 0;
     for (const EngineModel& other : model.engines) {
@@ -93,7 +97,7 @@ void note_doubts(KernelModel& model, const Gpu& gpu) {
     }
     if (!lender) continue;
     own->stand_ins[doubt.operation] = lender->name;
-    model.origin.notes.back() += fmt::format("; those of {} stand in", lender->name);
+    model.origin.notes.back() += fmt::format("; those of {} stand in where it has the shape", lender->name);
   }
 }
 

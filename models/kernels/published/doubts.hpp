@@ -13,6 +13,7 @@ struct Doubt {
   std::string engine;
   KernelOperation operation = KernelOperation::gemm;
   bool all = false;  ///< every table that could be looked at
+  double from = 0;   ///< times the ceiling that a table's median must reach to be doubtful
   std::string line;  ///< for people
 };
 
@@ -22,8 +23,8 @@ struct Doubt {
 /// not in the catalogue, are not looked at. `gpu` is the model's.
 std::vector<Doubt> doubts(const KernelModel& model, const Gpu& gpu);
 
-/// Notes the doubts in the model's origin. Where all tables of an engine's operation are doubtful, the undoubted engine
-/// with the most tables for the same formats and dimensions stands in, if there is one.
+/// Marks the doubtful tables, and notes the doubts in the model's origin. Where all tables of an engine's operation are
+/// doubtful, the undoubted engine with the most tables for the same formats and dimensions stands in, if there is one.
 void note_doubts(KernelModel& model, const Gpu& gpu);
 
 }  // namespace moesim

@@ -127,10 +127,10 @@ private:
 void PointStore::add(const TableKey& key, const MeasuredPoint& point, std::string identity, const std::string& place) {
   const auto [known, is_new] = known_.try_emplace(std::move(identity), point.microseconds);
   const double apart = known->second / point.microseconds;
-  if (!is_new && (apart > 2 || apart < 0.5))
+  if (!is_new && (apart > apart_ || apart < 1 / apart_))
     throw InputError{place,
                      fmt::format("{:g} us, but the same point is {:g} us above", point.microseconds, known->second),
-                     "times of one point that agree to a factor of two"};
+                     fmt::format("times of one point that agree to a factor of {:g}", apart_)};
   points_[key].push_back(point);
 }
 

@@ -74,6 +74,7 @@ public:
     }
     EngineModel engine{name, version, {}, {}};
     fit_engine(store.points(), gpu(), engine);
+    require_usable(engine);
     count_points(store.points(), engine);
     return engine;
   }
@@ -86,6 +87,24 @@ public:
   std::vector<ImportedFile> files;
 
 private:
+  /// Files may be there, and every row of them left out.
+  void require_usable(const EngineModel& engine) const {
+    using enum KernelOperation;
+    const auto has = [&](std::initializer_list<KernelOperation> wanted) {
+      return std::any_of(engine.tables.begin(), engine.tables.end(), [&](const KernelTable& table) {
+        return std::find(wanted.begin(), wanted.end(), table.operation) != wanted.end();
+      });
+    };
+    const char* missing = !has({experts})                        ? "experts"
+                          : !has({gemm})                         ? "dense products"
+                          : !has({decode_attention, decode_mla}) ? "attention in decode"
+                                                                 : nullptr;
+    if (missing)
+      throw InputError{folder_.string(),
+                       fmt::format("no row of {} {} that can be used, of {}", engine.name, engine.version, missing),
+                       "tables of experts, dense products and attention with rows that can be"};
+  }
+
   using TableFormat = std::pair<KernelOperation, NumberFormat>;
 
   /// Adds the points of a file but for what an earlier file has in that format; gives what it added.

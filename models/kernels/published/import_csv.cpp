@@ -27,7 +27,7 @@ Gpu gpu_of(const ImportRequest& request) {
 /// What one engine or library measured.
 struct Measured {
   std::string version;
-  PointStore store;
+  PointStore store{1.25};  // one's own times of one point, of one run
 };
 using MeasuredBy = std::map<std::string, Measured>;
 

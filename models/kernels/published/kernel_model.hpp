@@ -65,6 +65,8 @@ struct KernelTable {
   Seconds per_token{};
   int points = 0;  ///< balanced measured times that it rests on, held out ones too; 0: the file does not say
 
+  bool doubtful = false;  ///< hard to believe beside the GPU's ceiling and the other tables (doubts.hpp)
+
   bool operator==(const KernelTable&) const = default;
 };
 

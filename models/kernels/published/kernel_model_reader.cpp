@@ -148,6 +148,8 @@ KernelTable table(const json& part, CurvesApart& apart, const std::string& where
   if (part.is_object() && part.contains(kPerToken)) keys.emplace_back(kPerToken);
   const bool says_points = part.is_object() && part.contains("points");  // files of earlier imports do not
   if (says_points) keys.emplace_back("points");
+  const bool says_doubtful = part.is_object() && part.contains("doubtful");
+  if (says_doubtful) keys.emplace_back("doubtful");
   if (part.is_object() && part.contains("alignment")) keys.emplace_back("alignment");
   const CatalogueObject object{part, where, keys};
   KernelTable made;
@@ -167,6 +169,9 @@ KernelTable table(const json& part, CurvesApart& apart, const std::string& where
   made.curves = curves_of(part, layout.axes.size(), apart, object);
   check_places(made.curves, object.where("curves"));
   if (says_points) made.points = object.count("points");
+  if (says_doubtful && !part.at("doubtful").is_boolean())
+    throw InputError{object.where("doubtful"), shown(part.at("doubtful")), "true or false"};
+  if (says_doubtful) made.doubtful = part.at("doubtful").get<bool>();
   return made;
 }
 
@@ -233,7 +238,7 @@ void check_format(const json& document, const std::string& origin) {
   if (!document.contains("version") ||
       (document["version"] != kKernelModelVersion && document["version"] != kOldestKernelModel))
     throw InputError{origin + ": version", document.contains("version") ? document["version"].dump() : "none",
-                     fmt::format("{} (import again with this moesim)", kKernelModelVersion)};
+                     fmt::format("{} or {} (import again with this moesim)", kOldestKernelModel, kKernelModelVersion)};
 }
 
 }  // namespace
@@ -249,9 +254,15 @@ KernelModel parse_kernel_model(const std::string& text, const std::string& origi
   model.engines = engines(document, "engines", "engine", apart, file.where("engines"));
   if (model.engines.empty()) throw InputError{file.where("engines"), "[]", "at least one engine"};
   for (const EngineModel& engine : model.engines)
-    for (const auto& [operation, lender] : engine.stand_ins)
-      find_engine(model, lender,
-                  fmt::format("{} of {}.stand_ins.{}", file.where("engines"), engine.name, name_of(operation)));
+    for (const auto& [operation, lender] : engine.stand_ins) {
+      const std::string where =
+          fmt::format("{} of {}.stand_ins.{}", file.where("engines"), engine.name, name_of(operation));
+      const auto& tables = find_engine(model, lender, where).tables;
+      if (lender == engine.name ||
+          std::none_of(tables.begin(), tables.end(),
+                       [of = operation](const KernelTable& table) { return table.operation == of; }))
+        throw InputError{where, lender, "another engine of the profile with tables of that operation"};
+    }
   model.collectives = engines(document, "collectives", "library", apart, file.where("collectives"));
   return model;
 }

@@ -107,6 +107,7 @@ std::string text_of(const KernelTable& table) {
                     {"dimensions", dimensions}, {"axes", layout.axes},    {"size", layout.size}};
   if (table.per_token > Seconds{0}) head["per_token_us"] = table.per_token.value() * 1e6;
   if (table.points > 0) head["points"] = table.points;
+  if (table.doubtful) head["doubtful"] = true;
   std::string text = head.dump();
   text.pop_back();
   const auto packed = packed_text(table);

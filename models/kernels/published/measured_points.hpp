@@ -33,12 +33,16 @@ using MeasuredPoints = std::map<TableKey, std::vector<MeasuredPoint>>;
 
 class PointStore {
 public:
+  /// apart : the factor between two times of one point from which they disagree
+  explicit PointStore(double apart = 2) : apart_{apart} {}
+
   /// identity: what was measured, as the row says it. place: names the row in the InputError that tells of the same
-  /// identity with times more than a factor of two apart.
+  /// identity with times that factor apart.
   void add(const TableKey& key, const MeasuredPoint& point, std::string identity, const std::string& place);
   const MeasuredPoints& points() const { return points_; }
 
 private:
+  double apart_;
   MeasuredPoints points_;
   std::unordered_map<std::string, double> known_;  ///< microseconds by identity
 };

@@ -27,6 +27,8 @@ constexpr double kStreamingSigma = 0.25;
 constexpr double kFallbackSigma = 0.4;
 /// Of another engine's kernel for the same work: cores of three engines on B200 lie within 15 % of their ceiling.
 constexpr double kStandInSigma = 0.15;
+/// Of tables that take twice as long as is usual, or longer: a factor of two [assumed].
+constexpr double kDoubtfulSigma = 0.7;
 /// A table that rests on fewer measured times says little but of those.
 constexpr int kFewPoints = 5;
 /// Beyond the tables, over the error between their curves [assumed].
@@ -156,7 +158,8 @@ private:
       if (best && best->time <= time) continue;
       const bool other_pairs = std::abs(place.share_of_pairs - 1) > 1e-6;
       const bool few = table.points > 0 && table.points < kFewPoints && found.nearness != Nearness::inside;
-      const char* regime = found.nearness == Nearness::outside || few           ? "outside"
+      const char* regime = table.doubtful                                       ? "doubtful"
+                           : found.nearness == Nearness::outside || few         ? "outside"
                            : found.nearness == Nearness::between || other_pairs ? "between"
                                                                                 : "inside";
       best = Found{time, place.operation, table.kernel, regime};
@@ -197,6 +200,11 @@ private:
     return same;
   }
 
+  /// Of formats that could be taken instead: less memory apart first.
+  static double format_distance(NumberFormat a, NumberFormat b) {
+    return a == b ? 0 : 0.25 + std::abs(std::log2(bits_per_element(a) / bits_per_element(b)));
+  }
+
   [[noreturn]] void refuse(const ExpertShape& shape) const {
     const KernelTable* nearest = nullptr;
     double least = std::numeric_limits<double>::infinity();
@@ -204,7 +212,7 @@ private:
       if (!is_experts(table.operation)) continue;
       const double distance = std::abs(std::log(static_cast<double>(table.dimensions[0]) / shape.hidden)) +
                               std::abs(std::log(static_cast<double>(table.dimensions[1]) / shape.table_width())) +
-                              (table.format == timed_as(shape.format) ? 0 : 1);
+                              format_distance(table.format, timed_as(shape.format));
       if (distance >= least) continue;
       least = distance;
       nearest = &table;
@@ -236,6 +244,7 @@ private:
       });
       return found == engine_.errors.end() ? 0 : found->sigma;
     };
+    if (regime == "doubtful") return std::hypot(kDoubtfulSigma, transfer_.sigma);
     const bool outside = regime == "outside";
     double own = outside ? std::max(known("between"), known("skewed, above 512 tokens")) : known(regime);
     if (own == 0)  // a regime that nobody judged: the worst of those that were
