@@ -175,6 +175,32 @@ TEST_CASE("A plain CSV becomes curves of the operation it names", "[kernels]") {
                     "list gpus`");
 }
 
+TEST_CASE("Own times of experts that cannot be are refused, and a spreadsheet's byte order mark is no column",
+          "[kernels]") {
+  const TemporaryFolder folder;
+  const std::string columns =
+      "engine,version,operation,kernel,format,hidden,expert_hidden,experts,top_k,slots,rows,microseconds\n";
+  ImportRequest request;
+  request.gpu = "h100-sxm";
+  const std::string good = "mine,1,experts,mm,bf16,4096,1536,8,2,4,64,400\n";
+  const auto marked = folder.write("marked.csv", "\xEF\xBB\xBF" + columns + good);
+  CHECK(import_csv(marked, request).model.engines.front().name == "mine");
+  const auto refused = [&](const std::string& row, const std::string& says) {
+    const std::string bad = folder.write("bad.csv", columns + good + row);
+    CHECK_THROWS_WITH(import_csv(bad, request), bad + says);
+  };
+  refused("mine,1,experts,mm,bf16,4096,1536,8,20,4,64,400\n",
+          ":3: top_k: got 20 of 8 experts, expected at most all of them");
+  refused("mine,1,experts,mm,bf16,4096,1536,8,2,16,64,400\n",
+          ":3: slots: got 16 of 8 experts, expected a whole number, at most all of them");
+  refused("mine,1,experts,mm,bf16,4096,1536,8,2,1.5,64,400\n",
+          ":3: slots: got 1.5 of 8 experts, expected a whole number, at most all of them");
+  // one's own two times of one point: 1.5 times apart
+  refused("mine,1,experts,mm,bf16,4096,1536,8,2,4,64,600\n",
+          ":3: got 600 us, but the same point is 400 us above, expected times of one point that agree to a factor of "
+          "1.25");
+}
+
 TEST_CASE("A time that the GPU's own peaks do not allow is refused or left out", "[kernels]") {
   // H100: 989.5 TFLOP/s in bf16, 1979 in fp8, 3.35 TB/s. n = k = 4096: one row reads 33,554,432 B of weights and moves
   // 16,384 B of vectors, 10.0 us, of which half is believed: 5.01. 16,384 rows are 5.498e11 FLOP: 555.6 us, 0.8: 444.5.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include <fmt/format.h>
@@ -43,6 +44,7 @@ public:
     for (const std::string_view name : layout.axes) point.at.push_back(row.positive(name));
     point.size = row.positive(layout.size);
     point.microseconds = row.positive("microseconds");
+    if (is_experts(key.operation)) check_experts(key, point, row);
     if (!is_collective(key.operation)) check_possible(key, point, row);
     Measured& measured = (is_collective(key.operation) ? libraries : engines)[name_in(row, "engine")];
     const std::string version = name_in(row, "version");
@@ -57,6 +59,17 @@ public:
   MeasuredBy engines, libraries;
 
 private:
+  /// No rank has more slots, and no token more experts, than there are.
+  static void check_experts(const TableKey& key, const MeasuredPoint& point, const MeasuredRow& row) {
+    const int experts = key.dimensions[2], top_k = key.dimensions[3];
+    const double slots = point.at.front();
+    if (top_k > experts)
+      throw InputError{row.place() + ": top_k", fmt::format("{} of {} experts", top_k, experts), "at most all of them"};
+    if (slots > experts || slots != std::floor(slots))
+      throw InputError{row.place() + ": slots", fmt::format("{:g} of {} experts", slots, experts),
+                       "a whole number, at most all of them"};
+  }
+
   static TableKey key_of(const MeasuredRow& row) {
     TableKey key{parse_operation(row.text("operation"), row.place() + ": operation", ""),
                  name_in(row, "kernel"),

@@ -71,7 +71,10 @@ double MeasuredRow::positive(std::string_view column) const {
 
 MeasuredTable::MeasuredTable(const std::filesystem::path& file) : file_(file.string()), lines_(read_lines(file)) {
   if (lines_.empty()) throw InputError{file_, "an empty file", "a header line"};
-  const auto header = split(lines_.front());
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // of spreadsheets
+  std::string_view first = lines_.front();
+  if (first.starts_with(kByteOrderMark)) first.remove_prefix(kByteOrderMark.size());
+  const auto header = split(first);
   for (std::size_t i = 0; i < header.size(); ++i) columns_.emplace(header[i], i);
 }
 
