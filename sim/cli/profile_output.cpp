@@ -17,7 +17,7 @@ using Json = nlohmann::ordered_json;
 
 /// Tables, curves and knots of one operation, and the measured times that they rest on where the file says it.
 struct Extent {
-  int tables = 0, curves = 0, knots = 0, points = 0;
+  int tables = 0, curves = 0, knots = 0, points = 0, doubtful = 0;
   std::set<std::string> kernels, formats;
 };
 
@@ -28,6 +28,7 @@ std::array<Extent, kKernelOperations> extents(const EngineModel& engine) {
     ++of.tables;
     of.curves += static_cast<int>(table.curves.size());
     of.points += table.points;
+    of.doubtful += table.doubtful;
     for (const Curve& curve : table.curves) of.knots += static_cast<int>(curve.size.size());
     of.kernels.insert(table.kernel);
     of.formats.emplace(name_of(table.format));
@@ -70,6 +71,12 @@ Json shape_json(const TableExtent& extent) {
           {"models", extent.models}};
 }
 
+/// The engine whose tables a simulation takes; null: the engine's own.
+Json stand_in(const EngineModel& engine, KernelOperation operation) {
+  const auto lender = engine.stand_ins.find(operation);
+  return lender == engine.stand_ins.end() ? Json() : Json(lender->second);
+}
+
 /// `key`: "engine" or "library".
 Json engine_json(const EngineModel& engine, const char* key) {
   Json operations = Json::array();
@@ -82,7 +89,9 @@ Json engine_json(const EngineModel& engine, const char* key) {
                           {"tables", of[i].tables},
                           {"curves", of[i].curves},
                           {"knots", of[i].knots},
-                          {"points", points_json(of[i].points)}});
+                          {"points", points_json(of[i].points)},
+                          {"doubtful_tables", of[i].doubtful},
+                          {"stand_in", stand_in(engine, static_cast<KernelOperation>(i))}});
   }
   Json errors = Json::array();
   for (const ModelError& error : engine.errors) errors.push_back(Json::parse(json_text_of(error)));
@@ -164,6 +173,9 @@ std::string extent_text(const EngineModel& engine) {
     const auto operation = static_cast<KernelOperation>(i);
     text += fmt::format("    {:<21}{:>4} tables {:>5} curves {:>6} knots{}   {}\n", name_of(operation), of[i].tables,
                         of[i].curves, of[i].knots, points, fmt::join(of[i].kernels, ", "));
+    const Json lender = stand_in(engine, operation);
+    const std::string others = lender.is_null() ? "" : fmt::format(": those of {} stand in", lender.get<std::string>());
+    if (of[i].doubtful > 0) text += fmt::format("      {} of {} doubtful{}\n", of[i].doubtful, of[i].tables, others);
     text += shape_lines(shapes, operation);
   }
   return text;
