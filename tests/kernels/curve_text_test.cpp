@@ -12,16 +12,6 @@ using namespace moesim;
 using namespace moesim::testing;
 using Catch::Matchers::Contains;
 
-namespace {
-
-std::string with(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  REQUIRE(at != std::string::npos);
-  return text.replace(at, from.size(), to);
-}
-
-}  // namespace
-
 TEST_CASE("Packed curves read back as they were written and damaged ones are refused", "[kernels]") {
   KernelModel model = small_kernel_model();
   // e^0 us is the digits 10 and 90 behind '~', and e^0.02 two steps more; the second group has the sizes of the first

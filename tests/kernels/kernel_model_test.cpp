@@ -20,12 +20,6 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-std::string with(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  REQUIRE(at != std::string::npos);
-  return text.replace(at, from.size(), to);
-}
-
 /// 100 launches' worth of time apart: t(rows everywhere) = 10 + 2 rows for 4 slots, and 7 with one active slot.
 KernelTable four_slots() {
   return {KernelOperation::expert_gemms, "toy", NumberFormat::bf16, {64, 32, 8, 2}, {{{4}, {1, 4, 400}, {7, 12, 210}}}};

@@ -1,9 +1,19 @@
 #pragma once
 // A small kernel model with every kind of value in it.
 
+#include <string>
+
 #include "models/kernels/published/kernel_model.hpp"
+#include "tests/catch_compat.hpp"
 
 namespace moesim::testing {
+
+/// The text with its first `from`, which is there, replaced.
+inline std::string with(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
 
 inline KernelModel small_kernel_model() {
   KernelModel model;

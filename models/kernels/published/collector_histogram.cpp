@@ -218,8 +218,7 @@ CollectedBatch power_law_batch(const CollectorRouting& routing, double alpha, co
 const std::vector<CollectedBatch>& PowerLawBatches::of(const CollectorRouting& routing, double alpha,
                                                        const CollectorHabits& habits) {
   constexpr std::uint32_t kDraws = 16;
-  auto& drawn = drawn_[{routing.tokens, routing.experts, routing.top_k, routing.ep, alpha,
-                        habits.spare_rows_to_smallest, habits.only_local_tokens, habits.other_pairs_on_first_expert}];
+  auto& drawn = drawn_[{routing, alpha, habits}];
   for (auto draw = static_cast<std::uint32_t>(drawn.size()); draw < kDraws; ++draw)
     drawn.push_back(
         power_law_batch(routing, alpha, habits, static_cast<std::uint32_t>(routing.tokens) * kDraws + draw));

@@ -2,6 +2,7 @@
 // What the collector of the measured tables (aiconfigurator, collector/) gave an expert kernel to do: rows per local
 // expert, stated for `balanced`, re-drawn for `power_law`, and the tokens that entered.
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <string_view>
@@ -15,6 +16,8 @@ struct CollectorRouting {
   int experts = 0;
   int top_k = 0;
   int ep = 1;
+
+  auto operator<=>(const CollectorRouting&) const = default;
 };
 
 /// In what the collectors of the three engines differ.
@@ -26,6 +29,8 @@ struct CollectorHabits {
   bool only_local_tokens = false;
   /// And their pairs with experts of other ranks ran on the rank's first expert, as their number -1 was raised to 0.
   bool other_pairs_on_first_expert = false;
+
+  auto operator<=>(const CollectorHabits&) const = default;
 };
 
 /// By the name of the kernel. Where pairs of other ranks ran shows in the times alone (expert_fit.hpp).
@@ -53,7 +58,7 @@ public:
   const std::vector<CollectedBatch>& of(const CollectorRouting& routing, double alpha, const CollectorHabits& habits);
 
 private:
-  std::map<std::tuple<int, int, int, int, double, bool, bool, bool>, std::vector<CollectedBatch>> drawn_;
+  std::map<std::tuple<CollectorRouting, double, CollectorHabits>, std::vector<CollectedBatch>> drawn_;
 };
 
 }  // namespace moesim

@@ -135,9 +135,10 @@ bool list_of_groups(Scanner& scanner, int alignment, std::vector<Curve>& curves)
 /// Of `..."alignment":4,`, which is how packed tables are written; 0: no such end.
 int alignment_at_end(std::string_view text) {
   constexpr std::string_view kKey = "\"alignment\":";
-  const std::size_t key = text.substr(text.size() - std::min<std::size_t>(text.size(), 20)).rfind(kKey);
+  const std::string_view tail = text.substr(text.size() - std::min<std::size_t>(text.size(), 20));
+  const std::size_t key = tail.rfind(kKey);
   if (key == std::string_view::npos) return 0;
-  const std::string_view number = text.substr(text.size() - std::min<std::size_t>(text.size(), 20) + key + kKey.size());
+  const std::string_view number = tail.substr(key + kKey.size());
   int alignment = 0;
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), alignment);
   const bool ends = error == std::errc{} && std::string_view{end, number.data() + number.size()} == ",";

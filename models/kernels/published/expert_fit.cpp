@@ -9,7 +9,7 @@
 namespace moesim {
 namespace {
 
-/// Slots by tokens by slots: medians of equal rows.
+/// Microseconds by slots; of equal ones the last measured.
 using TimesBySlots = std::map<int, double>;
 
 CollectorRouting routing_of(const std::vector<int>& dimensions, const MeasuredPoint& point) {
@@ -123,10 +123,7 @@ private:
   void fit_whole() {
     const double experts = made_.table.dimensions[2];
     KernelTable whole = made_.table;
-    std::vector<CurvePoint> points;
-    for (const MeasuredPoint* point : points_.fitted.at({experts}))
-      points.push_back({point->size, point->microseconds});
-    whole.curves = {fit_curve({experts}, points, tolerance_)};
+    whole.curves = {fit_curve({experts}, curve_points(points_.fitted.at({experts})), tolerance_)};
     whole_.emplace(whole, gpu_, static_cast<int>(experts));
   }
 

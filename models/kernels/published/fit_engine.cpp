@@ -52,10 +52,8 @@ KernelTable fitted_table(const TableKey& key, const SplitPoints& points, bool al
   if (points.count() >= kManyPoints) return grid_table(std::move(table), measured_grid(points, all));
   for (const auto& [at, measured] : points.fitted) {
     const bool tiled = key.operation == KernelOperation::gemm;
-    std::vector<CurvePoint> times;
-    for (const MeasuredPoint* point : measured) times.push_back({point->size, point->microseconds});
     table.curves.push_back(
-        fit_curve(at, times, knot_tolerance(key.operation), tiled ? kGemmTiles : std::vector<int>{1}));
+        fit_curve(at, curve_points(measured), knot_tolerance(key.operation), tiled ? kGemmTiles : std::vector<int>{1}));
     for (double& microseconds : table.curves.back().microseconds) microseconds = three_digits(microseconds);
   }
   return table;

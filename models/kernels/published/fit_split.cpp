@@ -23,6 +23,12 @@ std::size_t SplitPoints::count() const {
   return made;
 }
 
+std::vector<CurvePoint> curve_points(const std::vector<const MeasuredPoint*>& points) {
+  std::vector<CurvePoint> made;
+  for (const MeasuredPoint* point : points) made.push_back({point->size, point->microseconds});
+  return made;
+}
+
 SplitPoints split_points(const TableKey& key, const std::vector<MeasuredPoint>& points) {
   std::map<std::vector<double>, std::pair<double, double>> ends;
   for (const MeasuredPoint& point : points) {

@@ -21,6 +21,9 @@ struct SplitPoints {
   std::size_t count() const;
 };
 
+/// Their sizes and times.
+std::vector<CurvePoint> curve_points(const std::vector<const MeasuredPoint*>& points);
+
 SplitPoints split_points(const TableKey& key, const std::vector<MeasuredPoint>& points);
 
 }  // namespace moesim
