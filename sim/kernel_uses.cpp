@@ -35,14 +35,14 @@ public:
   void add(std::string_view kind, Cause cause, const KernelEvidence& evidence, Seconds time) {
     const auto same = std::find_if(uses_.begin(), uses_.end(), [&](const KernelUse& use) {
       return use.op_class == kind && use.cause == cause && use.source == name_of(evidence.source) &&
-             use.kernel == evidence.kernel && use.regime == evidence.regime;
+             use.kernel == evidence.kernel && use.regime == evidence.regime && use.lender == evidence.lender;
     });
     if (same != uses_.end()) {
       same->time += time;
       return;
     }
     uses_.push_back({std::string{kind}, cause, std::string{name_of(evidence.source)}, evidence.kernel, evidence.regime,
-                     evidence.sigma, time});
+                     evidence.sigma, time, evidence.lender});
   }
 
   std::vector<KernelUse> take() { return std::move(uses_); }

@@ -34,9 +34,10 @@ struct ExpertShape {
 /// Whose time it is, and how well it is known.
 struct KernelEvidence {
   KernelSource source = KernelSource::roofline;
-  std::string kernel;  ///< as its source names it; empty for the roofline
-  double sigma = 0;    ///< of the logarithm of the time, one standard deviation; 0 when unknown
-  std::string regime;  ///< "inside", "between", "outside" ... what was measured; empty for the roofline
+  std::string kernel;    ///< as its source names it; empty for the roofline
+  double sigma = 0;      ///< of the logarithm of the time, one standard deviation; 0 when unknown
+  std::string regime;    ///< "inside", "between", "outside" ... what was measured; empty for the roofline
+  std::string lender{};  ///< another engine, whose times stand in for doubtful ones of the own; else empty
 };
 
 /// Prepared for one shape; called once per rank, layer and step, so it must take well under 100 ns per local slot.

@@ -6,6 +6,7 @@
 #include "models/units/error.hpp"
 #include "sim/cli/atomic_file.hpp"
 #include "sim/cli/command.hpp"
+#include "sim/cli/compare_columns.hpp"
 #include "sim/cli/compare_table.hpp"
 #include "sim/cli/compare_workers.hpp"
 #include "sim/cli/report.hpp"

@@ -1,6 +1,7 @@
 #include <cstdlib>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "sim/cli/compare_table.hpp"
@@ -54,7 +55,9 @@ Json figures(const std::optional<RunFigures>& of) {
           {"bound_by", name_of(of->bound.cause)},
           {"bound_by_share", of->bound.share},
           {"slo", slo(*of)},
-          {"kernel_source", of->kernel_source}};
+          {"kernel_source", of->kernel_source},
+          {"uncertainty", Json::parse(uncertainty_json(of->uncertainty))},
+          {"warnings", of->warnings}};
 }
 
 Json pairs(const std::vector<Override>& overrides) {
@@ -115,6 +118,10 @@ std::string slo_field(const Json& list) {
   return text;
 }
 
+std::string joined(const Json& texts) {
+  return quoted(fmt::format("{}", fmt::join(texts.get<std::vector<std::string>>(), "; ")));
+}
+
 constexpr const char* kPlanned[] = {"status", "reason",     "model",  "gpu",          "gpus",
                                     "nodes",  "arithmetic", "layout", "scenario_hash"};
 constexpr const char* kMemory[] = {"per_gpu_max_bytes", "capacity_bytes"};
@@ -129,7 +136,9 @@ std::string csv_line(const Json& run) {
   for (const char* name : kMemory) text += "," + (run["memory"].is_null() ? "" : field(run["memory"][name]));
   const Json& of = run["figures"];
   for (const char* name : kFigures) text += "," + (of.is_null() ? "" : field(of[name]));
-  return text + "," + (of.is_null() ? "" : slo_field(of["slo"])) + "\n";
+  text += "," + (of.is_null() ? "" : slo_field(of["slo"]));
+  text += "," + (of.is_null() || of["uncertainty"].is_null() ? "" : field(of["uncertainty"]["sigma"]));
+  return text + "," + (of.is_null() ? "" : joined(of["warnings"])) + "\n";
 }
 
 }  // namespace
@@ -158,7 +167,7 @@ std::string comparison_csv(const Comparison& comparison) {
   for (const char* name : kPlanned) text += fmt::format(",{}", name);
   for (const char* name : kMemory) text += fmt::format(",{}", name);
   for (const char* name : kFigures) text += fmt::format(",{}", name);
-  text += ",slo\n";
+  text += ",slo,uncertainty_sigma,warnings\n";
   for (const ComparedRun& run : comparison.runs) text += csv_line(row(run));
   return text;
 }

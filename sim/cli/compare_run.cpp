@@ -14,6 +14,7 @@
 #include "sim/cli/results.hpp"
 #include "sim/cli/signals.hpp"
 #include "sim/cli/usage.hpp"
+#include "sim/metrics/kernel_remarks.hpp"
 #include "sim/metrics/summary_json.hpp"
 #include "sim/metrics/summary_reader.hpp"
 #include "sim/simulate.hpp"
@@ -126,6 +127,8 @@ RunFigures figures_of(const Summary& summary) {
           .bound = bound_by(summary),
           .slo = summary.slo,
           .kernel_source = summary.kernel_source,
+          .uncertainty = summary.uncertainty,
+          .warnings = kernel_remarks(summary.kernels),
           .to_first = {},
           .to_best = {}};
 }

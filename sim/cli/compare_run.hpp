@@ -29,6 +29,8 @@ struct RunFigures {
   CauseShare bound;                                   ///< largest cause on the critical path
   std::vector<Summary::SloVerdict> slo;
   std::string kernel_source;
+  std::optional<Uncertainty> uncertainty;   ///< that kernel times bring
+  std::vector<std::string> warnings;        ///< of kernel times that nobody measured
   std::optional<double> to_first, to_best;  ///< ratios of tokens_per_s_per_gpu
 };
 

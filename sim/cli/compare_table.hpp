@@ -10,14 +10,6 @@
 
 namespace moesim {
 
-/// Throws InputError at --sort for a name that is no column and no key of --vary.
-void check_sort_column(const Comparison& comparison, const std::string& column);
-
-/// Best first: the highest of throughput and ratios, else the lowest, texts by alphabet; runs without the value last,
-/// equals in the order of the plan.
-/// Throws as check_sort_column does.
-void sort_runs(Comparison& comparison, const std::string& column);
-
 /// The table, what is the same in all runs above it, why runs are not done below it. Of a given width in characters:
 /// less important columns are left out until it fits, and named.
 std::string comparison_text(const Comparison& comparison, std::optional<std::size_t> width);

@@ -23,11 +23,12 @@ std::string verdict(bool good, bool colour, const char* yes, const char* no) {
   return colour ? fmt::format("\x1b[{}m{}\x1b[0m", good ? 32 : 31, word) : word;
 }
 
-/// "kernels published (h100-sxm (trtllm 1.3.0rc10)) ± 9 %, most of it from expert".
+/// "kernels published, h100-sxm (trtllm 1.3.0rc10): ± 9 % of the step by their error alone, most of it from expert".
 std::string kernel_line(const Summary& summary) {
   if (!summary.uncertainty) return fmt::format("kernels {}: estimates, no measured profile", summary.kernel_source);
-  return fmt::format("kernels {}, {} ± {:.0f} %, most of it from {}", summary.kernel_source, summary.profile,
-                     100 * summary.uncertainty->sigma, summary.uncertainty->most_from);
+  return fmt::format("kernels {}, {}: ± {:.0f} % of the step by their error alone, most of it from {}",
+                     summary.kernel_source, summary.profile, 100 * summary.uncertainty->sigma,
+                     summary.uncertainty->most_from);
 }
 
 std::string throughput_line(const Summary& summary) {

@@ -21,8 +21,7 @@ Json or_null(const std::string& text) {
 
 }  // namespace
 
-std::string uncertainty_json(const Summary& summary) {
-  const auto& of = summary.uncertainty;
+std::string uncertainty_json(const std::optional<Uncertainty>& of) {
   if (!of) return "null";
   return Json{{"sigma", of->sigma},
               {"most_from", of->most_from},
@@ -38,6 +37,7 @@ std::string kernels_json(const Summary& summary) {
                     {"cause", name_of(use.cause)},
                     {"source", use.source},
                     {"kernel", or_null(use.kernel)},
+                    {"stand_in", or_null(use.lender)},
                     {"regime", or_null(use.regime)},
                     {"sigma", use.sigma > 0 ? Json(use.sigma) : Json()},
                     {"time_ms", milliseconds(use.time)}});

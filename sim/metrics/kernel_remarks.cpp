@@ -15,10 +15,10 @@ std::vector<std::string> kernel_remarks(const std::vector<KernelUse>& uses) {
   };
   Seconds all;
   std::map<std::pair<std::string, std::string>, Part> parts;
-  std::map<std::string, Part> lent;  // by op class and kernel
+  std::map<std::string, Seconds> lent;  // by op class, kernel and engine
   for (const KernelUse& use : uses) {
     all += use.time;
-    if (use.kernel.find(" of ") != std::string::npos) lent[use.op_class + ": " + use.kernel].time += use.time;
+    if (!use.lender.empty()) lent[fmt::format("{}: {} of {}", use.op_class, use.kernel, use.lender)] += use.time;
     if (use.regime != "outside" && use.regime != "fallback" && use.regime != "doubtful") continue;
     Part& part = parts[{use.op_class, use.regime}];
     part.time += use.time;
@@ -38,12 +38,12 @@ std::vector<std::string> kernel_remarks(const std::vector<KernelUse>& uses) {
                                  "usual on this GPU (moesim profile show)"
                                : "is the roofline's: the profile has none, and kernels.fallback allows it"));
   }
-  for (const auto& [what, part] : lent)
-    if (part.time / all >= kWorthSaying)
+  for (const auto& [what, time] : lent)
+    if (time / all >= kWorthSaying)
       lines.push_back(
           fmt::format("{} stands in ({:.0f} % of the kernel time): the engine's own measured times are "
                       "doubtful on this GPU (moesim profile show)",
-                      what, 100 * (part.time / all)));
+                      what, 100 * (time / all)));
   return lines;
 }
 

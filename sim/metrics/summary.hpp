@@ -137,6 +137,7 @@ struct KernelUse {
   std::string regime;    ///< of its table: "inside", "between" ...; empty for the roofline
   double sigma = 0;      ///< of the logarithm of the time; 0 when unknown
   Seconds time;          ///< of the step on one rank
+  std::string lender{};  ///< the engine whose times stand in; empty: none does
 };
 
 /// What the errors of kernel times do to a step: tenths of its distribution.

@@ -183,7 +183,7 @@ std::string summary_json(const Summary& summary) {
       {"quality_penalty", optional(summary.quality_penalty)},
       {"slo", slo(summary)},
       {"audit", audit(summary.audit)},
-      {"uncertainty", Json::parse(uncertainty_json(summary))},
+      {"uncertainty", Json::parse(uncertainty_json(summary.uncertainty))},
       {"kernels", Json::parse(kernels_json(summary))},
       {"invariants",
        {{"tokens_conserved", summary.tokens_conserved},

@@ -11,7 +11,7 @@ namespace moesim {
 std::string summary_json(const Summary& summary);
 
 /// What is under "uncertainty" and "kernels".
-std::string uncertainty_json(const Summary& summary);
+std::string uncertainty_json(const std::optional<Uncertainty>& of);
 std::string kernels_json(const Summary& summary);
 
 /// The object under "memory".

@@ -146,7 +146,8 @@ void read_kernels(const Value& json, Summary& summary) {
   json["kernels"].each([&](const Value& item) {
     summary.kernels.push_back({item["op_class"].text(), named(item["cause"], Cause::other), item["source"].text(),
                                item["kernel"].text_or_empty(), item["regime"].text_or_empty(),
-                               item["sigma"].is_null() ? 0 : item["sigma"].amount(), item["time_ms"].milliseconds()});
+                               item["sigma"].is_null() ? 0 : item["sigma"].amount(), item["time_ms"].milliseconds(),
+                               item["stand_in"].text_or_empty()});
   });
   const Value uncertainty = json["uncertainty"];
   if (uncertainty.is_null()) return;

@@ -58,7 +58,9 @@ TEST_CASE("Where all tables of an operation are doubtful another engine's stand 
   const EngineModel taken = with_stand_ins(of, of.engines[0]);
   REQUIRE(taken.tables.size() == 4);  // heads of 256 are the engine's own: the other has none
   CHECK(taken.tables[0] == of.engines[0].tables[1]);
-  CHECK(taken.tables[1].kernel == "toy of b");
+  CHECK(taken.tables[0].lender.empty());
+  CHECK(taken.tables[1].kernel == "toy");
+  CHECK(taken.tables[1].lender == "b");
   CHECK(taken.tables[1].curves == of.engines[1].tables[0].curves);
   CHECK(taken.errors == of.engines[1].errors);
   of.gpu = "h100-sxm";

@@ -22,3 +22,14 @@ TEST_CASE("What lies beyond the tables or is the roofline's is told with its sha
         "expert: 70 % of the kernel time lies beyond the measured tables, whose last rate is carried on "
         "(± 50 %, and more where the kernel is another there)");
 }
+
+TEST_CASE("Another engine's times that stand in are told with whose they are", "[metrics]") {
+  KernelUse lent{"attention_core", Cause::attention, "published", "flash", "inside", 0.2, Seconds{3}, "sglang"};
+  const KernelUse own{"expert", Cause::experts, "published", "the best of all", "inside", 0.1, Seconds{7}};
+  REQUIRE(kernel_remarks({lent, own}).size() == 1);
+  CHECK(kernel_remarks({lent, own})[0] ==
+        "attention_core: flash of sglang stands in (30 % of the kernel time): the engine's own measured times are "
+        "doubtful on this GPU (moesim profile show)");
+  lent.time = Seconds{0.1};
+  CHECK(kernel_remarks({lent, own}).empty());
+}

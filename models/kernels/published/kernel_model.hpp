@@ -66,6 +66,7 @@ struct KernelTable {
   int points = 0;  ///< balanced measured times that it rests on, held out ones too; 0: the file does not say
 
   bool doubtful = false;  ///< hard to believe beside the GPU's ceiling and the other tables (doubts.hpp)
+  std::string lender{};   ///< the engine that it is of, where it stands in (with_stand_ins); else empty, as in files
 
   bool operator==(const KernelTable&) const = default;
 };
@@ -140,7 +141,7 @@ KernelModel kernel_model_of(const Profile& profile, const std::string& name, con
 const EngineModel& find_engine(const KernelModel& model, const std::string& name, const std::string& where);
 
 /// The engine as a simulation takes it: tables and errors of its stand-ins in place of its own, but for formats and
-/// dimensions that they lack; their kernels are named "KERNEL of ENGINE". `engine` is one of the model's.
+/// dimensions that they lack. `engine` is one of the model's.
 EngineModel with_stand_ins(const KernelModel& model, const EngineModel& engine);
 
 }  // namespace moesim

@@ -81,7 +81,7 @@ EngineModel with_stand_ins(const KernelModel& model, const EngineModel& engine) 
     for (const KernelTable& table : from.tables) {
       if (!of_operation(table)) continue;
       made.tables.push_back(table);
-      made.tables.back().kernel = fmt::format("{} of {}", table.kernel, lender);
+      made.tables.back().lender = lender;
     }
   }
   return made;

@@ -79,7 +79,7 @@ public:
     if (std::holds_alternative<Streaming>(op.shape)) return {KernelSource::roofline, "", kStreamingSigma, "streaming"};
     const auto found = looked_up(op);
     if (!found) return {KernelSource::roofline, "", kFallbackSigma, "fallback"};
-    return {source_, found->kernel, sigma(found->operation, found->regime), found->regime};
+    return {source_, found->table->kernel, sigma(found->operation, found->regime), found->regime, found->table->lender};
   }
 
   std::unique_ptr<ExpertTimes> experts(const ExpertShape& shape) const override {
@@ -100,14 +100,15 @@ public:
     const std::string regime = expert_regime(fastest, *curves, rows);
     double variance = square(sigma(fastest.operation, regime));
     if (!curves->measured()) variance += square(sigma(fastest.operation, "unseen slots"));
-    return {source_, fastest.kernel, std::sqrt(variance), regime};
+    return {source_, fastest.kernel, std::sqrt(variance), regime, fastest.lender};
   }
 
 private:
   struct Found {
     Seconds time;
     KernelOperation operation;
-    std::string kernel, regime;
+    const KernelTable* table;
+    std::string regime;
   };
 
   static double square(double value) { return value * value; }
@@ -162,7 +163,7 @@ private:
                            : found.nearness == Nearness::outside || few         ? "outside"
                            : found.nearness == Nearness::between || other_pairs ? "between"
                                                                                 : "inside";
-      best = Found{time, place.operation, table.kernel, regime};
+      best = Found{time, place.operation, &table, regime};
     }
     if (!best && !fallback_allowed_) refuse(op, place);
     return best;
