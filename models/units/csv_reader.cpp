@@ -43,6 +43,8 @@ bool is_number(std::string_view text) {
 
 CsvReader::CsvReader(const std::string& file, Header header, Quotes quotes)
     : file_{file}, quotes_{quotes}, lines_{read_lines(file)} {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (!lines_.empty() && lines_[0].starts_with(kByteOrderMark)) lines_[0].erase(0, kByteOrderMark.size());
   if (lines_.empty() || trimmed(lines_[0]).empty())
     throw InputError{file_ + ":1:1", "no header line",
                      fmt::format("the names of the columns{}, separated by commas",
@@ -63,8 +65,17 @@ std::size_t CsvReader::end_of_field(std::size_t begin) const {
     while ((look = line.find('"', look)) != std::string_view::npos && line.substr(look + 1).starts_with('"')) look += 2;
     if (look == std::string_view::npos)
       throw InputError{place(trimmed(line.substr(begin))), "a quote without end", "a second quote in the same line"};
+    const std::string_view behind = line.substr(look + 1, line.find(',', look) - (look + 1));
+    if (!trimmed(behind).empty())
+      throw InputError{place(trimmed(behind)), shown("a closed quote, then", trimmed(behind)), "a comma"};
   }
   return std::min(line.find(',', look), line.size());
+}
+
+std::string unquoted(std::string_view field) {
+  std::string text{field};
+  for (std::size_t at = 0; (at = text.find("\"\"", at)) != std::string::npos; ++at) text.erase(at, 1);
+  return text;
 }
 
 void CsvReader::split() {

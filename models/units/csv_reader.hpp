@@ -22,7 +22,8 @@ public:
     allowed,  ///< RFC 4180 within a line: "a, b" is one field, "" in it a quote
   };
 
-  /// Reads the whole file. Throws InputError when it cannot be read or its first line is blank.
+  /// Reads the whole file, without the byte order mark of spreadsheets. Throws InputError when it cannot be read or its
+  /// first line is blank.
   explicit CsvReader(const std::string& file, Header header = Header::required, Quotes quotes = Quotes::none);
   CsvReader(const CsvReader&) = delete;  // fields look into its lines
   CsvReader& operator=(const CsvReader&) = delete;
@@ -35,9 +36,9 @@ public:
   int require(std::string_view column) const;  ///< Throws InputError when there is no such column.
 
   /// Moves to the next row that is not blank. Throws InputError when it has another number of fields than the first
-  /// line, or a quote without end.
+  /// line, a quote without end, or something behind it.
   bool next();
-  /// Without its quotes; quotes inside it still doubled.
+  /// Without its quotes; quotes inside it still doubled (unquoted()).
   std::string_view field(int column) const { return fields_[static_cast<std::size_t>(column)]; }
   /// What stands between blanks in a field: "3 17" gives 3 and 17.
   std::vector<std::string_view> words(int column) const;
@@ -67,5 +68,8 @@ private:
   int columns_ = 0;
   std::size_t row_ = 0, next_row_ = 0;
 };
+
+/// A field with each doubled quote as one.
+std::string unquoted(std::string_view field);
 
 }  // namespace moesim

@@ -20,9 +20,7 @@ void check_header(const CsvReader& csv, const MeasuredFile& kind) {
 }  // namespace
 
 std::string CaseRow::text(std::string_view column) const {
-  std::string text{field(column)};
-  for (std::size_t at = 0; (at = text.find("\"\"", at)) != std::string::npos; ++at) text.erase(at, 1);
-  return text;
+  return unquoted(field(column));
 }
 
 double CaseRow::amount(std::string_view column) const {

@@ -45,8 +45,8 @@ public:
   void read(const std::string& file, Row row) {
     source_ = file;
     if (!std::filesystem::exists(shared_ / file)) return;
-    const MeasuredTable table{shared_ / file};
-    for (std::size_t i = 0; i < table.size(); ++i) row(table.row(i));
+    MeasuredTable table{shared_ / file};
+    while (table.next()) row(table.row());
   }
   void add(std::string id, std::string group, std::string what, Seconds predicted, Seconds measured, bool ep) {
     cases_.push_back({std::move(id), std::move(group), std::move(what), predicted, measured, source_, ep});

@@ -81,11 +81,11 @@ void print_source(const std::filesystem::path& folder, const Source& source, Ker
     fmt::print("  {}: {} is not there\n", source.what, file.string());
     return;
   }
-  const MeasuredTable table{file};
+  MeasuredTable table{file};
   std::map<std::string, std::vector<double>> groups;
   std::map<std::string, std::size_t> left_out;
-  for (std::size_t i = 0; i < table.size(); ++i) {
-    const Outcome outcome = source.compare(cases, table.row(i));
+  while (table.next()) {
+    const Outcome outcome = source.compare(cases, table.row());
     if (const auto* row = std::get_if<Compared>(&outcome))
       groups[row->group].push_back(row->predicted / row->measured - 1);
     else

@@ -125,7 +125,8 @@ TEST_CASE("Damaged tables are refused with the line", "[kernels]") {
   refuses(Tables{"", device + "torch,bfloat16,1,128,256,nan\n"}, file + ":2: latency: got 'nan', expected a number");
   refuses(Tables{"", device + "torch,bfloat16,1,128,256,-0.1\n"},
           file + ":2: latency: got -0.1, expected a number above 0");
-  refuses(Tables{"", good + device + "torch,bfloat16,1\n"}, file + ":3: got 4 cells, expected 7, one for each column");
+  refuses(Tables{"", good + device + "torch,bfloat16,1\n"},
+          file + ":3:1: got 4 fields, expected 7 fields as in the header");
   refuses(
       Tables{"", good + device + "torch,bfloat16,1,128,256,0.009\n"},
       file + ":3: got 9 us, but the same point is 4 us above, expected times of one point that agree to a factor of 2");
@@ -161,7 +162,9 @@ TEST_CASE("A plain CSV becomes curves of the operation it names", "[kernels]") {
   };
   refused("mine,1,gemm,mm,bf16,128,256,0,4\n", ":2: m: got 0, expected a number above 0");
   refused("mine,1,gemm,,bf16,128,256,1,4\n", ":2: kernel: got nothing, expected a name");
-  refused("mine,1,decode_mla,mm,bf16,128,256,1,4\n", ": got no such column, expected a column heads");
+  refused("mine,1,decode_mla,mm,bf16,128,256,1,4\n",
+          ":2: heads: got columns engine, version, operation, kernel, format, n, k, m, microseconds, expected a column "
+          "heads");
   refused("mine,1,gem,mm,bf16,128,256,1,4\n",
           ":2: operation: got gem, expected one of experts, expert_gemms, gemm, prefill_attention, decode_attention, "
           "prefill_mla, decode_mla, mla_in, mla_out, all_reduce, all_gather, reduce_scatter, all_to_all, "
@@ -199,6 +202,31 @@ TEST_CASE("Own times of experts that cannot be are refused, and a spreadsheet's 
   refused("mine,1,experts,mm,bf16,4096,1536,8,2,4,64,600\n",
           ":3: got 600 us, but the same point is 400 us above, expected times of one point that agree to a factor of "
           "1.25");
+}
+
+TEST_CASE("Cells of own times may stand in quotes, between blanks and blank lines, and a broken quote has its place",
+          "[kernels]") {
+  const TemporaryFolder folder;
+  const std::string columns = "engine, version ,operation,\"kernel\",format,n,k,m,microseconds\n";
+  ImportRequest request;
+  request.gpu = "h100-sxm";
+  const auto file =
+      folder.write("quoted.csv", columns + "mine,1, gemm ,\"mm, \"\"split\"\" k\",bf16,128,256, 1,\"4\"\r\n\n" +
+                                     "\"mine\",\"1\",gemm,\"mm, \"\"split\"\" k\",bf16,128,256,64 ,6\n\n");
+  const Imported imported = import_csv(file, request);
+  REQUIRE(imported.model.engines.size() == 1);
+  REQUIRE(imported.model.engines.front().tables.size() == 1);
+  CHECK(imported.model.engines.front().tables.front().kernel == "mm, \"split\" k");
+  CHECK(imported.model.engines.front().tables.front().curves == std::vector<Curve>{{{128, 256}, {1, 64}, {4, 6}}});
+  CHECK(imported.files.front().rows == 2);
+  const auto refused = [&](const std::string& row, const std::string& says) {
+    const std::string bad = folder.write("bad.csv", columns + row);
+    CHECK_THROWS_WITH(import_csv(bad, request), bad + says);
+  };
+  refused("mine,1,gemm,\"mm,bf16,128,256,1,4\n",
+          ":2:13: got a quote without end, expected a second quote in the same line");
+  refused("mine,1,gemm,\"mm\"2,bf16,128,256,1,4\n", ":2:17: got a closed quote, then \"2\", expected a comma");
+  refused("mine,1,gemm,mm, 2,bf16,128,256,1,4\n", ":2:1: got 10 fields, expected 9 fields as in the header");
 }
 
 TEST_CASE("A time that the GPU's own peaks do not allow is refused or left out", "[kernels]") {

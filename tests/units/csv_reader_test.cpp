@@ -132,3 +132,17 @@ TEST_CASE("A quote without end is refused with its place", "[units]") {
   CsvReader reader{file, CsvReader::Header::required, CsvReader::Quotes::allowed};
   REQUIRE_THROWS_WITH(reader.next(), file + ":2:3: got a quote without end, expected a second quote in the same line");
 }
+
+TEST_CASE("What follows a closed quote is refused with its place", "[units]") {
+  const std::string file = written("name,value\n\"x\" ,1\n\"x\" y,1\n");
+  CsvReader reader{file, CsvReader::Header::required, CsvReader::Quotes::allowed};
+  REQUIRE(reader.next());
+  CHECK(reader.field(0) == "x");
+  REQUIRE_THROWS_WITH(reader.next(), file + ":3:5: got a closed quote, then \"y\", expected a comma");
+}
+
+TEST_CASE("A spreadsheet's byte order mark is no part of the first column", "[units]") {
+  CsvReader reader{written("\xEF\xBB\xBFname,value\n1,2\n")};
+  CHECK(reader.header() == std::vector<std::string>{"name", "value"});
+  CHECK(unquoted("a \"\"b\"\"") == "a \"b\"");
+}

@@ -110,12 +110,12 @@ private:
   /// Adds the points of a file but for what an earlier file has in that format; gives what it added.
   std::set<TableFormat> read(const fs::path& file, const TableKind& kind, const std::set<TableFormat>& there,
                              PointStore& store) {
-    const MeasuredTable table{file};
+    MeasuredTable table{file};
     table.require(kind.columns);
     std::set<TableFormat> added;
-    ImportedFile seen{file.lexically_relative(folder_).generic_string(), static_cast<int>(table.size()), 0, {}};
-    for (std::size_t i = 0; i < table.size(); ++i) {
-      const MeasuredRow row = table.row(i);
+    ImportedFile seen{file.lexically_relative(folder_).generic_string(), 0, 0, {}};
+    while (table.next()) {
+      const MeasuredRow row = table.row();
       check_device(row);
       const RowMeaning meaning = kind.read(row);
       const auto* placed = std::get_if<PlacedPoint>(&meaning);
@@ -136,6 +136,7 @@ private:
       added.insert(format);
       ++seen.used;
     }
+    seen.rows = table.rows();
     files.push_back(std::move(seen));
     return added;
   }

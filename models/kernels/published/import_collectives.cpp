@@ -85,11 +85,11 @@ private:
   }
 
   void read(const fs::path& file, const CollectiveTableKind& kind, PointStore& store) {
-    const MeasuredTable table{file};
+    MeasuredTable table{file};
     table.require(kind.columns);
-    ImportedFile seen{file.lexically_relative(folder_).generic_string(), static_cast<int>(table.size()), 0, {}};
-    for (std::size_t i = 0; i < table.size(); ++i) {
-      const MeasuredRow row = table.row(i);
+    ImportedFile seen{file.lexically_relative(folder_).generic_string(), 0, 0, {}};
+    while (table.next()) {
+      const MeasuredRow row = table.row();
       check_device(row);
       const CollectiveRowMeaning meaning = kind.read(row);
       if (const auto* reason = std::get_if<std::string>(&meaning)) {
@@ -100,6 +100,7 @@ private:
         store.add(placed.key, placed.point, identity_of(placed, row), row.place());
       ++seen.used;
     }
+    seen.rows = table.rows();
     files_.push_back(std::move(seen));
   }
 

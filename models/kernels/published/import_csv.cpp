@@ -15,7 +15,7 @@ namespace {
 
 std::string name_in(const MeasuredRow& row, const char* column) {
   if (row.text(column).empty()) throw InputError{fmt::format("{}: {}", row.place(), column), "nothing", "a name"};
-  return std::string{row.text(column)};
+  return unquoted(row.text(column));
 }
 
 Gpu gpu_of(const ImportRequest& request) {
@@ -99,10 +99,10 @@ std::string or_else(const std::string& given, const std::string& standard) {
 
 Imported import_csv(const std::filesystem::path& file, const ImportRequest& request) {
   const Gpu gpu = gpu_of(request);
-  const MeasuredTable table{file};
+  MeasuredTable table{file};
   table.require({"engine", "version", "operation", "kernel", "format", "microseconds"});
   Reader reader{gpu};
-  for (std::size_t i = 0; i < table.size(); ++i) reader.row(table.row(i));
+  while (table.next()) reader.row(table.row());
   if (reader.engines.empty())
     throw InputError{file.string(), reader.libraries.empty() ? "no row" : "collectives alone",
                      reader.libraries.empty() ? "a measured time in each row" : "kernels of an engine, too"};
@@ -125,7 +125,7 @@ Imported import_csv(const std::filesystem::path& file, const ImportRequest& requ
   model.origin = {
       KernelSource::published,           or_else(request.source, "not said"),  or_else(request.revision, "not said"),
       or_else(request.date, "not said"), or_else(request.licence, "not said"), {}};
-  imported.files = {{file.filename().string(), static_cast<int>(table.size()), static_cast<int>(table.size()), {}}};
+  imported.files = {{file.filename().string(), table.rows(), table.rows(), {}}};
   return imported;
 }
 

@@ -2,23 +2,21 @@
 // Rows of a measured kernel table (CSV, gzipped or not), by column name.
 
 #include <filesystem>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "models/units/csv_reader.hpp"
+
 namespace moesim {
 
-class MeasuredTable;
-
-/// One row; valid while its table lives.
+/// The row that a table is at; valid until it moves on.
 class MeasuredRow {
 public:
-  MeasuredRow(const MeasuredTable& table, std::size_t line);
+  explicit MeasuredRow(const CsvReader& csv) : csv_{&csv} {}
 
-  bool has(std::string_view column) const;
-  /// Throws InputError ("FILE:LINE: COLUMN") when the table has no such column, the row is short or the cell is not a
-  /// finite number.
+  bool has(std::string_view column) const { return csv_->find(column) >= 0; }
+  /// Throws InputError ("FILE:LINE: COLUMN") when the table has no such column or the cell is not a finite number.
   std::string_view text(std::string_view column) const;
   double number(std::string_view column) const;
   /// A number above zero: a size, or a time.
@@ -31,28 +29,26 @@ public:
   std::string without(std::string_view column) const;
 
 private:
-  const MeasuredTable* table_;
-  std::size_t line_;
-  std::vector<std::string_view> cells_;
+  const CsvReader* csv_;
 };
 
+/// Cells may stand in quotes, with blanks around them; blank lines do not count.
 class MeasuredTable {
 public:
   /// Throws InputError for a file that cannot be read or is empty.
-  explicit MeasuredTable(const std::filesystem::path& file);
+  explicit MeasuredTable(const std::filesystem::path& file)
+      : csv_{file.string(), CsvReader::Header::required, CsvReader::Quotes::allowed} {}
 
-  std::size_t size() const { return lines_.empty() ? 0 : lines_.size() - 1; }
-  MeasuredRow row(std::size_t i) const { return {*this, i + 1}; }
   /// Throws InputError that lists what is missing.
   void require(const std::vector<std::string>& columns) const;
-  const std::string& file() const { return file_; }
+  /// Moves to the next row. Throws InputError for one with too few or too many cells, or with a broken quote.
+  bool next();
+  MeasuredRow row() const { return MeasuredRow{csv_}; }
+  int rows() const { return rows_; }  ///< up to the one that it is at
 
 private:
-  friend class MeasuredRow;
-
-  std::string file_;
-  std::vector<std::string> lines_;
-  std::map<std::string, std::size_t, std::less<>> columns_;
+  CsvReader csv_;
+  int rows_ = 0;
 };
 
 }  // namespace moesim
