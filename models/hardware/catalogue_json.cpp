@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
 
 #include <fmt/format.h>
 
@@ -20,31 +19,47 @@ std::string shown(const json& value) {
   return text.size() <= kShown ? text : text.substr(0, kShown) + "...";
 }
 
-/// nlohmann keeps the last of two equal keys silently; a catalogue must not.
-class DuplicateKeys {
-public:
-  explicit DuplicateKeys(std::string origin) : origin_{std::move(origin)} {}
+/// What stands from a quote to the one that ends it, without both.
+std::string_view quoted(std::string_view text, std::size_t quote) {
+  std::size_t end = quote + 1;
+  while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+  return text.substr(quote + 1, end - (quote + 1));
+}
 
-  bool operator()(json::parse_event_t event, const json& parsed) {
-    if (event == json::parse_event_t::object_start) open_.emplace_back();
-    if (event == json::parse_event_t::object_end) open_.pop_back();
-    if (event == json::parse_event_t::key && !open_.back().insert(parsed.get<std::string>()).second)
-      throw InputError{origin_, fmt::format("key {} twice", shown(parsed)), "each key once"};
-    return true;
-  }
-
-private:
-  std::string origin_;
-  std::vector<std::set<std::string>> open_;
-};
+/// Without escapes.
+std::string plain(std::string_view key) {
+  return key.find('\\') == std::string_view::npos ? std::string{key}
+                                                  : json::parse(fmt::format("\"{}\"", key)).get<std::string>();
+}
 
 }  // namespace
 
+void refuse_repeated_keys(std::string_view text, const std::string& origin) {
+  std::vector<std::string> keys;  // of all objects that are open
+  std::vector<std::size_t> first;
+  for (std::size_t at = text.find_first_of("{}\""); at < text.size(); at = text.find_first_of("{}\"", at + 1)) {
+    if (text[at] == '{') first.push_back(keys.size());
+    if (text[at] == '"') {
+      const std::string_view string = quoted(text, at);
+      at += string.size() + 1;
+      if (const std::size_t next = text.find_first_not_of(" \n\r\t", at + 1); next < text.size() && text[next] == ':')
+        keys.push_back(plain(string));
+    }
+    if (text[at] != '}') continue;
+    const auto own = keys.begin() + static_cast<std::ptrdiff_t>(first.back());
+    std::sort(own, keys.end());
+    if (const auto twice = std::adjacent_find(own, keys.end()); twice != keys.end())
+      throw InputError{origin, fmt::format("key {} twice", shown(*twice)), "each key once"};
+    keys.resize(first.back());
+    first.pop_back();
+  }
+}
+
 json parse_catalogue_json(const std::string& text, const std::string& origin) {
-  DuplicateKeys duplicates{origin};
   try {
-    return json::parse(text,
-                       [&](int, json::parse_event_t event, const json& parsed) { return duplicates(event, parsed); });
+    json document = json::parse(text);
+    refuse_repeated_keys(text, origin);
+    return document;
   } catch (const json::parse_error& error) {
     throw broken_json(text, origin, error.byte, error.what());
   } catch (const json::exception& error) {  // a number beyond a double, which the message names in quotes

@@ -13,6 +13,9 @@ namespace moesim {
 /// Throws InputError at ORIGIN:LINE:COLUMN for what is no JSON, and at ORIGIN for a key that is there twice.
 nlohmann::json parse_catalogue_json(const std::string& text, const std::string& origin);
 
+/// Throws InputError at ORIGIN for a key that is twice in one object of a valid JSON text: parsers keep the last.
+void refuse_repeated_keys(std::string_view text, const std::string& origin);
+
 /// One object of a catalogue file, with its place for messages ("h100-sxm.json: memory").
 class CatalogueObject {
 public:

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "models/hardware/catalogue_json.hpp"
 #include "models/hardware/gpu.hpp"
 #include "models/hardware/network_parts.hpp"
 #include "models/units/error.hpp"
@@ -110,6 +111,20 @@ TEST_CASE("An unknown GPU is refused with the nearest name", "[hardware]") {
                       "rtx-4090; did you mean h100-sxm?");
   REQUIRE_THROWS_WITH(find_gpu("b200", "cluster.gpu"), Catch::Matchers::Contains("; did you mean b200-sxm?"));
   REQUIRE_THROWS_AS(find_gpu("../h100-sxm", "cluster.gpu"), InputError);
+}
+
+TEST_CASE("A key is twice only within one object, however it is spelled", "[hardware]") {
+  const auto repeated = [](const std::string& text) {
+    try {
+      parse_catalogue_json(text, "t.json");
+      return std::string{};
+    } catch (const InputError& error) {
+      return std::string{error.what()};
+    }
+  };
+  CHECK(repeated(R"({"a": {"a": 1}, "b": [{"a": 1}, {"a": "{"}, {"b": "\"a\": }"}], "c": "a"})").empty());
+  CHECK(repeated(R"([{"b": 0, "a": {"b": {}}, "b" : 1}])") == "t.json: got key \"b\" twice, expected each key once");
+  CHECK(repeated(R"({"ab": 0, "a\u0062": 1})") == "t.json: got key \"ab\" twice, expected each key once");
 }
 
 TEST_CASE("A catalogue entry that is not whole is refused by its key", "[hardware]") {

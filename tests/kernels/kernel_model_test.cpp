@@ -180,6 +180,10 @@ TEST_CASE("Damaged models are refused with the place", "[kernels]") {
   refused(
       with(text, "\"gemm\"", "\"gemn\""),
       "m.json: engines[0].tables[1].operation: got gemn, expected an operation of a kernel model; did you mean gemm?");
+  refused(with(text, "\"kernel\":\"toy_gemm\",", "\"kernel\":\"toy\",\"kernel\":\"toy_gemm\","),
+          "m.json: got key \"kernel\" twice, expected each key once");
+  refused(with(text, "\"kernel\":\"toy_gemm\",", "\"kernel\":\"toy_gemm\",\"curves\":[[[1,1],[1],[1]]],"),
+          "m.json: got key \"curves\" twice, expected each key once");
   refused(with(text, "\"gemm\"", "\"all_reduce\""),
           "m.json: engines[0].tables[1].axes: got [\"n\",\"k\"], expected []");
   refused(with(text, "[[],[1024", "[[1],[1024"),

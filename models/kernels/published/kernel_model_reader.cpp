@@ -221,11 +221,12 @@ std::string gpu_of(const CatalogueObject& file) {
   return name;
 }
 
-/// `rest` without the catalogue's search for duplicate keys, which takes as long as all the rest. What is wrong is told
-/// of the whole text.
+/// What is no JSON is told of the whole text.
 json parsed(const std::string& rest, const std::string& text, const std::string& origin) {
-  if (json document = json::parse(rest, nullptr, false); !document.is_discarded()) return document;
-  return parse_catalogue_json(text, origin);
+  json document = json::parse(rest, nullptr, false);
+  if (document.is_discarded()) return parse_catalogue_json(text, origin);
+  refuse_repeated_keys(rest, origin);
+  return document;
 }
 
 bool is_kernel_model(const json& document) {
