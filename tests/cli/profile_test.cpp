@@ -197,6 +197,26 @@ TEST_CASE("A comparison of profiles is refused with what there is", "[cli]") {
   CHECK_THAT(absent.err, Contains("profile: got h100, expected a file, or one of"));
 }
 
+TEST_CASE("A hand-edited profile that cannot be is refused where it is taken", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("mine.csv",
+                "engine,version,operation,kernel,format,n,k,m,microseconds\nme,1,gemm,mm,bf16,128,256,1,4\n");
+  const auto moesim = [&](const std::vector<std::string>& arguments) {
+    return run_command(arguments, {.folder = scratch.path().string()});
+  };
+  REQUIRE(moesim({"profile", "import", "--from", "csv", "mine.csv", "--gpu", "h100-sxm", "--out", "p.json"}).exit == 0);
+  std::string text = read(scratch.path() / "p.json");
+  const std::size_t at = text.find("[1],[4]");
+  REQUIRE(at != std::string::npos);
+  scratch.write("p.json", text.replace(at, 7, "[1],[0.004]"));
+  const CommandResult shown = moesim({"profile", "show", "p.json"});
+  CHECK(shown.exit == 2);
+  // (128 x 256 x 2 + 2 x 128 + 2 x 256) B at 3.35 TB/s, of which 0.9 x 0.5
+  CHECK(shown.err ==
+        "moesim: p.json: engines[0].tables[0].curves, curve 0: got 0.004 us at m 1, expected at least 0.008907: the "
+        "peaks of h100-sxm allow no less for gemm in bf16\n");
+}
+
 TEST_CASE("A profile that is none is refused", "[cli]") {
   const TemporaryFolder scratch;
   scratch.write("other.json", "{\"format\": \"other\"}");

@@ -46,6 +46,7 @@ TEST_CASE("A table that takes twice as long as is usual for its operation is dou
 
 TEST_CASE("Where all tables of an operation are doubtful another engine's stand in", "[kernels]") {
   KernelModel of = model({prompts(64, 4), prompts(256, 5)}, {prompts(64, 1.5), prompts(128, 1.7), prompts(128, 1.6)});
+  of.engines[1].tables[2].kernel = "another toy";
   of.engines[1].errors = {{KernelOperation::prefill_attention, "inside", 9, 0.01, 0.02, 0.03, 0, "roofline", 1, 1}};
   note_doubts(of, toy_gpu());
   CHECK(of.engines[0].stand_ins == std::map<KernelOperation, std::string>{{KernelOperation::prefill_attention, "b"}});

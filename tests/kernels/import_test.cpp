@@ -7,6 +7,7 @@
 #include "models/kernels/published/curve_grid.hpp"
 #include "models/kernels/published/fastest_time.hpp"
 #include "models/units/error.hpp"
+#include "models/units/random.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/shared_data.hpp"
 #include "tests/temporary_folder.hpp"
@@ -261,6 +262,33 @@ TEST_CASE("A time that the GPU's own peaks do not allow is refused or left out",
   CHECK(imported.files[1].used == 1);
   CHECK(imported.files[1].left_out.at("faster than the GPU's peaks allow") == 1);
   CHECK(imported.model.engines.front().tables[1].curves == std::vector<Curve>{{{4096, 4096}, {1}, {12}}});
+}
+
+TEST_CASE("What an import makes of possible times can be loaded, however they scatter", "[kernels]") {
+  const Gpu gpu = find_gpu("h100-sxm", "gpu");
+  const TableKey gemm{KernelOperation::gemm, "mm", NumberFormat::bf16, {}},
+      experts{KernelOperation::experts, "moe", NumberFormat::fp8, {2048, 768, 64, 8}};
+  ImportRequest request;
+  request.gpu = gpu.name;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    Random random{seed, Purpose::test, 0, 0};
+    std::string rows =
+        "engine,version,operation,kernel,format,n,k,m,hidden,expert_hidden,experts,top_k,slots,rows,microseconds\n";
+    const auto time = [&](const TableKey& key, const MeasuredPoint& point) {
+      return least_microseconds(gpu, key, point) * (1 + random.uniform() * random.uniform()) * (1 + 1e-9);
+    };
+    for (double m = 1; m < 20000; m = std::ceil(m * (1 + random.uniform())))
+      for (const double n : {512, 4096})
+        rows += fmt::format("mine,1,gemm,mm,bf16,{},1024,{},1,1,1,1,1,1,{}\n", n, m, time(gemm, {{n, 1024}, m}));
+    for (double tokens = 8; tokens < 20000; tokens *= 2)
+      for (const double slots : {8, 64})
+        rows += fmt::format("mine,1,experts,moe,fp8,1,1,1,2048,768,64,8,{},{},{}\n", slots, tokens * slots / 8,
+                            time(experts, {{slots}, tokens * slots / 8}));
+    const TemporaryFolder folder;
+    const Imported imported = import_csv(folder.write("mine.csv", rows), request);
+    CHECK_NOTHROW(parse_kernel_model(kernel_model_text(imported.model), "m.json"));
+  }
 }
 
 TEST_CASE("A device is matched with its catalogue entry", "[kernels]") {

@@ -199,6 +199,44 @@ TEST_CASE("Damaged models are refused with the place", "[kernels]") {
           fmt::format("m.json:{}: got 9, expected ',' or ']'", line_and_column(text, text.find("[3,9]") + 3)));
 }
 
+TEST_CASE("A model that says what no import would say is refused", "[kernels]") {
+  const KernelModel model = small_kernel_model();
+  const std::string text = kernel_model_text(model);
+  const auto refused = [](const std::string& damaged, const std::string& says) {
+    CHECK_THROWS_WITH(parse_kernel_model(damaged, "m.json"), "m.json: " + says);
+  };
+  refused(with(text, "\"top_k\":8", "\"top_k\":200"),
+          "engines[0].tables[0].dimensions.top_k: got 200 of 128 experts, expected at most all of them");
+  refused(with(text, "[[16],[8", "[[160],[8"),
+          "engines[0].tables[0].curves, slots: got 160 of 128 experts, expected a whole number, at most all of them");
+  refused(with(text, "[[16],[8", "[[16.5],[8"),
+          "engines[0].tables[0].curves, slots: got 16.5 of 128 experts, expected a whole number, at most all of them");
+  refused(with(text, "\"experts\":256,\"top_k\":8", "\"experts\":256,\"top_k\":257"),
+          "collectives[0].tables[1].dimensions.top_k: got 257 of 256 experts, expected at most all of them");
+  // 256 x 256 in bf16 and one row are 132,096 B: 0.03943 us at 3.35 TB/s; half is believed, and 0.9 of that in a fit
+  refused(
+      with(text, "[3,9]", "[0.0177,9]"),
+      "engines[0].tables[1].curves, curve 0: got 0.0177 us at m 1, expected at least 0.01774: the peaks of h100-sxm "
+      "allow no less for gemm in bf16");
+  CHECK_NOTHROW(parse_kernel_model(with(text, "[3,9]", "[0.0178,9]"), "m.json"));
+  // 16 slots read 16 x 3 x 4096 x 1536 B in fp8 with scales: 90.28 us with the rows, of which 0.45
+  refused(with(text, "30.5,41.25,99", "30.5,31,99"),
+          "engines[0].tables[0].curves, curve 0: got 31 us at rows 16, expected at least 40.63: the peaks of h100-sxm "
+          "allow no less for experts in fp8_block");
+  // 128 slots and 1,024 rows, 128 tokens: 1,200 us, 9.375 each
+  const auto per_token = [&](const std::string& microseconds) {
+    return with(text, "\"points\":6", "\"points\":6,\"per_token_us\":" + microseconds);
+  };
+  refused(per_token("12"),
+          "engines[0].tables[0].per_token_us: got 12, expected at most 9.375, which a token takes in the whole block");
+  CHECK_NOTHROW(parse_kernel_model(per_token("9"), "m.json"));
+  KernelModel twice = model;
+  twice.engines.front().tables.push_back(model.engines.front().tables[1]);
+  refused(kernel_model_text(twice),
+          "engines[0].tables[3]: got gemm of toy_gemm in bf16 again, expected another operation, kernel, format or "
+          "other dimensions than in tables[1]");
+}
+
 TEST_CASE("Two engines or libraries of one name are refused", "[kernels]") {
   KernelModel model = small_kernel_model();
   model.engines.push_back(model.engines.front());

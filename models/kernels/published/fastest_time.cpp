@@ -2,13 +2,12 @@
 
 #include <algorithm>
 
-#include "models/kernels/published/kernel_ceiling.hpp"
+#include <fmt/format.h>
 
 namespace moesim {
 namespace {
 
 constexpr double kLeastOfFlops = 0.8, kLeastOfBytes = 0.5;
-constexpr double kNoBound = 1e30;  ///< FLOP/s, bytes/s
 
 /// The fastest units that could run it: kernels of narrow weights or a narrow KV cache may round the other operand,
 /// too, below 8 bits to four, at twice the fp8 rate.
@@ -18,26 +17,31 @@ FlopsPerSecond fastest_rate(const Gpu& gpu, NumberFormat format) {
   return bits >= 16 ? gpu.bf16 : bits >= 8 ? narrow : 2 * narrow;
 }
 
-double work_microseconds(const Gpu& gpu, FlopsPerSecond rate, BytesPerSecond bandwidth, const TableKey& key,
-                         const MeasuredPoint& point) {
-  Gpu peak = gpu;
+/// A GPU of these peaks, faster by what is not believed of them.
+Gpu peaks_of(const Gpu& gpu, NumberFormat format) {
+  Gpu peak;
   peak.compute_efficiency = peak.memory_efficiency = 1;
-  peak.bf16 = peak.fp8 = rate;
-  peak.memory_bandwidth = bandwidth;
-  const KernelCeiling ceiling{peak, {key.operation, key.kernel, key.format, key.dimensions, {}}};
-  return ceiling.microseconds(point.at, point.size) - ceiling.floor();
+  peak.bf16 = peak.fp8 = fastest_rate(gpu, format) / kLeastOfFlops;
+  peak.memory_bandwidth = gpu.memory_bandwidth / kLeastOfBytes;
+  return peak;
 }
 
 }  // namespace
 
+FastestTime::FastestTime(const Gpu& gpu, const KernelTable& table) : ceiling_{peaks_of(gpu, table.format), table} {}
+
 double least_microseconds(const Gpu& gpu, const TableKey& key, const MeasuredPoint& point) {
-  const FlopsPerSecond rate = fastest_rate(gpu, key.format);
-  return std::max(kLeastOfFlops * work_microseconds(gpu, rate, BytesPerSecond{kNoBound}, key, point),
-                  kLeastOfBytes * work_microseconds(gpu, FlopsPerSecond{kNoBound}, gpu.memory_bandwidth, key, point));
+  return FastestTime{gpu, {key.operation, key.kernel, key.format, key.dimensions, {}}}.microseconds(point.at,
+                                                                                                    point.size);
 }
 
 bool is_impossible(const Gpu& gpu, const TableKey& key, const MeasuredPoint& point) {
   return point.skew == 0 && point.microseconds < least_microseconds(gpu, key, point);
+}
+
+std::string at_least(double microseconds, const Gpu& gpu, KernelOperation operation, NumberFormat format) {
+  return fmt::format("at least {:.4g}: the peaks of {} allow no less for {} in {}", microseconds, gpu.name,
+                     name_of(operation), name_of(format));
 }
 
 }  // namespace moesim

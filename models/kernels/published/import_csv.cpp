@@ -7,6 +7,7 @@
 
 #include "models/kernels/published/fastest_time.hpp"
 #include "models/kernels/published/import_collectives.hpp"
+#include "models/kernels/published/kernel_model_check.hpp"
 #include "models/kernels/published/measured_table.hpp"
 #include "models/units/error.hpp"
 
@@ -44,7 +45,7 @@ public:
     for (const std::string_view name : layout.axes) point.at.push_back(row.positive(name));
     point.size = row.positive(layout.size);
     point.microseconds = row.positive("microseconds");
-    if (is_experts(key.operation)) check_experts(key, point, row);
+    check_experts(key, point, row);
     if (!is_collective(key.operation)) check_possible(key, point, row);
     Measured& measured = (is_collective(key.operation) ? libraries : engines)[name_in(row, "engine")];
     const std::string version = name_in(row, "version");
@@ -61,13 +62,11 @@ public:
 private:
   /// No rank has more slots, and no token more experts, than there are.
   static void check_experts(const TableKey& key, const MeasuredPoint& point, const MeasuredRow& row) {
-    const int experts = key.dimensions[2], top_k = key.dimensions[3];
-    const double slots = point.at.front();
-    if (top_k > experts)
-      throw InputError{row.place() + ": top_k", fmt::format("{} of {} experts", top_k, experts), "at most all of them"};
-    if (slots > experts || slots != std::floor(slots))
-      throw InputError{row.place() + ": slots", fmt::format("{:g} of {} experts", slots, experts),
-                       "a whole number, at most all of them"};
+    if (const auto found = too_many_chosen(key.operation, key.dimensions))
+      throw InputError{row.place() + ": top_k", *found, "at most all of them"};
+    if (!is_experts(key.operation)) return;
+    if (const auto found = wrong_slots(key.dimensions, point.at.front()))
+      throw InputError{row.place() + ": slots", *found, "a whole number, at most all of them"};
   }
 
   static TableKey key_of(const MeasuredRow& row) {
@@ -82,10 +81,8 @@ private:
 
   void check_possible(const TableKey& key, const MeasuredPoint& point, const MeasuredRow& row) const {
     if (is_impossible(gpu_, key, point))
-      throw InputError{
-          row.place() + ": microseconds", fmt::format("{:g}", point.microseconds),
-          fmt::format("at least {:.4g}: the peaks of {} allow no less for {} in {}",
-                      least_microseconds(gpu_, key, point), gpu_.name, name_of(key.operation), name_of(key.format))};
+      throw InputError{row.place() + ": microseconds", fmt::format("{:g}", point.microseconds),
+                       at_least(least_microseconds(gpu_, key, point), gpu_, key.operation, key.format)};
   }
 
   const Gpu& gpu_;

@@ -125,8 +125,9 @@ inline constexpr int kKernelModelVersion = 3, kOldestKernelModel = 2;
 std::string kernel_model_text(const KernelModel& model);
 
 /// `origin` is what to call the text in errors. Throws InputError (file and key, found, expected) for damaged JSON,
-/// other documents, other versions, unknown or missing keys, a GPU that the catalogue lacks, two engines of one name,
-/// curves that fall, repeat a place or are not above zero.
+/// other documents, other versions, unknown, missing or repeated keys, a GPU that the catalogue lacks, two engines of
+/// one name, curves that fall, repeat a place or are not above zero, and what an import refuses
+/// (kernel_model_check.hpp).
 KernelModel parse_kernel_model(const std::string& text, const std::string& origin);
 
 /// A kernel model, or a profile of `moesim calibrate`, which becomes one. A name without a folder or ".json" is a

@@ -11,6 +11,7 @@
 #include "models/kernels/published/curve_scale.hpp"
 #include "models/kernels/published/curve_text.hpp"
 #include "models/kernels/published/kernel_model.hpp"
+#include "models/kernels/published/kernel_model_check.hpp"
 #include "models/kernels/published/kernel_model_parts.hpp"
 #include "models/units/error.hpp"
 #include "models/units/resources.hpp"
@@ -176,7 +177,8 @@ KernelTable table(const json& part, CurvesApart& apart, const std::string& where
 }
 
 /// `key` names it: "engine", whose tables are of one GPU, or "library", whose tables are collectives.
-EngineModel engine(const json& part, const std::string& key, CurvesApart& apart, const std::string& where) {
+EngineModel engine(const json& part, const std::string& key, const Gpu& gpu, CurvesApart& apart,
+                   const std::string& where) {
   std::vector<std::string> keys{key, "version", "errors", "tables"};
   const bool lent = part.is_object() && part.contains("stand_ins");
   if (lent) keys.emplace_back("stand_ins");
@@ -191,7 +193,9 @@ EngineModel engine(const json& part, const std::string& key, CurvesApart& apart,
       throw InputError{place + ".operation", std::string{name_of(of)},
                        is_collective(of) ? "an operation of one GPU: this one belongs into collectives"
                                          : "a collective: this one belongs into engines"};
+    check_table(made.tables.back(), gpu, place);
   }
+  check_each_once(made.tables, object.where("tables"));
   for (const json& item : list(part, "errors", object.where("errors")))
     made.errors.push_back(error_of(item, fmt::format("{}[{}]", object.where("errors"), made.errors.size())));
   return made;
@@ -199,11 +203,11 @@ EngineModel engine(const json& part, const std::string& key, CurvesApart& apart,
 
 /// The list under `list_key`, with one of each name: scenarios choose by it.
 std::vector<EngineModel> engines(const json& document, const std::string& list_key, const std::string& key,
-                                 CurvesApart& apart, const std::string& where) {
+                                 const Gpu& gpu, CurvesApart& apart, const std::string& where) {
   std::vector<EngineModel> made;
   for (const json& part : list(document, list_key, where)) {
     const std::string place = fmt::format("{}[{}]", where, made.size());
-    made.push_back(engine(part, key, apart, place));
+    made.push_back(engine(part, key, gpu, apart, place));
     const auto same = std::find_if(made.begin(), made.end() - 1,
                                    [&](const EngineModel& other) { return other.name == made.back().name; });
     if (same != made.end() - 1)
@@ -213,12 +217,12 @@ std::vector<EngineModel> engines(const json& document, const std::string& list_k
   return made;
 }
 
-std::string gpu_of(const CatalogueObject& file) {
-  std::string name = file.text("gpu");
+Gpu gpu_of(const CatalogueObject& file) {
+  const std::string name = file.text("gpu");
   const std::vector<std::string> names = gpu_names();
   if (std::find(names.begin(), names.end(), name) == names.end())
     throw InputError{file.where("gpu"), name, "a name of `moesim list gpus`", nearest(name, names)};
-  return name;
+  return find_gpu(name, file.where("gpu"));
 }
 
 /// What is no JSON is told of the whole text.
@@ -250,9 +254,10 @@ KernelModel parse_kernel_model(const std::string& text, const std::string& origi
   check_format(document, origin);
   const CatalogueObject file{
       document, origin + ": ", {"format", "version", "name", "gpu", "device", "origin", "engines", "collectives"}};
-  KernelModel model{file.text("name"), gpu_of(file), file.text("device"), {}, {}, {}};
+  const Gpu gpu = gpu_of(file);
+  KernelModel model{file.text("name"), gpu.name, file.text("device"), {}, {}, {}};
   model.origin = origin_of(document.at("origin"), file.where("origin"));
-  model.engines = engines(document, "engines", "engine", apart, file.where("engines"));
+  model.engines = engines(document, "engines", "engine", gpu, apart, file.where("engines"));
   if (model.engines.empty()) throw InputError{file.where("engines"), "[]", "at least one engine"};
   for (const EngineModel& engine : model.engines)
     for (const auto& [operation, lender] : engine.stand_ins) {
@@ -264,7 +269,7 @@ KernelModel parse_kernel_model(const std::string& text, const std::string& origi
                        [of = operation](const KernelTable& table) { return table.operation == of; }))
         throw InputError{where, lender, "another engine of the profile with tables of that operation"};
     }
-  model.collectives = engines(document, "collectives", "library", apart, file.where("collectives"));
+  model.collectives = engines(document, "collectives", "library", gpu, apart, file.where("collectives"));
   return model;
 }
 
