@@ -7,6 +7,7 @@
 #include "sim/cli/atomic_file.hpp"
 #include "sim/cli/calibration_session.hpp"
 #include "sim/cli/command.hpp"
+#include "sim/cli/import_output.hpp"
 #include "sim/cli/profile_comparison.hpp"
 #include "sim/cli/profile_output.hpp"
 #include "sim/cli/usage.hpp"
@@ -36,7 +37,7 @@ void import_profile(const ImportOptions& options, const Globals& globals) {
 
 void add_import(CLI::App& profile, Globals& globals) {
   const auto options = std::make_shared<ImportOptions>();
-  CLI::App* command = profile.add_subcommand("import", "Fit a profile to tables that others measured");
+  CLI::App* command = profile.add_subcommand("import", "Fit a profile to measured tables, others' or your own");
   command->add_option("--from", options->from, "How the tables are stored")
       ->required()
       ->check(one_of({"aiconfigurator", "csv"}));
@@ -44,8 +45,9 @@ void add_import(CLI::App& profile, Globals& globals) {
   command->add_option("--out", options->out, "The profile to write")->required();
   command->add_option("--gpu", options->request.gpu, "Entry of `moesim list gpus` (auto: from the tables' device)")
       ->capture_default_str();
-  command->add_option("--name", options->request.name, "Of the profile (else the GPU's)");
-  command->add_option("--source", options->request.source, "Who measured");
+  command->add_option("--name", options->request.name, "Of the profile (else the GPU's; csv: the file's)");
+  command->add_option("--source", options->request.source,
+                      "Who published the times (csv without it: they are your own)");
   command->add_option("--revision", options->request.revision, "Which state of the tables");
   command->add_option("--date", options->request.date, "Of the tables");
   command->add_option("--licence", options->request.licence, "Of the tables");
@@ -56,7 +58,7 @@ void add_import(CLI::App& profile, Globals& globals) {
   add_common_options(
       *command, globals,
       "  moesim profile import --from aiconfigurator ../shared/data/kernels/h100_sxm --out out/h100.json",
-      "  moesim profile import --from aiconfigurator TABLES --gpu h100-sxm --out out/mine.json --json");
+      "  moesim profile import --from csv mine.csv --gpu h100-sxm --out out/mine.json --json");
   command->callback([options, &globals] { import_profile(*options, globals); });
 }
 

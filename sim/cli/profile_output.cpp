@@ -124,10 +124,14 @@ Json verdict_json(const ErrorVerdict& verdict) {
 }
 
 std::string head_text(const KernelModel& model) {
+  const ModelOrigin& origin = model.origin;
+  const auto if_said = [](const char* before, const std::string& text) {
+    return text == "not said" ? "" : before + text;
+  };
   std::string text =
-      fmt::format("{} · {} · {} {}\n", model.name, model.device, name_of(model.origin.kind), model.origin.date);
-  text += fmt::format("  source     {}, revision {}\n  licence    {}\n", model.origin.name, model.origin.revision,
-                      model.origin.licence);
+      fmt::format("{} · {} · {}{}\n", model.name, model.device, name_of(origin.kind), if_said(" ", origin.date));
+  text += fmt::format("  source     {}{}\n", origin.name, if_said(", revision ", origin.revision));
+  if (origin.licence != "not said") text += fmt::format("  licence    {}\n", origin.licence);
   for (const std::string& note : model.origin.notes) text += fmt::format("  note       {}\n", note);
   return text;
 }
@@ -254,16 +258,6 @@ std::string check_json(const KernelModel& model) {
   return json.dump(2);
 }
 
-std::string import_json(const Imported& imported, const std::string& file, std::size_t bytes) {
-  Json json = whole_json(imported.model);
-  json["file"] = file;
-  json["bytes"] = bytes;
-  json["tables_read"] = Json::array();
-  for (const ImportedFile& of : imported.files)
-    json["tables_read"].push_back({{"path", of.path}, {"rows", of.rows}, {"used", of.used}, {"left_out", of.left_out}});
-  return json.dump(2);
-}
-
 std::string profile_text_for_people(const KernelModel& model) {
   std::string text = head_text(model);
   for (const EngineModel& engine : model.engines) text += "\n" + extent_text(engine);
@@ -285,15 +279,6 @@ std::string check_text(const KernelModel& model) {
             verdict_text(library) + points_text(library);
   const BoundCount count = count_bounds(model);
   return text + warning_text(model) + fmt::format("\n  {} of {} bounds missed\n", count.missed, count.bounded);
-}
-
-std::string import_text(const Imported& imported, const std::string& file, std::size_t bytes) {
-  std::string text = profile_text_for_people(imported.model) + "\n";
-  for (const ImportedFile& of : imported.files) {
-    text += fmt::format("  read       {:<60} {:>7} rows, {:>7} used\n", of.path, of.rows, of.used);
-    for (const auto& [why, rows] : of.left_out) text += fmt::format("             {:>7} left out: {}\n", rows, why);
-  }
-  return text + fmt::format("  profile    {} ({:.0f} kB)\n", file, static_cast<double>(bytes) / 1e3);
 }
 
 }  // namespace moesim

@@ -1,9 +1,9 @@
 #pragma once
-// What `moesim profile` prints, for people and as JSON.
+// What `moesim profile` prints of a profile, for people and as JSON.
 
 #include <string>
 
-#include "models/kernels/published/import.hpp"
+#include "models/kernels/published/kernel_model.hpp"
 
 namespace moesim {
 
@@ -26,9 +26,7 @@ BoundCount count_bounds(const KernelModel& model);
 
 std::string profile_json(const KernelModel& model);
 std::string check_json(const KernelModel& model);
-std::string import_json(const Imported& imported, const std::string& file, std::size_t bytes);
 std::string profile_text_for_people(const KernelModel& model);
 std::string check_text(const KernelModel& model);
-std::string import_text(const Imported& imported, const std::string& file, std::size_t bytes);
 
 }  // namespace moesim

@@ -11,6 +11,7 @@
 
 using namespace moesim::testing;
 using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
 
 TEST_CASE("A missed bound fails a profile's check only when strict", "[cli]") {
   const TemporaryFolder scratch;
@@ -100,9 +101,42 @@ TEST_CASE("A profile of a few rows says that it rests on nearly nothing", "[cli]
   CHECK_THAT(moesim({"import", "--from", "csv", "mine.csv", "--gpu", "h100-sxm", "--out", "mine.json"}),
              Contains("  warning    " + thin) && Contains("  warning    " + unjudged));
   CHECK_THAT(moesim({"show", "mine.json"}), Contains(thin) && Contains("3 measured times"));
+  CHECK_THAT(moesim({"show", "mine.json"}), StartsWith("mine · h100-sxm · calibrated\n  source     mine.csv\n\n"));
   CHECK_THAT(moesim({"check", "mine.json"}), Contains(thin) && Contains("measured times: gemm 3 in 1 tables"));
   const auto json = nlohmann::json::parse(moesim({"show", "mine.json", "--json"}));
   CHECK(schema_violations(json, "profile_show") == "");
   CHECK(json["warnings"].size() == 2);
   CHECK(json["engines"][0]["shapes"][0]["points"] == 3);
+  CHECK(json["origin"]["source"] == "calibrated");
+}
+
+TEST_CASE("An import of own times says how far it flattened those that fall with the size", "[cli]") {
+  const TemporaryFolder scratch;
+  const auto import = [&](const std::string& third, const std::vector<std::string>& more) {
+    std::string rows =
+        "engine,version,operation,kernel,format,n,k,m,ranks,bytes,microseconds\nme,1,gemm,mm,bf16,128,256,1,1,1,4\n";
+    for (const std::string& row : {std::string{"1024,10"}, std::string{"2048,20"}, third, std::string{"8192,30"}})
+      rows += "me,1,all_reduce,ring,bf16,1,1,1,4," + row + "\n";
+    scratch.write("mine.csv", rows);
+    std::vector<std::string> arguments{"profile", "import",   "--from", "csv",       "mine.csv",
+                                       "--gpu",   "h100-sxm", "--out",  "mine.json", "--force"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_command(arguments, {.folder = scratch.path().string()});
+  };
+  CHECK_THAT(import("4096,15", {}).out,
+             Contains("  flattened  1 time falls with the size, where a curve never does: off by up to 25 % "
+                      "(mine.csv:4: all_reduce 20 us, in the profile 15 us)\n"));
+  const auto json = nlohmann::json::parse(import("4096,15", {"--json", "--source", "someone"}).out);
+  CHECK(schema_violations(json, "profile_import") == "");
+  CHECK(json["flattened"]["points"] == 1);
+  CHECK(json["flattened"]["place"] == "mine.csv:4");
+  CHECK(json["origin"]["source"] == "published");
+  CHECK(json["origin"]["name"] == "someone");
+  const auto rising = nlohmann::json::parse(import("4096,25", {"--json"}).out);
+  CHECK(schema_violations(rising, "profile_import") == "");
+  CHECK(rising["flattened"].is_null());
+  CHECK(import("4096,25", {}).out.find("flattened") == std::string::npos);
+  const CommandResult refused = import("4096.5,25", {});
+  CHECK(refused.exit == 2);
+  CHECK(refused.err == "moesim: mine.csv:5: bytes: got 4096.5, expected a whole number\n");
 }

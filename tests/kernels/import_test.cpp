@@ -161,6 +161,10 @@ TEST_CASE("A plain CSV becomes curves of the operation it names", "[kernels]") {
     const std::string bad = folder.write("bad.csv", columns + row);
     CHECK_THROWS_WITH(import_csv(bad, request), bad + says);
   };
+  refused("mine,1,gemm,mm,bf16,128,256,3.5,4\n", ":2: m: got 3.5, expected a whole number");
+  refused("mine,1,gemm,mm,bf16,128,256,1e12,4\n", ":2: m: got 1e12, expected a whole number of at most 1e+09");
+  refused("mine,1,gemm,mm,bf16,128.5,256,1,4\n", ":2: n: got 128.5, expected a whole number");
+  refused("mine,1,gemm,mm,bf16,128,256,1,1e10\n", ":2: microseconds: got 1e10, expected a number of at most 1e+09");
   refused("mine,1,gemm,mm,bf16,128,256,0,4\n", ":2: m: got 0, expected a number above 0");
   refused("mine,1,gemm,,bf16,128,256,1,4\n", ":2: kernel: got nothing, expected a name");
   refused("mine,1,decode_mla,mm,bf16,128,256,1,4\n",
@@ -197,12 +201,52 @@ TEST_CASE("Own times of experts that cannot be are refused, and a spreadsheet's 
           ":3: top_k: got 20 of 8 experts, expected at most all of them");
   refused("mine,1,experts,mm,bf16,4096,1536,8,2,16,64,400\n",
           ":3: slots: got 16 of 8 experts, expected a whole number, at most all of them");
-  refused("mine,1,experts,mm,bf16,4096,1536,8,2,1.5,64,400\n",
-          ":3: slots: got 1.5 of 8 experts, expected a whole number, at most all of them");
+  refused("mine,1,experts,mm,bf16,4096,1536,8,2,1.5,64,400\n", ":3: slots: got 1.5, expected a whole number");
+  refused("mine,1,experts,mm,bf16,4096.5,1536,8,2,4,64,400\n", ":3: hidden: got 4096.5, expected a whole number");
   // one's own two times of one point: 1.5 times apart
   refused("mine,1,experts,mm,bf16,4096,1536,8,2,4,64,600\n",
           ":3: got 600 us, but the same point is 400 us above, expected times of one point that agree to a factor of "
           "1.25");
+}
+
+TEST_CASE("Times of a CSV file are the user's own unless a source is named", "[kernels]") {
+  const TemporaryFolder folder;
+  const auto file = folder.write(
+      "lab 7.csv", "engine,version,operation,kernel,format,n,k,m,microseconds\nmine,1,gemm,mm,bf16,128,256,1,4\n");
+  ImportRequest request;
+  request.gpu = "h100-sxm";
+  const KernelModel own = import_csv(file, request).model;
+  CHECK(own.name == "lab 7");
+  CHECK(own.origin.kind == KernelSource::calibrated);
+  CHECK(own.origin.name == "lab 7.csv");
+  request.source = "someone";
+  request.name = "theirs";
+  const KernelModel published = import_csv(file, request).model;
+  CHECK(published.name == "theirs");
+  CHECK(published.origin.kind == KernelSource::published);
+  CHECK(published.origin.name == "someone");
+}
+
+TEST_CASE("Own times that fall with the size are counted with the one that the curve misses most", "[kernels]") {
+  const TemporaryFolder folder;
+  // of 10, 20, 15 and 30 us the falling pair becomes its lower median, 15: the 20 is told 25 % too low, the 15 as it is
+  std::string rows =
+      "engine,version,operation,kernel,format,n,k,m,ranks,bytes,microseconds\nmine,1,gemm,mm,bf16,128,256,1,1,1,4\n";
+  for (const char* time : {"1024,10", "2048,20", "4096,15", "8192,30"})
+    rows += fmt::format("mine,1,all_reduce,ring,bf16,1,1,1,4,{}\n", time);
+  ImportRequest request;
+  request.gpu = "h100-sxm";
+  const auto fallen = import_csv(folder.write("falls.csv", rows), request).flattened;
+  REQUIRE(fallen);
+  CHECK(fallen->points == 1);
+  CHECK(fallen->most == Approx(0.25));
+  CHECK(fallen->operation == KernelOperation::all_reduce);
+  CHECK(fallen->line == 4);
+  CHECK(fallen->measured == 20);
+  CHECK(fallen->told == Approx(15));
+  const auto rising = import_csv(folder.write("rises.csv", rows.replace(rows.find(",15\n"), 4, ",25\n")), request);
+  CHECK(rising.flattened->points == 0);
+  CHECK_FALSE(import_aiconfigurator(Tables{}.path(), {}).flattened);
 }
 
 TEST_CASE("Cells of own times may stand in quotes, between blanks and blank lines, and a broken quote has its place",

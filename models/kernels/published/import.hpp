@@ -3,9 +3,11 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "models/kernels/published/flattened.hpp"
 #include "models/kernels/published/kernel_model.hpp"
 
 namespace moesim {
@@ -20,12 +22,14 @@ struct ImportedFile {
 struct Imported {
   KernelModel model;
   std::vector<ImportedFile> files;
+  /// Of a CSV file, whose lines it names; aiconfigurator's tables are not looked at.
+  std::optional<Flattened> flattened{};
 };
 
 /// What the tables themselves do not say.
 struct ImportRequest {
   std::string gpu = "auto";  ///< an entry of the catalogue; "auto" reads it off the device
-  std::string name;          ///< of the model; empty: the GPU's
+  std::string name;          ///< of the model; empty: the GPU's, of a CSV file its own
   std::string source, revision, date, licence;
   std::string device;         ///< where the tables do not name it
   std::string nccl = "auto";  ///< the version whose collectives are taken; auto: the newest
@@ -49,7 +53,8 @@ std::string gpu_of_device(const std::string& device);
 Imported import_aiconfigurator(const std::filesystem::path& folder, const ImportRequest& request);
 
 /// One CSV file (models/kernels/README.md says the columns). Otherwise as import_aiconfigurator, but a row faster than
-/// the GPU's peaks allow is refused, and so is a second version of an engine.
+/// the GPU's peaks allow is refused, and so is a second version of an engine. Without a source the times are the
+/// user's own (calibrated), of the file; with one they are published by it.
 Imported import_csv(const std::filesystem::path& file, const ImportRequest& request);
 
 }  // namespace moesim

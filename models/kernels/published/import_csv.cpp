@@ -26,6 +26,25 @@ Gpu gpu_of(const ImportRequest& request) {
   return find_gpu(request.gpu == "auto" ? gpu_of_device(request.device) : request.gpu, "--gpu");
 }
 
+constexpr double kLongest = 1e9;  ///< us: a quarter of an hour
+constexpr double kMostBytes = 1e11, kMost = 1e9;
+
+double at_most(double most, const MeasuredRow& row, std::string_view column, const char* what) {
+  const double value = row.positive(column);
+  if (value > most)
+    throw InputError{fmt::format("{}: {}", row.place(), column), std::string{row.text(column)},
+                     fmt::format("{} of at most {:g}", what, most)};
+  return value;
+}
+
+/// A size, a place on an axis or a dimension.
+double whole(const MeasuredRow& row, std::string_view column) {
+  const double value = at_most(column == "bytes" ? kMostBytes : kMost, row, column, "a whole number");
+  if (value != std::floor(value))
+    throw InputError{fmt::format("{}: {}", row.place(), column), std::string{row.text(column)}, "a whole number"};
+  return value;
+}
+
 /// What one engine or library measured.
 struct Measured {
   std::string version;
@@ -42,9 +61,10 @@ public:
     const TableKey key = key_of(row);
     const OperationLayout& layout = layout_of(key.operation);
     MeasuredPoint point;
-    for (const std::string_view name : layout.axes) point.at.push_back(row.positive(name));
-    point.size = row.positive(layout.size);
-    point.microseconds = row.positive("microseconds");
+    for (const std::string_view name : layout.axes) point.at.push_back(whole(row, name));
+    point.size = whole(row, layout.size);
+    point.microseconds = at_most(kLongest, row, "microseconds", "a number");
+    point.line = row.line();
     check_experts(key, point, row);
     if (!is_collective(key.operation)) check_possible(key, point, row);
     Measured& measured = (is_collective(key.operation) ? libraries : engines)[name_in(row, "engine")];
@@ -75,7 +95,7 @@ private:
                  parse_number_format(row.text("format"), row.place() + ": format"),
                  {}};
     for (const std::string_view name : layout_of(key.operation).dimensions)
-      key.dimensions.push_back(static_cast<int>(row.positive(name)));
+      key.dimensions.push_back(static_cast<int>(whole(row, name)));
     return key;
   }
 
@@ -92,6 +112,21 @@ std::string or_else(const std::string& given, const std::string& standard) {
   return given.empty() ? standard : given;
 }
 
+/// "mine" of mine.csv and mine.csv.gz.
+std::string stem_of(const std::filesystem::path& file) {
+  return (file.extension() == ".gz" ? file.stem() : file).stem().string();
+}
+
+/// The user's own measurements, unless somebody else is named who published them.
+ModelOrigin origin_of(const std::filesystem::path& file, const ImportRequest& request) {
+  return {request.source.empty() ? KernelSource::calibrated : KernelSource::published,
+          or_else(request.source, file.filename().string()),
+          or_else(request.revision, "not said"),
+          or_else(request.date, "not said"),
+          or_else(request.licence, "not said"),
+          {}};
+}
+
 }  // namespace
 
 Imported import_csv(const std::filesystem::path& file, const ImportRequest& request) {
@@ -105,23 +140,24 @@ Imported import_csv(const std::filesystem::path& file, const ImportRequest& requ
                      reader.libraries.empty() ? "a measured time in each row" : "kernels of an engine, too"};
   Imported imported;
   KernelModel& model = imported.model;
+  Flattened& fallen = imported.flattened.emplace();
   for (const auto& [name, measured] : reader.engines) {
     EngineModel engine{name, measured.version, {}, {}};
     fit_engine(measured.store.points(), gpu, engine);
     count_points(measured.store.points(), engine);
+    fallen.add(flattened(measured.store.points(), engine));
     model.engines.push_back(std::move(engine));
   }
   for (const auto& [name, measured] : reader.libraries) {
     EngineModel library{name, measured.version, {}, {}};
     fit_collectives(measured.store.points(), library);
+    fallen.add(flattened(measured.store.points(), library));
     model.collectives.push_back(std::move(library));
   }
   model.gpu = gpu.name;
-  model.name = or_else(request.name, gpu.name);
+  model.name = or_else(request.name, stem_of(file));
   model.device = or_else(request.device, gpu.name);
-  model.origin = {
-      KernelSource::published,           or_else(request.source, "not said"),  or_else(request.revision, "not said"),
-      or_else(request.date, "not said"), or_else(request.licence, "not said"), {}};
+  model.origin = origin_of(file, request);
   imported.files = {{file.filename().string(), table.rows(), table.rows(), {}}};
   return imported;
 }

@@ -27,6 +27,7 @@ struct MeasuredPoint {
   double microseconds = 0;
   double skew = 0;            ///< exponent of the power law that routing was drawn from; 0: balanced
   int tokens = 0, ranks = 1;  ///< experts: entering the expert-parallel group (0: not said), and its ranks
+  int line = 0;               ///< of the file, where that is said
 };
 
 using MeasuredPoints = std::map<TableKey, std::vector<MeasuredPoint>>;

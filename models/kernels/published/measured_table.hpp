@@ -25,6 +25,7 @@ public:
   double number_or(std::string_view column, double fallback) const { return has(column) ? number(column) : fallback; }
 
   std::string place() const;  ///< "FILE:LINE"
+  int line() const { return csv_->line(); }
   /// Every cell but that of `column`: what was measured, without the result.
   std::string without(std::string_view column) const;
 
