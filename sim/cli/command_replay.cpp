@@ -1,6 +1,8 @@
 // Executes the expert histograms of a simulated run on a real device, or prices them with a profile.
 
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -9,8 +11,10 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "models/kernels/published/kernel_model.hpp"
 #include "models/llm/expert_slices.hpp"
 #include "models/units/error.hpp"
+#include "models/units/resources.hpp"
 #include "models/units/text.hpp"
 #include "sim/cli/backend.hpp"
 #include "sim/cli/command.hpp"
@@ -89,6 +93,25 @@ void require_known(const ProfileInterpolation& model, const KernelShape& shape, 
                    fmt::format("a profile that has them: calibrate with the model of {}", options.scenario)};
 }
 
+bool holds_curves(const std::string& name_or_file) {
+  const std::vector<std::string> shipped = shipped_kernel_models();
+  if (!std::filesystem::exists(name_or_file))
+    return std::find(shipped.begin(), shipped.end(), name_or_file) != shipped.end();
+  const std::string text = read_text_file(name_or_file);
+  return text.find("\"moesim kernel model\"") != std::string::npos ||
+         text.find("\"moesim kernel transfer\"") != std::string::npos;
+}
+
+/// Shipped and imported profiles hold curves of balanced times, and no histograms to predict others from.
+Profile load_histograms(const ReplayOptions& options) {
+  if (holds_curves(options.profile))
+    throw InputError{"--profile", options.profile + ", curves of balanced times",
+                     fmt::format("a file of `moesim calibrate`, with the histograms that it measured; for the times of "
+                                 "these curves: moesim run {} --set kernels.profile={}",
+                                 options.scenario, options.profile)};
+  return load_profile(options.profile);
+}
+
 /// What both ways of replaying begin with.
 struct Sampled {
   Profile profile;
@@ -97,8 +120,7 @@ struct Sampled {
   std::vector<RankHistogram> histograms;
 
   explicit Sampled(const ReplayOptions& options)
-      : profile{load_profile(options.profile)},
-        scenario{load_scenario(options.scenario, parse_overrides(options.set))} {
+      : profile{load_histograms(options)}, scenario{load_scenario(options.scenario, parse_overrides(options.set))} {
     if (!scenario.model.moe) throw InputError{options.scenario, "a model without experts", "a model with experts"};
   }
   void simulate_run() {
@@ -240,7 +262,10 @@ void add_replay_command(CLI::App& app, Globals& globals) {
   CLI::App* command = app.add_subcommand(
       "replay", "Execute the expert histograms of a simulated run here, against what a profile predicts");
   command->add_option("scenario", options->scenario, "Scenario file (YAML or JSON)")->required();
-  command->add_option("--profile", options->profile, "Profile of moesim calibrate that predicts")->required();
+  command
+      ->add_option("--profile", options->profile,
+                   "File of moesim calibrate that predicts (not a shipped or imported profile)")
+      ->required();
   command
       ->add_option("--backend", options->backend,
                    "What runs the kernels (auto: a GPU where there is one). profile: nothing is executed; the "

@@ -11,6 +11,7 @@
 #include "tests/cli/json_schema.hpp"
 #include "tests/cli/run_command.hpp"
 #include "tests/cli/small_scenario.hpp"
+#include "tests/kernels/kernel_model_testing.hpp"
 #include "tests/kernels/profile_testing.hpp"
 #include "tests/temporary_folder.hpp"
 
@@ -269,6 +270,18 @@ TEST_CASE("What replay cannot use is one line", "[cli]") {
   CHECK(replay(scratch, {"s.yaml", "--profile", "none.json"}).exit == 2);
   CHECK_THAT(replay(scratch, {"s.yaml", "--profile", "tiny.json"}).err,
              Contains("expected a kernel profile of moesim calibrate"));
+  const auto curves = [&](const std::string& profile) {
+    const CommandResult result = replay(scratch, {"s.yaml", "--profile", profile, "--backend", "profile"});
+    CHECK(result.exit == 2);
+    CHECK(result.err ==
+          "moesim: --profile: got " + profile +
+              ", curves of balanced times, expected a file of `moesim calibrate`, with the histograms "
+              "that it measured; for the times of these curves: moesim run s.yaml --set kernels.profile=" +
+              profile + "\n");
+  };
+  curves("h100-sxm");
+  scratch.write("curves.json", kernel_model_text(small_kernel_model()));
+  curves("curves.json");
   scratch.write("dense.yaml",
                 "model: llama-3.1-8b\ncluster: {gpu: h100-sxm}\nlayout: {attention: {tp: 8}}\n"
                 "workload: {phase: decode, tokens_per_gpu: 16, context: 1024, steps: 2}\n");
