@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "models/kernels/published/expert_curves.hpp"
+#include "models/kernels/published/tile_fit.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/kernels/kernels_testing.hpp"
 
@@ -165,4 +166,49 @@ TEST_CASE("Pairs of other ranks that ran on the first expert are found and taken
   const double own_rows = 40 + 4 * (6 + (0.1 + 0.05 / kTopK) * 512);
   CHECK(curves(Rows(4, 512)).value() * 1e6 == Approx(own_rows).epsilon(0.05));
   CHECK(kernel(balanced_batch({4096, kExperts, kTopK, 8}, kOnFirst)) > 3 * own_rows);
+}
+
+TEST_CASE("The law of tiles is found in skewed rows and tells others of both kinds", "[kernels]") {
+  // what rows of the whole batch take, by tiles of 32 for each active expert: rows fill up tiles until 32 a slot
+  const auto tiled = [](const CollectedBatch& batch) {
+    const auto slots = static_cast<double>(batch.rows.size()), mean = static_cast<double>(sum(batch.rows)) / slots;
+    double tiles = 0;
+    for (const std::int32_t rows : batch.rows) tiles += rows > 0 ? std::max(1.0, rows / 32.0) : 0;
+    return 40 + (6 + 0.1 * mean) * tiles / std::max(1.0, mean / 32);
+  };
+  const auto law_of = [](auto&& time) {
+    std::vector<MeasuredPoint> points;
+    for (const int ranks : {1, 2, 4})
+      for (const int tokens : {8, 16, 32, 48, 64, 96, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 8192}) {
+        const CollectorRouting routing{tokens, kExperts, kTopK, ranks};
+        const double slots = kExperts / ranks, rows = static_cast<double>(sum(balanced_batch(routing).rows));
+        points.push_back({{slots}, rows, time(balanced_batch(routing)), 0, tokens, ranks});
+        for (const double skew : {1.01, 1.05, 1.1, 1.2}) {
+          double skewed = 0;
+          for (std::uint32_t draw = 100; draw < 200; ++draw)
+            skewed += time(power_law_batch(routing, skew, {}, draw)) / 100;
+          points.push_back({{slots}, rows, skewed, skew, tokens, ranks});
+        }
+      }
+    const TableKey key{KernelOperation::experts, "vllm_toy", NumberFormat::bf16, {2048, 1638, kExperts, kTopK}};
+    const SplitPoints split = split_points(key, points);
+    CHECK(split.skewed_fitted.size() > 20);
+    CHECK(split.skewed.size() > 3 * split.skewed_fitted.size());
+    FittedExperts fitted = fit_experts(key, split, gpu(), 0.01);
+    PowerLawBatches batches;
+    fitted.table.tiles = fit_tiles({{&fitted, &split}}, gpu(), batches);
+    Verdicts verdicts;
+    judge_experts(fitted, split, gpu(), batches, verdicts);
+    for (const ModelError& error : verdicts.errors()) {
+      INFO(error.regime << " median " << error.median);
+      if (error.regime.find("skewed") != std::string::npos) CHECK(error.median < 0.04);
+    }
+    const CollectedBatch hot{{400, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, 896};
+    CHECK(ExpertCurves{fitted.table, gpu(), 16}(hot.rows, 896.).value() * 1e6 == Approx(time(hot)).epsilon(0.06));
+    return fitted.table.tiles;
+  };
+  const TileLaw found = law_of(tiled);
+  CHECK(found.tile == 32);
+  for (const std::size_t at : {1, 2, 3, 4}) CHECK(found.share[at] >= 0.75);
+  law_of(kernel);
 }

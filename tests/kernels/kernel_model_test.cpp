@@ -140,6 +140,29 @@ TEST_CASE("Expert curves are exact on balanced rows and add what each expert cos
   CHECK(us(experts, {100, 1, 1, 1}) == Approx(61.5));
 }
 
+TEST_CASE("Where a table goes by tiles an active expert takes as long as a full one", "[kernels]") {
+  KernelTable table = four_slots();
+  table.tiles = {50, {1, 1, 1, 1, 1, 1}};
+  const ExpertCurves tiled{table, toy_gpu(), 4}, plain{four_slots(), toy_gpu(), 4};
+  for (const int rows : {1, 2, 40, 60, 100})
+    CHECK(us(tiled, {rows, rows, rows, rows}) == Approx(us(plain, {rows, rows, rows, rows})));
+  // t0: 0.95 of the least time, which is all that reading a small expert leaves. As many rows spread evenly take 110:
+  // of four tiles there are two, or one and three, or those of 200 rows
+  const double t0 = 0.95 * 7;
+  CHECK(us(tiled, {199, 1, 0, 0}) == Approx(t0 + (110 - t0) * (199. / 50 + 1) / 4));
+  CHECK(us(tiled, {50, 50, 50, 50}) == Approx(110));
+  CHECK(us(tiled, {150, 48, 1, 1}) == Approx(t0 + (110 - t0) * 6 / 4));
+  // half of it by rows
+  table.tiles.share.fill(0.5);
+  const double halves = us(ExpertCurves{table, toy_gpu(), 4}, {150, 48, 1, 1});
+  CHECK(halves == Approx((us(tiled, {150, 48, 1, 1}) + us(plain, {150, 48, 1, 1})) / 2));
+  // shares at 0.5, 2, 8, 32, 128 and 512 rows per slot, linear in the logarithm: at 16 rows between 8 and 32
+  table.tiles.share = {0, 0, 0, 1, 0, 0};
+  const double quarter = us(ExpertCurves{table, toy_gpu(), 4}, {61, 1, 1, 1});
+  CHECK(quarter == Approx((us(tiled, {61, 1, 1, 1}) + us(plain, {61, 1, 1, 1})) / 2));
+  CHECK(us(ExpertCurves{table, toy_gpu(), 4}, {8, 0, 0, 0}) == Approx(us(plain, {8, 0, 0, 0})));
+}
+
 TEST_CASE("Expert times never fall with rows", "[kernels]") {
   const ExpertCurves experts{four_slots(), toy_gpu(), 4};
   std::vector<std::int32_t> rows{0, 0, 0, 0};
@@ -175,6 +198,14 @@ TEST_CASE("Damaged models are refused with the place", "[kernels]") {
           "m.json: engines[0].tables[1].curves[0]: got size 64 after 64, expected sizes that rise, each once");
   refused(with(text, "[512,256]", "[256,256]"),
           "m.json: engines[0].tables[1].curves: got two curves at [256,256], expected one at each place");
+  refused(with(text, "\"tiles\":{\"rows\":32", "\"tiles\":{\"rows\":0"),
+          "m.json: engines[0].tables[0].tiles.rows: got 0, expected a count of at least 1");
+  for (const char* shares : {"[0.0,0.25,1.0,0.75,0.5,1.5]", "[0.0,0.25,1.0,0.75,0.5]", "[0.0,0.25,1.0,0.75,0.5,null]"})
+    refused(
+        with(text, "[0.0,0.25,1.0,0.75,0.5,0.0]", shares),
+        std::string{"m.json: engines[0].tables[0].tiles.share: got "} + shares + ", expected 6 numbers from 0 to 1");
+  refused(with(text, "\"operation\":\"gemm\",", "\"operation\":\"gemm\",\"tiles\":{},"),
+          "m.json: engines[0].tables[1].tiles: got {}, expected no such key but for experts");
   refused(with(text, "\"kernel\":\"toy_gemm\",", ""),
           "m.json: engines[0].tables[1]: got no key 'kernel', expected it; every key is required");
   refused(

@@ -28,6 +28,7 @@ inline KernelModel small_kernel_model() {
                            {4096, 1536, 128, 8},
                            {{{16}, {8, 16, 128}, {30.5, 41.25, 99}}, {{128}, {8, 1024}, {60, 1200}}},
                            Seconds{0},
+                           {32, {0, 0.25, 1, 0.75, 0.5, 0}},
                            6});
   engine.tables.push_back({KernelOperation::gemm,
                            "toy_gemm",

@@ -68,6 +68,16 @@ Curve curve_for(const KernelTable& table, const KernelCeiling& ceiling, int slot
   return held;
 }
 
+double share_of_tiles(const TileLaw& law, double mean_rows) {
+  constexpr auto& kRows = TileLaw::kRows;
+  if (mean_rows <= kRows.front()) return law.share.front();
+  if (mean_rows >= kRows.back()) return law.share.back();
+  constexpr double kOctaves = 2;  // from one of kRows to the next
+  const double place = std::log2(mean_rows / kRows.front()) / kOctaves;
+  const auto left = static_cast<std::size_t>(place);
+  return std::lerp(law.share[left], law.share[left + 1], place - static_cast<double>(left));
+}
+
 }  // namespace
 
 ExpertCurves::ExpertCurves(const KernelTable& table, const Gpu& gpu, int slots)
@@ -76,7 +86,9 @@ ExpertCurves::ExpertCurves(const KernelTable& table, const Gpu& gpu, int slots)
       slots_(slots),
       per_token_(table.per_token.value() * 1e6),
       tokens_per_row_(std::max(1.0, static_cast<double>(table.dimensions[2]) / slots) /
-                      std::max(1, table.dimensions[3])) {
+                      std::max(1, table.dimensions[3])),
+      law_(table.tiles),
+      per_tile_(1.0 / std::max(1, table.tiles.tile)) {
   const double h = table.dimensions[0], f = table.dimensions[1];
   const double first = curve_.microseconds.front(), read_at_first = std::min<double>(curve_.size.front(), slots);
   launch_ = std::clamp(first - ceiling_.nominal_read(read_at_first * bytes_of(3 * h * f, table.format)),
@@ -102,23 +114,46 @@ double ExpertCurves::one_with(double rows, std::size_t& right) const {
          per_row_beyond_ * (rows - measured);
 }
 
+double ExpertCurves::even(double rows) const {
+  std::size_t right = 1;
+  if (rows >= kTabulated - 1) return slots_ * std::max<double>(of_.back(), one_with(rows, right));
+  const auto whole = static_cast<std::size_t>(rows);
+  return ramped(slots_ * std::lerp(of_[whole], of_[whole + 1], rows - static_cast<double>(whole)));
+}
+
+double ExpertCurves::tiles(double rows) const {
+  return rows < 1 ? rows : std::max(1.0, rows * per_tile_);
+}
+
+double ExpertCurves::by_tiles(double by_rows, double tiles_of_batch, double mean) const {
+  const double share = share_of_tiles(law_, mean);
+  return share == 0 ? by_rows : std::lerp(by_rows, even(mean) * tiles_of_batch / (slots_ * tiles(mean)), share);
+}
+
 Seconds ExpertCurves::operator()(std::span<const std::int32_t> rows_per_slot, std::optional<double> tokens) const {
-  double sum = 0;
+  double sum = 0, all_tiles = 0;
   std::int64_t all_rows = 0;
   std::size_t right = 1;
   for (const std::int32_t rows : rows_per_slot) {
     sum +=
         rows < kTabulated ? of_[static_cast<std::size_t>(rows)] : std::max<double>(of_.back(), one_with(rows, right));
     all_rows += rows;
+    all_tiles += tiles(rows);
   }
   if (all_rows == 0) return Seconds{0};
-  const double entering = tokens.value_or(static_cast<double>(all_rows) * tokens_per_row_);
-  if (sum >= ramp_) return Seconds{(launch_ + per_token_ * entering + sum) * 1e-6};
+  const auto rows = static_cast<double>(all_rows);
+  const double entering = tokens.value_or(rows * tokens_per_row_);
+  double work = ramped(sum);
+  if (law_.tile > 0) work = by_tiles(work, all_tiles, rows / slots_);
+  return Seconds{(launch_ + per_token_ * entering + work) * 1e-6};
+}
+
+double ExpertCurves::ramped(double sum) const {
+  if (sum >= ramp_) return sum;
   const double size = sum / ramp_ * slots_, first = curve_.size.front();
-  const double other_tokens = per_token_ * (entering - size * tokens_per_row_);
   const double alone =
       size >= first ? interpolate(curve_, size) : launch_ + (curve_.microseconds.front() - launch_) * size / first;
-  return Seconds{(alone + other_tokens) * 1e-6};
+  return alone - launch_ - per_token_ * size * tokens_per_row_;
 }
 
 }  // namespace moesim

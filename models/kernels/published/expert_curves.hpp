@@ -16,7 +16,15 @@ namespace moesim {
 ///   s = sum_e g(n_e), r = t(1 everywhere) - t0 - p T(1):  t = t0 + p T + s                            when s >= r
 ///                                                         t = curve(s / r everywhere) + p (T - T(s/r))  below
 ///
-/// Between two measured counts of slots, curves are blended as CurveGrid does. Never falls with rows.
+/// Engines choose a kernel's tile for the whole batch, so that an expert with one row takes as long as one that fills
+/// it. Where the table says so (TileLaw), that share of the time but launch and tokens goes by tiles against those of
+/// as many rows spread evenly, m a slot, which also leaves balanced rows exact:
+///
+///   tiles(n) = max(1, n / tile) for n > 0, else 0:   u = share(m) s(m everywhere) sum_e tiles(n_e) / (slots tiles(m))
+///                                                        + (1 - share(m)) s
+///
+/// Between two measured counts of slots, curves are blended as CurveGrid does. Never falls with rows but for TileLaw,
+/// where rows that fill up tiles make the mean tile cheaper.
 class ExpertCurves final : public ExpertTimes {
 public:
   /// An `experts` or `expert_gemms` table and the slots of the rank. Throws std::invalid_argument for no slots.
@@ -31,6 +39,17 @@ public:
   double last_rows() const { return curve_.size.back() / slots_; }
 
 private:
+  // microseconds without launch and tokens:
+  /// The sum of g, or where few experts are active, what the curve's ramp says.
+  double ramped(double sum) const;
+  /// Of so many rows in every slot.
+  double even(double rows) const;
+  /// `by_rows`, and the law of tiles as far as it counts. mean: rows per slot.
+  double by_tiles(double by_rows, double tiles_of_batch, double mean) const;
+
+  /// That so many rows of an expert fill.
+  double tiles(double rows) const;
+
   /// g of so many rows, microseconds; beyond the measured ones, as the rows of the curve's upper half cost. `right`:
   /// the knot that ends the segment of the last call, which is mostly that of this one; any knot will do.
   double one_with(double rows, std::size_t& right) const;
@@ -45,6 +64,8 @@ private:
   double ramp_;                ///< r
   double per_row_beyond_ = 0;  ///< microseconds of a row above the measured ones
   std::vector<float> of_;      ///< g by rows
+  TileLaw law_;
+  double per_tile_;  ///< 1 / tile
 };
 
 }  // namespace moesim

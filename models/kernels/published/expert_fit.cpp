@@ -12,10 +12,6 @@ namespace {
 /// Microseconds by slots; of equal ones the last measured.
 using TimesBySlots = std::map<int, double>;
 
-CollectorRouting routing_of(const std::vector<int>& dimensions, const MeasuredPoint& point) {
-  return {point.tokens, dimensions[2], dimensions[3], point.ranks};
-}
-
 /// As many rows as that, within one of each other.
 std::vector<std::int32_t> even_rows(double size, int slots) {
   const auto rows = static_cast<std::int64_t>(size);
@@ -229,6 +225,10 @@ private:
 };
 
 }  // namespace
+
+CollectorRouting routing_of(const std::vector<int>& dimensions, const MeasuredPoint& point) {
+  return {point.tokens, dimensions[2], dimensions[3], point.ranks};
+}
 
 FittedExperts fit_experts(const TableKey& key, const SplitPoints& points, const Gpu& gpu, double tolerance) {
   return Fit{key, points, gpu, tolerance}.made();

@@ -14,6 +14,9 @@ struct FittedExperts {
   CollectorHabits habits;
 };
 
+/// What the collector drew for a point of a table of such dimensions.
+CollectorRouting routing_of(const std::vector<int>& dimensions, const MeasuredPoint& point);
+
 /// One curve per count of slots, for balanced routing of all tokens of the group.
 ///
 /// Time per token: at equal tokens, a rank with fewer slots has less to multiply and the same tokens entering; the line

@@ -41,7 +41,8 @@ struct Line {
 };
 
 /// Every size between the ends in turn, from a curve through the others.
-void leave_out_sizes(const std::vector<CurvePoint>& points, JudgedRatios& judged) {
+void leave_out_sizes(const TableKey& key, const std::vector<CurvePoint>& points, Verdicts& verdicts) {
+  const std::string regime = fmt::format("{} ranks", key.dimensions.front());
   std::set<double> sizes;
   for (const CurvePoint& point : points) sizes.insert(point.size);
   for (const double size : sizes) {
@@ -52,8 +53,8 @@ void leave_out_sizes(const std::vector<CurvePoint>& points, JudgedRatios& judged
     const Curve curve = fit_curve({}, std::move(others), kKnotTolerance);
     for (const CurvePoint& point : points) {
       if (point.size != size) continue;
-      judged.predicted.push_back(interpolate(curve, size) / point.microseconds);
-      judged.other.push_back(line(size) / point.microseconds);
+      verdicts.add(key.operation, regime, "latency and bandwidth", interpolate(curve, size), line(size),
+                   point.microseconds);
     }
   }
 }
@@ -61,7 +62,7 @@ void leave_out_sizes(const std::vector<CurvePoint>& points, JudgedRatios& judged
 }  // namespace
 
 void fit_collectives(const MeasuredPoints& points, EngineModel& library) {
-  std::map<std::pair<KernelOperation, int>, JudgedRatios> verdicts;
+  Verdicts verdicts;
   for (const auto& [key, measured] : points) {
     CurvesPoints curves;
     for (const MeasuredPoint& point : measured) curves[point.at].push_back({point.size, point.microseconds});
@@ -69,15 +70,12 @@ void fit_collectives(const MeasuredPoints& points, EngineModel& library) {
     for (const auto& [at, of_curve] : curves) {
       table.curves.push_back(fit_curve(at, of_curve, kKnotTolerance));
       for (double& microseconds : table.curves.back().microseconds) microseconds = three_digits(microseconds);
-      JudgedRatios& judged = verdicts[{key.operation, key.dimensions.front()}];
-      judged.baseline = "latency and bandwidth";
-      leave_out_sizes(of_curve, judged);
+      leave_out_sizes(key, of_curve, verdicts);
     }
     library.tables.push_back(std::move(table));
   }
   count_points(points, library);
-  for (const auto& [of, judged] : verdicts)
-    if (!judged.predicted.empty()) library.errors.push_back(judged.error(of.first, fmt::format("{} ranks", of.second)));
+  library.errors = verdicts.errors();
 }
 
 }  // namespace moesim

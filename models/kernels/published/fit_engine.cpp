@@ -7,6 +7,7 @@
 #include "models/kernels/published/curve_grid.hpp"
 #include "models/kernels/published/expert_fit.hpp"
 #include "models/kernels/published/grid_table.hpp"
+#include "models/kernels/published/tile_fit.hpp"
 #include "models/units/error.hpp"
 
 namespace moesim {
@@ -132,17 +133,43 @@ void PointStore::add(const TableKey& key, const MeasuredPoint& point, std::strin
   points_[key].push_back(point);
 }
 
+namespace {
+
+/// A table of experts, which lies in the engine at a place.
+struct ExpertsOfEngine {
+  std::size_t place = 0;
+  SplitPoints points;
+  FittedExperts fitted;
+};
+
+/// One law of tiles for all tables of a kernel and format; then what the skewed rows that it never saw say.
+void fit_and_judge(std::vector<ExpertsOfEngine>& all, const Gpu& gpu, EngineModel& engine, Verdicts& verdicts) {
+  PowerLawBatches batches;
+  std::map<std::pair<std::string, NumberFormat>, std::vector<TableOfKernel>> kernels;
+  for (const ExpertsOfEngine& of : all)
+    kernels[{of.fitted.table.kernel, of.fitted.table.format}].push_back({&of.fitted, &of.points});
+  std::map<std::pair<std::string, NumberFormat>, TileLaw> laws;
+  for (const auto& [kernel, tables] : kernels) laws[kernel] = fit_tiles(tables, gpu, batches);
+  for (ExpertsOfEngine& of : all) {
+    of.fitted.table.tiles = laws.at({of.fitted.table.kernel, of.fitted.table.format});
+    judge_experts(of.fitted, of.points, gpu, batches, verdicts);
+    engine.tables[of.place] = std::move(of.fitted.table);
+  }
+}
+
+}  // namespace
+
 void fit_engine(const MeasuredPoints& points, const Gpu& gpu, EngineModel& engine) {
   Verdicts verdicts;
-  PowerLawBatches batches;
   DenseJudge judge{gpu, verdicts};
+  std::vector<ExpertsOfEngine> experts;
   for (const auto& [key, measured] : points) {
-    const SplitPoints parts = split_points(key, measured);
+    SplitPoints parts = split_points(key, measured);
     if (parts.fitted.empty()) continue;
     if (is_experts(key.operation)) {
-      const FittedExperts fitted = fit_experts(key, parts, gpu, knot_tolerance(key.operation));
-      judge_experts(fitted, parts, gpu, batches, verdicts);
-      engine.tables.push_back(fitted.table);
+      FittedExperts fitted = fit_experts(key, parts, gpu, knot_tolerance(key.operation));
+      experts.push_back({engine.tables.size(), std::move(parts), std::move(fitted)});
+      engine.tables.emplace_back();
       continue;
     }
     const KernelTable judged = fitted_table(key, parts, false);
@@ -151,6 +178,7 @@ void fit_engine(const MeasuredPoints& points, const Gpu& gpu, EngineModel& engin
     if (parts.count() >= kManyPoints) judge.between_sizes(key, judged, parts);
     engine.tables.push_back(fitted_table(key, parts, true));
   }
+  fit_and_judge(experts, gpu, engine, verdicts);
   engine.errors = verdicts.errors();
 }
 

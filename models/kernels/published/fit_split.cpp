@@ -40,7 +40,8 @@ SplitPoints split_points(const TableKey& key, const std::vector<MeasuredPoint>& 
   SplitPoints made;
   for (const MeasuredPoint& point : points) {
     if (point.skew > 0) {
-      made.skewed.push_back(&point);
+      const bool fitted = hash_of(key, point.at, point.tokens + point.skew) % 5 == 0;
+      (fitted ? made.skewed_fitted : made.skewed).push_back(&point);
       continue;
     }
     const auto& [least, most] = ends.at(point.at);

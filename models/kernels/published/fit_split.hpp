@@ -15,7 +15,8 @@ std::uint64_t hash_of(const TableKey& key, const std::vector<double>& at, double
 /// One table's points: what is fitted, a fifth by hash that is held out between the ends of its curves, what is skewed.
 struct SplitPoints {
   std::map<std::vector<double>, std::vector<const MeasuredPoint*>> fitted;  ///< by place
-  std::vector<const MeasuredPoint*> held_out, skewed;
+  std::vector<const MeasuredPoint*> held_out;
+  std::vector<const MeasuredPoint*> skewed_fitted, skewed;  ///< for the law of tiles, a fifth by hash; judging
 
   /// Of the balanced ones.
   std::size_t count() const;

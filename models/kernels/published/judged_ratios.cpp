@@ -12,29 +12,29 @@ double three_digits(double value) {
   return std::stod(fmt::format("{:.3g}", value));
 }
 
-ModelError JudgedRatios::error(KernelOperation operation, const std::string& regime) const {
+ModelError Verdicts::error(KernelOperation operation, const std::string& regime, const Ratios& ratios) {
   std::vector<double> absolute, logarithms, signed_errors, others;
-  for (const double ratio : predicted) {
+  for (const double ratio : ratios.predicted) {
     absolute.push_back(std::abs(ratio - 1));
     logarithms.push_back(std::abs(std::log(ratio)));
     signed_errors.push_back(ratio - 1);
   }
-  for (const double ratio : other) others.push_back(std::abs(ratio - 1));
+  for (const double ratio : ratios.other) others.push_back(std::abs(ratio - 1));
   return {operation,
           regime,
-          static_cast<int>(predicted.size()),
+          static_cast<int>(ratios.predicted.size()),
           three_digits(quantile(absolute, 0.5)),
           three_digits(quantile(absolute, 0.9)),
           three_digits(quantile(logarithms, 0.68)),
           three_digits(quantile(signed_errors, 0.5)),
-          baseline,
+          ratios.baseline,
           three_digits(quantile(others, 0.5)),
           three_digits(quantile(others, 0.9))};
 }
 
 void Verdicts::add(KernelOperation operation, const std::string& regime, const char* baseline, double predicted,
                    double other, double measured) {
-  JudgedRatios& judged = ratios_[{operation, regime}];
+  Ratios& judged = ratios_[{operation, regime}];
   judged.baseline = baseline;
   judged.predicted.push_back(predicted / measured);
   judged.other.push_back(other / measured);
@@ -42,7 +42,7 @@ void Verdicts::add(KernelOperation operation, const std::string& regime, const c
 
 std::vector<ModelError> Verdicts::errors() const {
   std::vector<ModelError> made;
-  for (const auto& [of, judged] : ratios_) made.push_back(judged.error(of.first, of.second));
+  for (const auto& [of, judged] : ratios_) made.push_back(error(of.first, of.second, judged));
   return made;
 }
 

@@ -13,16 +13,7 @@ namespace moesim {
 /// Three significant digits, which is what the file of a kernel model holds.
 double three_digits(double value);
 
-/// Predicted against measured, and what the baseline says, of one operation and regime.
-struct JudgedRatios {
-  std::string baseline{};
-  std::vector<double> predicted{}, other{};  ///< each over measured
-
-  /// Requires a prediction.
-  ModelError error(KernelOperation operation, const std::string& regime) const;
-};
-
-/// By operation and regime.
+/// Predictions by operation and regime.
 class Verdicts {
 public:
   void add(KernelOperation operation, const std::string& regime, const char* baseline, double predicted, double other,
@@ -30,7 +21,13 @@ public:
   std::vector<ModelError> errors() const;
 
 private:
-  std::map<std::pair<KernelOperation, std::string>, JudgedRatios> ratios_;
+  struct Ratios {
+    std::string baseline{};
+    std::vector<double> predicted{}, other{};  ///< each over measured
+  };
+  static ModelError error(KernelOperation operation, const std::string& regime, const Ratios& ratios);
+
+  std::map<std::pair<KernelOperation, std::string>, Ratios> ratios_;
 };
 
 }  // namespace moesim

@@ -1,6 +1,7 @@
 #pragma once
 // The kernel model: what a simulation needs to know of measured kernels, as few numbers, with where they are from.
 
+#include <array>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -53,6 +54,18 @@ bool is_collective(KernelOperation operation);
 /// Throws InputError naming the nearest and what there is.
 KernelOperation parse_operation(std::string_view name, const std::string& where, const std::string& expected);
 
+/// How far a kernel's time goes by the tiles that its rows fill, the tile being chosen for the whole batch
+/// (expert_curves.hpp).
+struct TileLaw {
+  /// Mean rows per expert between which shares are linear in the logarithm.
+  static constexpr std::array<double, 6> kRows{0.5, 2, 8, 32, 128, 512};
+
+  int tile = 0;                              ///< rows; 0: there is no such law
+  std::array<double, kRows.size()> share{};  ///< at kRows, of the time without launch and tokens, 0 to 1
+
+  bool operator==(const TileLaw&) const = default;
+};
+
 /// One kernel of one engine for one set of dimensions.
 struct KernelTable {
   KernelOperation operation = KernelOperation::gemm;
@@ -63,7 +76,8 @@ struct KernelTable {
   /// Experts: what the block takes for a token that enters it, wherever its experts are (permuting, sums, zeros for
   /// pairs with experts of other ranks). The curves hold it, for balanced routing of all tokens of the group.
   Seconds per_token{};
-  int points = 0;  ///< balanced measured times that it rests on, held out ones too; 0: the file does not say
+  TileLaw tiles{};  ///< experts
+  int points = 0;   ///< balanced measured times that it rests on, held out ones too; 0: the file does not say
 
   bool doubtful = false;  ///< hard to believe beside the GPU's ceiling and the other tables (doubts.hpp)
   std::string lender{};   ///< the engine that it is of, where it stands in (with_stand_ins); else empty, as in files

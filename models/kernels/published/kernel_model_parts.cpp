@@ -1,5 +1,7 @@
 #include "models/kernels/published/kernel_model_parts.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -61,6 +63,19 @@ ModelOrigin origin_of(const json& part, const std::string& where) {
     if (!note.is_string()) throw InputError{object.where("notes"), shown(note), "texts"};
     made.notes.push_back(note.get<std::string>());
   }
+  return made;
+}
+
+TileLaw tiles_of(const json& given, const std::string& where) {
+  const CatalogueObject object{given, where, {"rows", "share"}};
+  TileLaw made;
+  made.tile = object.count("rows");
+  const json& shares = list(given, "share", object.where("share"));
+  const auto wrong = [](const json& share) { return !share.is_number() || !(share >= 0 && share <= 1); };
+  if (shares.size() != made.share.size() || std::any_of(shares.begin(), shares.end(), wrong))
+    throw InputError{object.where("share"), shown(shares), fmt::format("{} numbers from 0 to 1", made.share.size())};
+  std::transform(shares.begin(), shares.end(), made.share.begin(),
+                 [](const json& share) { return share.get<double>(); });
   return made;
 }
 

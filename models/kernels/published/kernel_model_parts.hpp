@@ -22,6 +22,7 @@ const nlohmann::json& list(const nlohmann::json& object, const std::string& key,
 KernelOperation operation(const CatalogueObject& object);
 ModelError error_of(const nlohmann::json& part, const std::string& where);
 ModelOrigin origin_of(const nlohmann::json& part, const std::string& where);
+TileLaw tiles_of(const nlohmann::json& given, const std::string& where);
 std::map<KernelOperation, std::string> stand_ins_of(const nlohmann::json& given, const std::string& where);
 
 }  // namespace moesim

@@ -23,6 +23,7 @@ using nlohmann::json;
 
 constexpr const char* kFormat = "moesim kernel model";
 constexpr const char* kPerToken = "per_token_us";
+constexpr const char* kTiles = "tiles";
 
 std::vector<double> numbers(const json& list, std::size_t count, const std::string& where) {
   if (!list.is_array() || list.empty() || (count > 0 && list.size() != count))
@@ -146,12 +147,8 @@ void check_places(const std::vector<Curve>& curves, const std::string& where) {
 
 KernelTable table(const json& part, CurvesApart& apart, const std::string& where) {
   std::vector<std::string> keys{"operation", "kernel", "format", "dimensions", "axes", "size", "curves"};
-  if (part.is_object() && part.contains(kPerToken)) keys.emplace_back(kPerToken);
-  const bool says_points = part.is_object() && part.contains("points");  // files of earlier imports do not
-  if (says_points) keys.emplace_back("points");
-  const bool says_doubtful = part.is_object() && part.contains("doubtful");
-  if (says_doubtful) keys.emplace_back("doubtful");
-  if (part.is_object() && part.contains("alignment")) keys.emplace_back("alignment");
+  for (const char* key : {kPerToken, kTiles, "points", "doubtful", "alignment"})  // of some tables
+    if (part.is_object() && part.contains(key)) keys.emplace_back(key);
   const CatalogueObject object{part, where, keys};
   KernelTable made;
   made.operation = operation(object);
@@ -162,17 +159,18 @@ KernelTable table(const json& part, CurvesApart& apart, const std::string& where
   const CatalogueObject dimensions = object.object("dimensions", keys_of(layout.dimensions));
   for (const std::string_view name : layout.dimensions)
     made.dimensions.push_back(static_cast<int>(dimensions.number(std::string{name}, 0, 1e9)));
-  if (part.contains(kPerToken)) {
-    if (!is_experts(made.operation))
-      throw InputError{object.where(kPerToken), shown(part.at(kPerToken)), "no such key but for experts"};
-    made.per_token = Seconds{object.number(kPerToken, 0, kMost) * 1e-6};
-  }
+  for (const char* key : {kPerToken, kTiles})
+    if (part.contains(key) && !is_experts(made.operation))
+      throw InputError{object.where(key), shown(part.at(key)), "no such key but for experts"};
+  if (part.contains(kPerToken)) made.per_token = Seconds{object.number(kPerToken, 0, kMost) * 1e-6};
+  if (part.contains(kTiles)) made.tiles = tiles_of(part.at(kTiles), object.where(kTiles));
   made.curves = curves_of(part, layout.axes.size(), apart, object);
   check_places(made.curves, object.where("curves"));
-  if (says_points) made.points = object.count("points");
-  if (says_doubtful && !part.at("doubtful").is_boolean())
-    throw InputError{object.where("doubtful"), shown(part.at("doubtful")), "true or false"};
-  if (says_doubtful) made.doubtful = part.at("doubtful").get<bool>();
+  if (part.contains("points")) made.points = object.count("points");
+  if (const auto doubtful = part.find("doubtful"); doubtful != part.end()) {
+    if (!doubtful->is_boolean()) throw InputError{object.where("doubtful"), shown(*doubtful), "true or false"};
+    made.doubtful = doubtful->get<bool>();
+  }
   return made;
 }
 

@@ -106,6 +106,7 @@ std::string text_of(const KernelTable& table) {
   ordered_json head{{"operation", layout.name}, {"kernel", table.kernel}, {"format", name_of(table.format)},
                     {"dimensions", dimensions}, {"axes", layout.axes},    {"size", layout.size}};
   if (table.per_token > Seconds{0}) head["per_token_us"] = table.per_token.value() * 1e6;
+  if (table.tiles.tile > 0) head["tiles"] = {{"rows", table.tiles.tile}, {"share", table.tiles.share}};
   if (table.points > 0) head["points"] = table.points;
   if (table.doubtful) head["doubtful"] = true;
   std::string text = head.dump();
