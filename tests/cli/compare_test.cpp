@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <sstream>
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "tests/catch_compat.hpp"
@@ -277,30 +276,4 @@ TEST_CASE("A narrow terminal gets the columns that matter most and hears of the 
     CHECK_THAT(out, Contains("  left out, see compare.csv: layout, bound by"));
   }
   CHECK_THAT(on_terminal(250), Contains("bound by") && !Contains("compare.csv"));
-}
-
-TEST_CASE("Measured kernels stand in a comparison with their uncertainty and warnings", "[cli]") {
-  const TemporaryFolder scratch;
-  scratch.write("s.yaml", kSmall);
-  const CommandResult result =
-      compare(scratch, {"s.yaml", "--zip", "--vary", "kernels.profile=roofline,h100-sxm,b200-sxm,b200-sxm", "--vary",
-                        "cluster.gpu=h100-sxm,h100-sxm,b200-sxm,b200-sxm", "--set", "kernels.engine=trtllm", "--set",
-                        "workload.context=8192", "--out", "r"});
-  INFO(result.err);
-  REQUIRE(result.exit == 0);
-  CHECK_THAT(result.out, Contains("\n  warning for 03, 04: attention_core: trtllm_mha of sglang stands in (") &&
-                             !Contains("warning for 01") && !Contains("warning for 02"));
-  const auto document = nlohmann::json::parse(read(scratch.path() / "r/compare.json"));
-  CHECK(schema_violations(document, "compare") == "");
-  const auto alone = nlohmann::json::parse(read(scratch.path() / "r/03-s/summary.json"));
-  const auto figures = [&](int run) { return document["runs"][run]["figures"]; };
-  CHECK(figures(2)["uncertainty"] == alone["uncertainty"]);
-  CHECK(figures(2)["warnings"].size() == 1);
-  CHECK(figures(1)["uncertainty"]["sigma"] > 0);
-  CHECK(figures(1)["warnings"].empty());
-  CHECK(figures(0)["uncertainty"].is_null());
-  const double sigma = alone["uncertainty"]["sigma"];
-  CHECK_THAT(result.out, Contains(fmt::format("  published ± {:.0f} %\n", 100 * sigma)));
-  CHECK_THAT(read(scratch.path() / "r/compare.csv"), Contains(",slo,uncertainty_sigma,warnings\n") &&
-                                                         Contains(",attention_core: trtllm_mha of sglang stands in ("));
 }

@@ -1,12 +1,14 @@
-// What `moesim profile` says of a profile's worth: bounds, shapes, and what it rests on.
+// What is said of a profile's worth: bounds, shapes, what it rests on, and that beside the figures of a comparison.
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "tests/catch_compat.hpp"
 #include "tests/cli/json_schema.hpp"
 #include "tests/cli/run_command.hpp"
+#include "tests/cli/small_scenario.hpp"
 #include "tests/temporary_folder.hpp"
 
 using namespace moesim::testing;
@@ -139,4 +141,31 @@ TEST_CASE("An import of own times says how far it flattened those that fall with
   const CommandResult refused = import("4096.5,25", {});
   CHECK(refused.exit == 2);
   CHECK(refused.err == "moesim: mine.csv:5: bytes: got 4096.5, expected a whole number\n");
+}
+
+TEST_CASE("Measured kernels stand in a comparison with their uncertainty and warnings", "[cli]") {
+  const TemporaryFolder scratch;
+  scratch.write("s.yaml", kSmall);
+  const CommandResult result =
+      run_command({"compare", "s.yaml", "--zip", "--vary", "kernels.profile=roofline,h100-sxm,b200-sxm,b200-sxm",
+                   "--vary", "cluster.gpu=h100-sxm,h100-sxm,b200-sxm,b200-sxm", "--set", "kernels.engine=trtllm",
+                   "--set", "workload.context=8192", "--out", "r"},
+                  {.folder = scratch.path().string()});
+  INFO(result.err);
+  REQUIRE(result.exit == 0);
+  CHECK_THAT(result.out, Contains("\n  warning for 03, 04: attention_core: trtllm_mha of sglang stands in (") &&
+                             !Contains("warning for 01") && !Contains("warning for 02"));
+  const auto document = nlohmann::json::parse(read(scratch.path() / "r/compare.json"));
+  CHECK(schema_violations(document, "compare") == "");
+  const auto alone = nlohmann::json::parse(read(scratch.path() / "r/03-s/summary.json"));
+  const auto figures = [&](int run) { return document["runs"][run]["figures"]; };
+  CHECK(figures(2)["uncertainty"] == alone["uncertainty"]);
+  CHECK(figures(2)["warnings"].size() == 1);
+  CHECK(figures(1)["uncertainty"]["sigma"] > 0);
+  CHECK(figures(1)["warnings"].empty());
+  CHECK(figures(0)["uncertainty"].is_null());
+  const double sigma = alone["uncertainty"]["sigma"];
+  CHECK_THAT(result.out, Contains(fmt::format("  published ± {:.0f} %\n", 100 * sigma)));
+  CHECK_THAT(read(scratch.path() / "r/compare.csv"), Contains(",slo,uncertainty_sigma,warnings\n") &&
+                                                         Contains(",attention_core: trtllm_mha of sglang stands in ("));
 }
