@@ -31,6 +31,18 @@ CommandResult calibrate(const TemporaryFolder& scratch, std::vector<std::string>
   return run_command(arguments, {.folder = scratch.path().string(), .environment = environment});
 }
 
+/// In three seconds, or on a machine so busy that those do not hold a point, in thirty.
+CommandResult calibrate_soon(const TemporaryFolder& scratch, const std::vector<std::string>& arguments) {
+  CommandResult result;
+  for (const char* budget : {"3", "30"}) {
+    std::vector<std::string> all = arguments;
+    all.insert(all.end(), {"--budget-seconds", budget});
+    result = calibrate(scratch, all);
+    if (result.err.find(" for one point of these models here") == std::string::npos) break;
+  }
+  return result;
+}
+
 /// Whether this moesim was built with oneDNN; says so when not.
 bool has_cpu_backend() {
   const auto doctor = nlohmann::json::parse(run_command({"doctor", "--json"}).out);
@@ -46,8 +58,8 @@ TEST_CASE("A calibration of seconds writes a valid profile", "[cli]") {
   if (!has_cpu_backend()) return;
   const TemporaryFolder scratch;
   scratch.write("tiny.json", kTinyModel);
-  const CommandResult result = calibrate(scratch, {"--backend", "cpu", "--models", "./tiny.json", "--budget-seconds",
-                                                   "3", "--out", "new/p.json", "--json"});
+  const CommandResult result =
+      calibrate_soon(scratch, {"--backend", "cpu", "--models", "./tiny.json", "--out", "new/p.json", "--json"});
   INFO(result.err);
   REQUIRE(result.exit == 0);
   const auto json = nlohmann::json::parse(result.out);
@@ -61,15 +73,14 @@ TEST_CASE("A calibration of seconds writes a valid profile", "[cli]") {
   CHECK(profile["provenance"]["libraries"][0]["name"] == "onednn");
   for (const auto& point : profile["points"]) CHECK(point["hidden"] == 256);
 
-  const std::vector<std::string> again{"--models", "./tiny.json", "--budget-seconds", "3",
-                                       "--quick",  "--out",       "new/p.json"};
-  const CommandResult refused = calibrate(scratch, again);
+  const std::vector<std::string> again{"--models", "./tiny.json", "--quick", "--out", "new/p.json"};
+  const CommandResult refused = calibrate_soon(scratch, again);
   CHECK(refused.exit == 2);
   CHECK(refused.err ==
         "moesim: --out: got 'new/p.json', which exists, expected a new file, or --force to replace it\n");
   std::vector<std::string> forced = again;
   forced.emplace_back("--force");
-  const CommandResult text = calibrate(scratch, forced);
+  const CommandResult text = calibrate_soon(scratch, forced);
   REQUIRE(text.exit == 0);
   CHECK_THAT(text.out, Contains("ceilings   copy ") && Contains("profile    new/p.json") && Contains("OpenMP threads"));
 }
