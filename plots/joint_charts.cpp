@@ -96,8 +96,13 @@ std::vector<ComparedColumn> compared_columns(const std::vector<ReportRun>& runs)
          false});
   columns.push_back({{"GPUs", "", {}}, [](const ReportRun& run) { return text(run.arithmetic); }, false});
   columns.push_back({{"layout", "", {}}, [](const ReportRun& run) { return text(run.layout); }, false});
-  columns.push_back(
-      {{"kernel times", "", {}}, result([](const Summary& of) { return text(of.kernel_source); }), false});
+  columns.push_back({{"kernel times", "", {}},
+                     result([](const Summary& of) {
+                       return text(of.uncertainty
+                                       ? fmt::format("{} ± {:.0f} %", of.kernel_source, 100 * of.uncertainty->sigma)
+                                       : of.kernel_source);
+                     }),
+                     false});
   return columns;
 }
 

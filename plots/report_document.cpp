@@ -35,7 +35,13 @@ Json facts_of(const ReportRun& run) {
     facts.push_back(Json::array({name, text}));
   };
   if (!run.command.empty()) add("command", run.command);
-  add("kernel times", summary.kernel_source);
+  add("kernel times", summary.profile.empty() ? summary.kernel_source : summary.kernel_source + ", " + summary.profile);
+  if (const auto& known = summary.uncertainty) {
+    add("step by the error of kernel times",
+        fmt::format("± {:.0f} % (one sigma), {} to {} (10 to 90 %)", 100 * known->sigma, human(known->step_p10),
+                    human(known->step_p90)));
+    add("most of that error from", known->most_from);
+  }
   for (const auto& [key, took] : summary.chosen) add(key + " (auto)", took);
   if (summary.audit) {
     add("audit: sampled MoE layers",

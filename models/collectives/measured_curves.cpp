@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "models/kernels/published/judged_ratios.hpp"
+
 namespace moesim {
 namespace {
 
@@ -15,8 +17,8 @@ double sigma_of(const EngineModel& library, const KernelTable& table) {
   const std::string regime = fmt::format("{} ranks", table.dimensions.front());
   double widest = 0;
   for (const ModelError& error : library.errors) {
-    if (error.operation == table.operation && error.regime == regime) return error.sigma;
-    widest = std::max(widest, error.sigma);
+    if (error.operation == table.operation && error.regime == regime) return credible_sigma(error);
+    widest = std::max(widest, credible_sigma(error));
   }
   constexpr double kUnjudged = 0.1;  // two sizes, none of which can be left out
   return std::max(widest, kUnjudged);

@@ -138,4 +138,22 @@ void check_outputs(const std::vector<NamedOutput>& outputs, bool force) {
   }
 }
 
+void check_writable(const NamedOutput& output) {
+  const auto& [option, file] = output;
+  const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path{"."};
+  const auto refuse = [&](const std::string& why) {
+    throw InputError{option, fmt::format("'{}': {}", file.string(), why), "a file that can be written"};
+  };
+  std::error_code failure;
+  fs::create_directories(folder, failure);
+  if (failure) refuse(failure.message());
+  const fs::path probe = folder / fmt::format(".{}.{}.tmp", file.filename().string(), ::getpid());
+  try {
+    write_file_atomically(probe, "");
+  } catch (const RunError&) {
+    refuse("its folder takes no new file");
+  }
+  fs::remove(probe, failure);
+}
+
 }  // namespace moesim

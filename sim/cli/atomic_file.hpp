@@ -29,4 +29,7 @@ struct NamedOutput {
 /// options that name one file.
 void check_outputs(const std::vector<NamedOutput>& outputs, bool force);
 
+/// Makes the folder and tries a file in it, so that work need not be done for nothing. Throws InputError at the option.
+void check_writable(const NamedOutput& output);
+
 }  // namespace moesim

@@ -14,6 +14,7 @@
 
 #include "models/kernels/worker/worker_backend.hpp"
 #include "models/units/error.hpp"
+#include "sim/cli/atomic_file.hpp"
 #include "sim/cli/calibration_session.hpp"
 #include "sim/cli/signals.hpp"
 
@@ -104,7 +105,7 @@ int main(int argc, char** argv) {
     const Options options = read({argv + 1, argv + argc});
     SignalWatch signals;  // before the worker starts
     const auto backend = make_worker_backend({options.worker});
-    check_writable(options.session.out);
+    check_writable({"--out", options.session.out});
     run_calibration(options.session, *backend, signals);
     return 0;
   } catch (const BackendMissing& missing) {

@@ -135,23 +135,6 @@ void measure(const CalibrationSession& session, const CalibrationRequest& reques
 
 }  // namespace
 
-void check_writable(const fs::path& file) {
-  const fs::path folder = file.has_parent_path() ? file.parent_path() : fs::path{"."};
-  std::error_code failure;
-  fs::create_directories(folder, failure);
-  const fs::path probe = folder / fmt::format(".{}.{}.tmp", file.filename().string(), ::getpid());
-  if (!failure) {
-    try {
-      write_file_atomically(probe, "");
-      fs::remove(probe, failure);
-      return;
-    } catch (const RunError& error) {
-      throw InputError{"--out", error.what(), "a file that can be written"};
-    }
-  }
-  throw InputError{"--out", fmt::format("'{}': {}", file.string(), failure.message()), "a file that can be written"};
-}
-
 void run_calibration(const CalibrationSession& session, ExpertBackend& backend, SignalWatch& signals) {
   const auto start = std::chrono::steady_clock::now();
   CalibrationRequest request = session.request;

@@ -18,9 +18,6 @@ struct CalibrationSession {
   bool json = false, quiet = false;
 };
 
-/// Before minutes of work are spent for it: the folder is made, and takes a file. Throws InputError (--out).
-void check_writable(const std::filesystem::path& file);
-
 /// Verifies the backend's kernels, measures, and writes the profile now and then and at the end; tells the result on
 /// stdout and how far it is on stderr. When a signal came the process ends by it, the profile written.
 ///

@@ -54,7 +54,7 @@ void run(const CalibrateOptions& options, Globals& globals) {
   try {
     SignalWatch signals;  // before the backend starts threads or a worker
     const auto backend = make_backend(options.backend, options.worker);
-    check_writable(options.out);
+    check_writable({"--out", options.out});
     run_calibration(session, *backend, signals);
   } catch (const BackendMissing& missing) {
     miss_requirement("calibrate", missing.what(), globals);

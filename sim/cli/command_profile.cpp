@@ -1,11 +1,14 @@
+#include <algorithm>
+#include <filesystem>
 #include <memory>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "models/units/error.hpp"
+#include "models/units/utf8.hpp"
 #include "sim/cli/atomic_file.hpp"
-#include "sim/cli/calibration_session.hpp"
 #include "sim/cli/command.hpp"
 #include "sim/cli/import_output.hpp"
 #include "sim/cli/profile_comparison.hpp"
@@ -13,6 +16,7 @@
 #include "sim/cli/usage.hpp"
 
 namespace moesim {
+namespace fs = std::filesystem;
 namespace {
 
 struct ImportOptions {
@@ -21,9 +25,30 @@ struct ImportOptions {
   bool force = false;
 };
 
+/// What becomes text of the profile.
+void check_texts(const ImportOptions& options) {
+  const ImportRequest& of = options.request;
+  const std::pair<const char*, const std::string&> texts[] = {
+      {"TABLES", options.tables}, {"--name", of.name},       {"--source", of.source}, {"--revision", of.revision},
+      {"--date", of.date},        {"--licence", of.licence}, {"--device", of.device}};
+  for (const auto& [name, text] : texts) {
+    const auto wrong =
+        std::find_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+    const auto at =
+        wrong != text.end() ? std::optional{static_cast<std::size_t>(wrong - text.begin())} : not_utf8(text);
+    if (at)
+      throw InputError{name, fmt::format("the byte 0x{:02X}", static_cast<unsigned char>(text[*at])),
+                       "text in UTF-8 without control characters"};
+  }
+}
+
 void import_profile(const ImportOptions& options, const Globals& globals) {
+  check_texts(options);
+  std::error_code other;
+  if (fs::equivalent(options.tables, options.out, other))
+    throw InputError{"--out", fmt::format("'{}', which are the tables", options.out), "another file"};
   check_outputs({{"--out", options.out}}, options.force);
-  check_writable(options.out);
+  check_writable({"--out", options.out});
   const Imported imported = options.from == "csv" ? import_csv(options.tables, options.request)
                                                   : import_aiconfigurator(options.tables, options.request);
   const std::string text = kernel_model_text(imported.model);

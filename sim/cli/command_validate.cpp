@@ -18,7 +18,7 @@ struct ValidateOptions {
   std::string folder, csv;
   std::vector<std::string> only;
   std::string kernels = "engine";
-  bool summary = false;
+  bool summary = false, force = false;
   int jobs = 0;  ///< 0: one a core
 };
 
@@ -43,6 +43,10 @@ void simulate_all(Validation& validation, const ValidateOptions& options, bool q
 }
 
 void validate(const ValidateOptions& options, Globals& globals) {
+  if (!options.csv.empty()) {
+    check_outputs({{"--csv", options.csv}}, options.force);
+    check_writable({"--csv", options.csv});
+  }
   Validation validation = read_validation(options.folder, options.only,
                                           options.kernels == "roofline" ? KernelsOf::roofline : KernelsOf::engine);
   simulate_all(validation, options, globals.quiet);
@@ -69,6 +73,7 @@ void add_validate_command(CLI::App& app, Globals& globals) {
                    "never measured ones")
       ->check(one_of({"engine", "roofline"}));
   command->add_option("--csv", options->csv, "Write every row as CSV to this file");
+  command->add_flag("--force", options->force, "Replace the file of --csv");
   command->add_flag("--summary", options->summary, "Leave the compared rows out of the text");
   command->add_option("--jobs", options->jobs, "Simulations at once (default: one a core)")
       ->check(whole_number(1, kMostJobs));

@@ -23,10 +23,11 @@ std::string verdict(bool good, bool colour, const char* yes, const char* no) {
   return colour ? fmt::format("\x1b[{}m{}\x1b[0m", good ? 32 : 31, word) : word;
 }
 
-/// "kernels published, h100-sxm (trtllm 1.3.0rc10): ± 9 % of the step by their error alone, most of it from expert".
+/// "kernels published, h100-sxm (trtllm 1.3.0rc10): by their error alone the step is ± 9 % (one sigma), most of it from
+/// expert".
 std::string kernel_line(const Summary& summary) {
   if (!summary.uncertainty) return fmt::format("kernels {}: estimates, no measured profile", summary.kernel_source);
-  return fmt::format("kernels {}, {}: ± {:.0f} % of the step by their error alone, most of it from {}",
+  return fmt::format("kernels {}, {}: by their error alone the step is ± {:.0f} % (one sigma), most of it from {}",
                      summary.kernel_source, summary.profile, 100 * summary.uncertainty->sigma,
                      summary.uncertainty->most_from);
 }
@@ -36,7 +37,7 @@ std::string throughput_line(const Summary& summary) {
   const double rate = decode ? *summary.output_tokens_per_s : summary.total_tokens_per_s;
   const auto& known = summary.uncertainty;
   const std::string range =
-      known ? fmt::format(" ({} to {})", human(known->step_p10), human(known->step_p90)) : std::string{};
+      known ? fmt::format(" (10 to 90 %: {} to {})", human(known->step_p10), human(known->step_p90)) : std::string{};
   return fmt::format("step {}{}     {} {} tok/s per GPU, {} tok/s", human(summary.step.mean), range,
                      decode ? "output" : "input", rate_words(rate / summary.gpus), rate_words(rate));
 }

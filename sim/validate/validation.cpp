@@ -17,6 +17,9 @@ namespace {
 
 std::vector<fs::path> csv_files(const fs::path& folder) {
   std::error_code failure;
+  if (!fs::is_directory(folder, failure))
+    throw InputError{folder.string(), fs::exists(folder, failure) ? "a file" : "no such folder",
+                     "a folder of measured .csv files"};
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator{folder, failure})
     if (entry.is_regular_file() && entry.path().extension() == ".csv") files.push_back(entry.path());

@@ -85,6 +85,12 @@ TEST_CASE("An import writes a profile that show and check read", "[cli]") {
         "moesim: --out: got 'new/p.json/q.json': Not a directory, expected a file that can be written\n");
   CHECK_THAT(refusal("--gpu", "h100-sxn"), Contains("moesim: --gpu: got 'h100-sxn', ") && Contains("h100-sxm?"));
   CHECK_THAT(refusal("--gpu", "h100-sxm"), Contains("gemm_perf.csv:1: got no column"));
+  CHECK_THAT(refusal("--gpu", "b200-sxm"),
+             Contains("--gpu: got b200-sxm, expected h100-sxm: ") && Contains("was measured on 'NVIDIA H100'"));
+  CHECK(refusal("--device", "caf\xE9") ==
+        "moesim: --device: got the byte 0xE9, expected text in UTF-8 without control characters\n");
+  CHECK(moesim({"import", "--from", "csv", "new/p.json", "--gpu", "h100-sxm", "--out", "new/p.json", "--force"}).err ==
+        "moesim: --out: got 'new/p.json', which are the tables, expected another file\n");
 
   const CommandResult shown = moesim({"show", "new/p.json", "--json"});
   REQUIRE(shown.exit == 0);

@@ -39,7 +39,7 @@ TEST_CASE("A table that takes twice as long as is usual for its operation is dou
   REQUIRE(found.size() == 1);
   CHECK(
       found[0].line ==
-      "doubtful: a prefill_attention, 1 of 2 tables: long ones take 4.0 to 4.0 times the roofline, where 1.8 is usual");
+      "doubtful: a prefill_attention, 1 of 2 tables: long ones take 4.0 times the roofline, where 1.8 is usual");
   CHECK_FALSE(found[0].all);
   CHECK(doubts(model({prompts(64, 3.5)}, {prompts(64, 1.5)}), toy_gpu()).empty());  // two tables say nothing of a third
 }

@@ -134,9 +134,11 @@ TEST_CASE("Damaged tables of collectives are refused with the line", "[kernels]"
           ":3: got 30 us, but the same point is 10 us above, expected times of one point that agree to a factor of 2");
   Comm comm;
   comm.write("nccl/2.27.3", "nccl_perf", "op_name,nccl_dtype,num_gpus,message_size,latency\n");
-  CHECK(comm.refusal() == file +
-                              ":1: got no column kernel_source, expected columns "
-                              "kernel_source,op_name,nccl_dtype,num_gpus,message_size,latency");
+  CHECK(comm.refusal() ==
+        file +
+            ":1: got no column kernel_source, but columns op_name, nccl_dtype, num_gpus, message_size, "
+            "latency, expected columns "
+            "kernel_source,op_name,nccl_dtype,num_gpus,message_size,latency");
 }
 
 TEST_CASE("Sizes are left out one by one and told by their neighbours", "[kernels]") {

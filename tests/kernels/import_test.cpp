@@ -137,7 +137,9 @@ TEST_CASE("Damaged tables are refused with the line", "[kernels]") {
   Tables without_column;
   std::ofstream{without_column.path() / file} << "device,kernel_source,m,n,k,latency\n";
   refuses(without_column,
-          file + ":1: got no column gemm_dtype, expected columns kernel_source,gemm_dtype,m,n,k,latency");
+          file +
+              ":1: got no column gemm_dtype, but columns device, kernel_source, m, n, k, latency, expected columns "
+              "kernel_source,gemm_dtype,m,n,k,latency");
 }
 
 TEST_CASE("A folder without tables is refused", "[kernels]") {

@@ -80,9 +80,15 @@ TEST_CASE("A model that says what no import would say is refused", "[kernels]") 
   refused(with(text, "\"top_k\":8", "\"top_k\":200"),
           "engines[0].tables[0].dimensions.top_k: got 200 of 128 experts, expected at most all of them");
   refused(with(text, "[[16],[8", "[[160],[8"),
-          "engines[0].tables[0].curves, slots: got 160 of 128 experts, expected a whole number, at most all of them");
+          "engines[0].tables[0].curves, slots: got 160 of 128 experts, expected a whole number from 1 to all of them");
+  refused(with(text, "[[16],[8", "[[0],[8"),
+          "engines[0].tables[0].curves, slots: got 0 of 128 experts, expected a whole number from 1 to all of them");
+  refused(with(text, "\"hidden\":4096", "\"hidden\":0"),
+          "engines[0].tables[0].dimensions.hidden: got 0, expected at least 1");
+  refused(with(text, "\"ranks\":4", "\"ranks\":1"),
+          "collectives[0].tables[0].dimensions.ranks: got 1, expected at least 2");
   refused(with(text, "[[16],[8", "[[16.5],[8"),
-          "engines[0].tables[0].curves, slots: got 16.5 of 128 experts, expected a whole number, at most all of them");
+          "engines[0].tables[0].curves, slots: got 16.5 of 128 experts, expected a whole number from 1 to all of them");
   refused(with(text, "\"experts\":256,\"top_k\":8", "\"experts\":256,\"top_k\":257"),
           "collectives[0].tables[1].dimensions.top_k: got 257 of 256 experts, expected at most all of them");
   // 256 x 256 in bf16 and one row are 132,096 B: 0.03943 us at 3.35 TB/s; half is believed, and 0.9 of that in a fit

@@ -3,6 +3,7 @@
 #include "models/kernels/published/measured_times.hpp"
 
 #include "models/hardware/gpu.hpp"
+#include "models/kernels/published/judged_ratios.hpp"
 #include "models/units/error.hpp"
 #include "tests/catch_compat.hpp"
 #include "tests/kernels/kernel_model_testing.hpp"
@@ -57,6 +58,30 @@ TEST_CASE("Experts come from the curve of the rank's slots", "[kernels]") {
   CHECK(kernels->evidence(streaming(Bytes{1e9})).source == KernelSource::roofline);
 }
 
+TEST_CASE("Experts of a model with another number of them stand in with a wider sigma", "[kernels]") {
+  const auto kernels = times();
+  const std::vector<std::int32_t> rows(16, 8);
+  for (const auto& [experts, top_k] : {std::pair{64, 8}, {128, 4}}) {
+    ExpertShape other = kExperts;
+    other.experts = experts;
+    other.top_k = top_k;
+    const KernelEvidence evidence = kernels->evidence(other, rows);
+    CHECK(evidence.regime == "other experts");
+    CHECK(evidence.sigma == Approx(std::sqrt(0.02 * 0.02 + 0.3 * 0.3)));
+  }
+}
+
+TEST_CASE("A sigma of few judged rows is not believed, nor one of nothing", "[kernels]") {
+  const auto sigma = [](int points, double own) {
+    return credible_sigma({KernelOperation::gemm, "inside", points, 0, 0, own, 0, "roofline", 1, 1});
+  };
+  CHECK(sigma(1, 0.0005) == Approx(0.4));
+  CHECK(sigma(4, 0.001) == Approx(0.2));
+  CHECK(sigma(4, 0.3) == 0.3);
+  CHECK(sigma(10, 0.05) == 0.05);
+  CHECK(sigma(10, 0) == 0.01);
+}
+
 TEST_CASE("A padded slice is found under the width that its table was measured at", "[kernels]") {
   const auto kernels = times();
   ExpertShape padded = kExperts;
@@ -109,6 +134,8 @@ TEST_CASE("Times are carried to another GPU by the ceilings of both, and no furt
   CHECK((*alike->experts(kExperts))(few) == here);
   CHECK(faster->evidence(kExperts, few).sigma == Approx(std::sqrt(0.02 * 0.02 + 0.12 * 0.12)));
   CHECK_THROWS_WITH(times("mi300x"),
-                    "kernels.profile: got times of h100-sxm for mi300x, expected a profile of mi300x, or of a GPU that "
-                    "times are known to carry over from");
+                    "kernels.profile: got times of h100-sxm for mi300x, expected a profile of mi300x, as none are "
+                    "known to carry over to it, or roofline");
+  CHECK_THROWS_WITH(transfer_error("h200-sxm", "h100-sxm"),
+                    "kernels.profile: got times of h200-sxm for h100-sxm, expected a profile of h100-sxm or b200-sxm");
 }

@@ -66,7 +66,7 @@ TEST_CASE("Own times of experts that cannot be are refused, and a spreadsheet's 
   refused("mine,1,experts,mm,bf16,4096,1536,8,20,4,64,400\n",
           ":3: top_k: got 20 of 8 experts, expected at most all of them");
   refused("mine,1,experts,mm,bf16,4096,1536,8,2,16,64,400\n",
-          ":3: slots: got 16 of 8 experts, expected a whole number, at most all of them");
+          ":3: slots: got 16 of 8 experts, expected a whole number from 1 to all of them");
   refused("mine,1,experts,mm,bf16,4096,1536,8,2,1.5,64,400\n", ":3: slots: got 1.5, expected a whole number");
   refused("mine,1,experts,mm,bf16,4096.5,1536,8,2,4,64,400\n", ":3: hidden: got 4096.5, expected a whole number");
   // one's own two times of one point: 1.5 times apart
@@ -136,6 +136,7 @@ TEST_CASE("Cells of own times may stand in quotes, between blanks and blank line
   refused("mine,1,gemm,\"mm,bf16,128,256,1,4\n",
           ":2:13: got a quote without end, expected a second quote in the same line");
   refused("mine,1,gemm,\"mm\"2,bf16,128,256,1,4\n", ":2:17: got a closed quote, then \"2\", expected a comma");
+  refused("mine,1,gemm,caf\xE9,bf16,128,256,1,4\n", ":2:16: got the byte 0xE9, expected text in UTF-8");
   refused("mine,1,gemm,mm, 2,bf16,128,256,1,4\n", ":2:1: got 10 fields, expected 9 fields as in the header");
 }
 

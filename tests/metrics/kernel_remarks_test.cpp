@@ -33,3 +33,11 @@ TEST_CASE("Another engine's times that stand in are told with whose they are", "
   lent.time = Seconds{0.1};
   CHECK(kernel_remarks({lent, own}).empty());
 }
+
+TEST_CASE("Experts of another model that stand in are told with what they miss by", "[metrics]") {
+  const KernelUse similar{"expert", Cause::experts, "published", "k", "other experts", 0.31, Seconds{3}};
+  REQUIRE(kernel_remarks({similar}).size() == 1);
+  CHECK(kernel_remarks({similar})[0] ==
+        "expert: 100 % of the kernel time is that of a model with as wide experts, but another number of them or "
+        "another top-k, as the profile has no other (± 31 %)");
+}

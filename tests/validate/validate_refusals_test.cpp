@@ -52,9 +52,15 @@ TEST_CASE("A row of another width is refused with its line", "[validate]") {
 TEST_CASE("A folder that is not there and one without measured files are refused", "[validate]") {
   const CommandResult result = run_command({"validate", "no/such/folder"});
   CHECK(result.exit == 2);
-  CHECK(result.err ==
-        "moesim: no/such/folder: got No such file or directory, expected a folder of measured .csv files\n");
-  const TemporaryFolder folder;
+  CHECK(result.err == "moesim: no/such/folder: got no such folder, expected a folder of measured .csv files\n");
+  const TemporaryFolder folder, other;
+  const std::string file = other.write("out.csv", "mine");
+  CHECK(run_command({"validate", file}).err ==
+        "moesim: " + file + ": got a file, expected a folder of measured .csv files\n");
+  CHECK(run_command({"validate", folder.path().string(), "--csv", file}).err ==
+        "moesim: --csv: got '" + file + "', which exists, expected a new file, or --force to replace it\n");
+  CHECK(run_command({"validate", folder.path().string(), "--csv", file + "/x.csv"}).err ==
+        "moesim: --csv: got '" + file + "/x.csv': Not a directory, expected a file that can be written\n");
   refuses(folder, folder.path().string() +
                       ": got no measured file, expected one of aws_ep_backends.csv, deepep_low_latency.csv, "
                       "deepep_normal.csv, deepgemm.csv, deepseek_train_trace_kernels.csv, flashmla.csv, "

@@ -44,6 +44,12 @@ std::size_t shared_tables(const EngineModel& own, const EngineModel& other, Kern
       std::count_if(wanted.begin(), wanted.end(), [&](const Of& of) { return there.contains(of); }));
 }
 
+/// "2.1 to 4.5", or "6.4" where that is all.
+std::string range(double low, double high) {
+  const std::string from = fmt::format("{:.1f}", low), to = fmt::format("{:.1f}", high);
+  return from == to ? from : from + " to " + to;
+}
+
 }  // namespace
 
 std::vector<Doubt> doubts(const KernelModel& model, const Gpu& gpu) {
@@ -66,9 +72,9 @@ std::vector<Doubt> doubts(const KernelModel& model, const Gpu& gpu) {
     if (slow == tables.end()) continue;
     found.push_back(
         {of.first, of.second, slow == tables.begin(), kSlow * typical,
-         fmt::format("doubtful: {} {}, {} of {} tables: long ones take {:.1f} to {:.1f} times the roofline, where "
-                     "{:.1f} is usual",
-                     of.first, name_of(of.second), tables.end() - slow, tables.size(), *slow, tables.back(), typical)});
+         fmt::format("doubtful: {} {}, {} of {} tables: long ones take {} times the roofline, where {:.1f} is usual",
+                     of.first, name_of(of.second), tables.end() - slow, tables.size(), range(*slow, tables.back()),
+                     typical)});
   }
   return found;
 }

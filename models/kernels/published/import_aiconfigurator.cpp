@@ -143,10 +143,25 @@ private:
 
   void check_device(const MeasuredRow& row) {
     if (!row.has("device")) return;
-    if (device_.empty()) device_ = row.text("device");
+    if (device_.empty()) take_device(row);
     if (row.text("device") != device_)
       throw InputError{row.place() + ": device", std::string{row.text("device")},
                        fmt::format("{}, as in the other rows: one GPU in a model", device_)};
+  }
+
+  /// A GPU that was asked for must not be another one than a device that only one entry fits.
+  void take_device(const MeasuredRow& row) {
+    device_ = row.text("device");
+    if (!gpu_) return;
+    std::string of_device;
+    try {
+      of_device = gpu_of_device(device_);
+    } catch (const InputError&) {
+      return;  // several entries, or none: whoever asks for one knows which it is
+    }
+    if (of_device != gpu_->name)
+      throw InputError{"--gpu", gpu_->name,
+                       fmt::format("{}: {} was measured on '{}'", of_device, row.place(), device_)};
   }
 
   fs::path folder_;
@@ -175,7 +190,8 @@ std::string gpu_of_device(const std::string& device) {
 
 Imported import_aiconfigurator(const fs::path& folder, const ImportRequest& request) {
   if (std::error_code failure; !fs::is_directory(folder, failure))
-    throw InputError{folder.string(), "no such folder", "a folder of measured tables of one GPU"};
+    throw InputError{folder.string(), fs::exists(folder, failure) ? "a file" : "no such folder",
+                     "a folder of measured tables of one GPU"};
   check_nccl(folder, request.nccl);
   Reader reader{folder, request.gpu};
   Imported imported;

@@ -86,7 +86,7 @@ private:
       throw InputError{row.place() + ": top_k", *found, "at most all of them"};
     if (!is_experts(key.operation)) return;
     if (const auto found = wrong_slots(key.dimensions, point.at.front()))
-      throw InputError{row.place() + ": slots", *found, "a whole number, at most all of them"};
+      throw InputError{row.place() + ": slots", *found, "a whole number from 1 to all of them"};
   }
 
   static TableKey key_of(const MeasuredRow& row) {

@@ -1,5 +1,6 @@
 #include "models/kernels/published/judged_ratios.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -10,6 +11,13 @@ namespace moesim {
 
 double three_digits(double value) {
   return std::stod(fmt::format("{:.3g}", value));
+}
+
+double credible_sigma(const ModelError& error) {
+  constexpr int kEnough = 10;
+  constexpr double kOfRoofline = 0.4, kLeast = 0.01;
+  const double of_few = error.points < kEnough ? kOfRoofline / std::sqrt(std::max(1, error.points)) : 0;
+  return std::max({error.sigma, of_few, kLeast});
 }
 
 ModelError Verdicts::error(KernelOperation operation, const std::string& regime, const Ratios& ratios) {

@@ -13,6 +13,10 @@ namespace moesim {
 /// Three significant digits, which is what the file of a kernel model holds.
 double three_digits(double value);
 
+/// The sigma to count with: of fewer than ten judged rows not below what as many would tell of the roofline's error,
+/// and never below 1 %, which is what a clock tells.
+double credible_sigma(const ModelError& error);
+
 /// Predictions by operation and regime.
 class Verdicts {
 public:

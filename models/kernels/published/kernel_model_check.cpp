@@ -24,7 +24,7 @@ std::string of_experts(double value, int experts) {
 void check_slots(const KernelTable& table, const std::string& where) {
   for (const Curve& curve : table.curves)
     if (const auto found = wrong_slots(table.dimensions, curve.at[0]))
-      throw InputError{where + ".curves, slots", *found, "a whole number, at most all of them"};
+      throw InputError{where + ".curves, slots", *found, "a whole number from 1 to all of them"};
 }
 
 /// What a knot must take. Work grows with the size in a straight line and the bound is the larger of two, so that it
@@ -95,14 +95,23 @@ std::optional<std::string> too_many_chosen(KernelOperation operation, const std:
 
 std::optional<std::string> wrong_slots(const std::vector<int>& dimensions, double slots) {
   const int experts = dimensions[2];
-  if ((experts == 0 || slots <= experts) && slots == std::floor(slots)) return std::nullopt;
+  if ((experts == 0 || slots <= experts) && slots >= 1 && slots == std::floor(slots)) return std::nullopt;
   return of_experts(slots, experts);
 }
 
 void check_table(const KernelTable& table, const Gpu& gpu, const std::string& where) {
   if (const auto found = too_many_chosen(table.operation, table.dimensions))
     throw InputError{where + ".dimensions.top_k", *found, "at most all of them"};
-  if (is_collective(table.operation)) return;
+  if (is_collective(table.operation)) {
+    if (table.dimensions.front() < 2)
+      throw InputError{where + ".dimensions.ranks", std::to_string(table.dimensions.front()), "at least 2"};
+    return;
+  }
+  const auto& names = layout_of(table.operation).dimensions;
+  for (std::size_t i = 0; i < names.size(); ++i)  // of a calibrated profile the model is not known
+    if (table.dimensions[i] < 1 && names[i] != "experts" && names[i] != "top_k")
+      throw InputError{fmt::format("{}.dimensions.{}", where, names[i]), std::to_string(table.dimensions[i]),
+                       "at least 1"};
   if (is_experts(table.operation)) check_slots(table, where);
   check_possible(table, gpu, where);
   if (is_experts(table.operation)) check_per_token(table, where);

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "models/units/error.hpp"
+#include "models/units/utf8.hpp"
 
 namespace moesim {
 
@@ -51,12 +52,18 @@ void MeasuredTable::require(const std::vector<std::string>& columns) const {
   for (const std::string& column : columns)
     if (csv_.find(column) < 0) missing.push_back(column);
   if (!missing.empty())
-    throw InputError{csv_.file() + ":1", fmt::format("no column {}", fmt::join(missing, ", ")),
-                     fmt::format("columns {}", fmt::join(columns, ","))};
+    throw InputError{csv_.file() + ":1",
+                     fmt::format("no column {}, but {}", fmt::join(missing, ", "), csv_.named_columns()),
+                     fmt::format("columns {}", fmt::join(columns, ",")), nearest(missing.front(), csv_.header())};
 }
 
 bool MeasuredTable::next() {
   const bool there = csv_.next();
+  for (int i = 0; there && i < csv_.columns(); ++i)
+    if (const auto at = not_utf8(csv_.field(i)))
+      throw InputError{csv_.place(csv_.field(i).substr(*at)),
+                       fmt::format("the byte 0x{:02X}", static_cast<unsigned char>(csv_.field(i)[*at])),
+                       "text in UTF-8"};
   rows_ += there;
   return there;
 }

@@ -15,6 +15,7 @@
 
 #include "models/kernels/published/curve_grid.hpp"
 #include "models/kernels/published/expert_curves.hpp"
+#include "models/kernels/published/judged_ratios.hpp"
 #include "models/kernels/published/op_place.hpp"
 #include "models/units/error.hpp"
 
@@ -27,6 +28,9 @@ constexpr double kStreamingSigma = 0.25;
 constexpr double kFallbackSigma = 0.4;
 /// Of another engine's kernel for the same work: cores of three engines on B200 lie within 15 % of their ceiling.
 constexpr double kStandInSigma = 0.15;
+/// Of experts in a table of a model with as wide ones, but another number of them or another top-k: vLLM's mxfp4 tables
+/// of 32 experts tell those of 128 by 33 % too low.
+constexpr double kOtherExpertsSigma = 0.3;
 /// Of tables that take twice as long as is usual, or longer: a factor of two [assumed].
 constexpr double kDoubtfulSigma = 0.7;
 /// A table that rests on fewer measured times says little but of those.
@@ -100,7 +104,9 @@ public:
     const std::string regime = expert_regime(fastest, *curves, rows);
     double variance = square(sigma(fastest.operation, regime));
     if (!curves->measured()) variance += square(sigma(fastest.operation, "unseen slots"));
-    return {source_, fastest.kernel, std::sqrt(variance), regime, fastest.lender};
+    const bool of_another_model = fastest.dimensions[2] > 0 && !is_of_model(fastest, shape);
+    if (of_another_model) variance += square(kOtherExpertsSigma);
+    return {source_, fastest.kernel, std::sqrt(variance), of_another_model ? "other experts" : regime, fastest.lender};
   }
 
 private:
@@ -184,6 +190,10 @@ private:
                                                                        : fmt::format("{}", fmt::join(there, ", ")))};
   }
 
+  static bool is_of_model(const KernelTable& table, const ExpertShape& shape) {
+    return table.dimensions[2] == shape.experts && table.dimensions[3] == shape.top_k;
+  }
+
   static int slots_of(const ExpertShape& shape) { return std::max(1, shape.slots); }
 
   /// Tables of the shape; of those the ones for the same number of experts and top-k where there are any.
@@ -194,7 +204,7 @@ private:
       if (!is_experts(table.operation) || table.format != timed_as(shape.format) ||
           table.dimensions[0] != shape.hidden || table.dimensions[1] != shape.table_width())
         continue;
-      (table.dimensions[2] == shape.experts && table.dimensions[3] == shape.top_k ? same : similar).push_back(&table);
+      (is_of_model(table, shape) ? same : similar).push_back(&table);
     }
     if (same.empty()) same = similar;
     if (same.empty() && !fallback_allowed_) refuse(shape);
@@ -243,14 +253,14 @@ private:
       const auto found = std::find_if(engine_.errors.begin(), engine_.errors.end(), [&](const ModelError& error) {
         return error.operation == operation && error.regime == wanted;
       });
-      return found == engine_.errors.end() ? 0 : found->sigma;
+      return found == engine_.errors.end() ? 0 : credible_sigma(*found);
     };
     if (regime == "doubtful") return std::hypot(kDoubtfulSigma, transfer_.sigma);
     const bool outside = regime == "outside";
     double own = outside ? std::max(known("between"), known("skewed, above 512 tokens")) : known(regime);
     if (own == 0)  // a regime that nobody judged: the worst of those that were
       for (const ModelError& error : engine_.errors)
-        if (error.operation == operation) own = std::max(own, error.sigma);
+        if (error.operation == operation) own = std::max(own, credible_sigma(error));
     if (own == 0) own = kFallbackSigma;
     if (outside) own *= kOutsideFactor;
     const double borrowed = engine_.stand_ins.contains(operation) ? kStandInSigma : 0;

@@ -60,8 +60,12 @@ void carry(KernelTable& table, const Gpu& from, const Gpu& to) {
 TransferError transfer_error(const std::string& from, const std::string& to) {
   for (const Pair& pair : kPairs)
     if (pair.from == from && pair.to == to) return {pair.sigma, pair.p90, std::string{pair.evidence}};
+  std::string others;
+  for (const Pair& pair : kPairs)
+    if (pair.to == to) others += fmt::format(" or {}", pair.from);
   throw InputError{"kernels.profile", fmt::format("times of {} for {}", from, to),
-                   fmt::format("a profile of {}, or of a GPU that times are known to carry over from", to)};
+                   fmt::format("a profile of {}{}", to,
+                               others.empty() ? ", as none are known to carry over to it, or roofline" : others)};
 }
 
 KernelModel transferred(KernelModel made, const Gpu& from, const Gpu& to) {
