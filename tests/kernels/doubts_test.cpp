@@ -37,9 +37,8 @@ TEST_CASE("A table that takes twice as long as is usual for its operation is dou
   // the median of 1.5, 1.7, 1.9 and 4 is 1.8, and only 4 is twice that
   const std::vector<Doubt> found = doubts(of, toy_gpu());
   REQUIRE(found.size() == 1);
-  CHECK(
-      found[0].line ==
-      "doubtful: a prefill_attention, 1 of 2 tables: long ones take 4.0 times the roofline, where 1.8 is usual");
+  CHECK(found[0].line ==
+        "doubtful: a prefill_attention, 1 of 2 tables: long ones take 4.0 times the roofline, where 1.8 is usual");
   CHECK_FALSE(found[0].all);
   CHECK(doubts(model({prompts(64, 3.5)}, {prompts(64, 1.5)}), toy_gpu()).empty());  // two tables say nothing of a third
 }

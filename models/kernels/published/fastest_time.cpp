@@ -35,6 +35,11 @@ double least_microseconds(const Gpu& gpu, const TableKey& key, const MeasuredPoi
                                                                                                     point.size);
 }
 
+double least_microseconds_of_collective(const Gpu& gpu, KernelOperation operation, int ranks, double size) {
+  if (layout_of(operation).size != "bytes" || gpu.nvlink <= BytesPerSecond{0}) return 0;
+  return kLeastOfBytes * (ranks - 1.) / ranks * (Bytes{size} / gpu.nvlink).value() * 1e6;
+}
+
 bool is_impossible(const Gpu& gpu, const TableKey& key, const MeasuredPoint& point) {
   return point.skew == 0 && point.microseconds < least_microseconds(gpu, key, point);
 }

@@ -28,6 +28,10 @@ private:
 /// Of one point. Throws std::invalid_argument for a collective.
 double least_microseconds(const Gpu& gpu, const TableKey& key, const MeasuredPoint& point);
 
+/// Of a collective inside a node that counts bytes: half of what one rank's share of the others' data takes over
+/// NVLink. Zero for others, and for a GPU without NVLink.
+double least_microseconds_of_collective(const Gpu& gpu, KernelOperation operation, int ranks, double size);
+
 /// Skewed points are never judged: how many experts had rows is not stored.
 bool is_impossible(const Gpu& gpu, const TableKey& key, const MeasuredPoint& point);
 

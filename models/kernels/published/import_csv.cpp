@@ -66,7 +66,7 @@ public:
     point.microseconds = at_most(kLongest, row, "microseconds", "a number");
     point.line = row.line();
     check_experts(key, point, row);
-    if (!is_collective(key.operation)) check_possible(key, point, row);
+    check_possible(key, point, row);
     Measured& measured = (is_collective(key.operation) ? libraries : engines)[name_in(row, "engine")];
     const std::string version = name_in(row, "version");
     if (measured.version.empty()) measured.version = version;
@@ -100,6 +100,15 @@ private:
   }
 
   void check_possible(const TableKey& key, const MeasuredPoint& point, const MeasuredRow& row) const {
+    if (is_collective(key.operation)) {
+      const int ranks = key.dimensions.front();
+      if (ranks < 2) throw InputError{row.place() + ": ranks", std::to_string(ranks), "at least 2"};
+      const double least = least_microseconds_of_collective(gpu_, key.operation, ranks, point.size);
+      if (point.microseconds < least)
+        throw InputError{row.place() + ": microseconds", fmt::format("{:g}", point.microseconds),
+                         at_least(least, gpu_, key.operation, key.format)};
+      return;
+    }
     if (is_impossible(gpu_, key, point))
       throw InputError{row.place() + ": microseconds", fmt::format("{:g}", point.microseconds),
                        at_least(least_microseconds(gpu_, key, point), gpu_, key.operation, key.format)};

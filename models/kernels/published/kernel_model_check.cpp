@@ -68,6 +68,21 @@ void check_possible(const KernelTable& table, const Gpu& gpu, const std::string&
   }
 }
 
+void check_collective(const KernelTable& table, const Gpu& gpu, const std::string& where) {
+  for (std::size_t c = 0; c < table.curves.size(); ++c) {
+    const Curve& curve = table.curves[c];
+    for (std::size_t i = 0; i < curve.size.size(); ++i) {
+      const double least =
+          kOfFits * least_microseconds_of_collective(gpu, table.operation, table.dimensions.front(), curve.size[i]);
+      if (curve.microseconds[i] < least)
+        throw InputError{
+            fmt::format("{}.curves, curve {}", where, c),
+            fmt::format("{:g} us at {} {:g}", curve.microseconds[i], layout_of(table.operation).size, curve.size[i]),
+            at_least(least, gpu, table.operation, table.format)};
+    }
+  }
+}
+
 /// Against the whole time over the tokens, at the last knot of the curve where a token takes longest: that of most
 /// slots, of which the time per token is but a part.
 void check_per_token(const KernelTable& table, const std::string& where) {
@@ -105,6 +120,7 @@ void check_table(const KernelTable& table, const Gpu& gpu, const std::string& wh
   if (is_collective(table.operation)) {
     if (table.dimensions.front() < 2)
       throw InputError{where + ".dimensions.ranks", std::to_string(table.dimensions.front()), "at least 2"};
+    check_collective(table, gpu, where);
     return;
   }
   const auto& names = layout_of(table.operation).dimensions;
