@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "models/units/error.hpp"
 #include "models/units/json_fault.hpp"
+#include "models/units/utf8.hpp"
 
 namespace moesim {
 namespace {
@@ -91,7 +93,11 @@ std::string CatalogueObject::text(const std::string& key) const {
   const json& value = object_.at(key);
   if (!value.is_string() || value.get_ref<const std::string&>().empty())
     throw InputError{where(key), shown(value), "a text that is not empty"};
-  return value.get<std::string>();
+  const auto& text = value.get_ref<const std::string&>();
+  if (const auto at = not_printable(text))  // the parser has seen to UTF-8
+    throw InputError{where(key), fmt::format("the control character 0x{:02X}", static_cast<unsigned char>(text[*at])),
+                     "text without control characters"};
+  return text;
 }
 
 int CatalogueObject::count(const std::string& key) const {

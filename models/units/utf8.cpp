@@ -23,10 +23,10 @@ std::size_t utf8_length(std::string_view text, std::size_t at) {
   return continues(1) && continues(2) && continues(3) && !overlong && !beyond ? 4 : 0;
 }
 
-std::optional<std::size_t> not_utf8(std::string_view text) {
+std::optional<std::size_t> not_printable(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t length = utf8_length(text, at);
-    if (length == 0) return at;
+    if (length == 0 || byte_at(text, at) < 0x20 || byte_at(text, at) == 0x7F) return at;
     at += length;
   }
   return std::nullopt;

@@ -11,7 +11,7 @@ namespace moesim {
 /// none.
 std::size_t utf8_length(std::string_view text, std::size_t at);
 
-/// The first byte that begins no UTF-8 sequence.
-std::optional<std::size_t> not_utf8(std::string_view text);
+/// The first byte that begins no UTF-8 sequence, or is a control character: of names, which terminals show.
+std::optional<std::size_t> not_printable(std::string_view text);
 
 }  // namespace moesim

@@ -1,7 +1,5 @@
-#include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -32,11 +30,7 @@ void check_texts(const ImportOptions& options) {
       {"TABLES", options.tables}, {"--name", of.name},       {"--source", of.source}, {"--revision", of.revision},
       {"--date", of.date},        {"--licence", of.licence}, {"--device", of.device}};
   for (const auto& [name, text] : texts) {
-    const auto wrong =
-        std::find_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
-    const auto at =
-        wrong != text.end() ? std::optional{static_cast<std::size_t>(wrong - text.begin())} : not_utf8(text);
-    if (at)
+    if (const auto at = not_printable(text))
       throw InputError{name, fmt::format("the byte 0x{:02X}", static_cast<unsigned char>(text[*at])),
                        "text in UTF-8 without control characters"};
   }

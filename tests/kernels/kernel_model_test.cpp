@@ -81,6 +81,8 @@ TEST_CASE("A model that says what no import would say is refused", "[kernels]") 
           "engines[0].tables[0].dimensions.top_k: got 200 of 128 experts, expected at most all of them");
   refused(with(text, "[[16],[8", "[[160],[8"),
           "engines[0].tables[0].curves, slots: got 160 of 128 experts, expected a whole number from 1 to all of them");
+  refused(with(text, "\"toy_moe\"", "\"toy\\u001b[31m\""),
+          "engines[0].tables[0].kernel: got the control character 0x1B, expected text without control characters");
   refused(with(text, "[[16],[8", "[[0],[8"),
           "engines[0].tables[0].curves, slots: got 0 of 128 experts, expected a whole number from 1 to all of them");
   refused(with(text, "\"hidden\":4096", "\"hidden\":0"),

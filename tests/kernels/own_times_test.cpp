@@ -136,7 +136,8 @@ TEST_CASE("Cells of own times may stand in quotes, between blanks and blank line
   refused("mine,1,gemm,\"mm,bf16,128,256,1,4\n",
           ":2:13: got a quote without end, expected a second quote in the same line");
   refused("mine,1,gemm,\"mm\"2,bf16,128,256,1,4\n", ":2:17: got a closed quote, then \"2\", expected a comma");
-  refused("mine,1,gemm,caf\xE9,bf16,128,256,1,4\n", ":2:16: got the byte 0xE9, expected text in UTF-8");
+  refused("mine,1,gemm,caf\xE9,bf16,128,256,1,4\n",
+          ":2:16: got the byte 0xE9, expected text in UTF-8 without control characters");
   refused("mine,1,gemm,mm, 2,bf16,128,256,1,4\n", ":2:1: got 10 fields, expected 9 fields as in the header");
 }
 

@@ -60,10 +60,10 @@ void MeasuredTable::require(const std::vector<std::string>& columns) const {
 bool MeasuredTable::next() {
   const bool there = csv_.next();
   for (int i = 0; there && i < csv_.columns(); ++i)
-    if (const auto at = not_utf8(csv_.field(i)))
+    if (const auto at = not_printable(csv_.field(i)))
       throw InputError{csv_.place(csv_.field(i).substr(*at)),
                        fmt::format("the byte 0x{:02X}", static_cast<unsigned char>(csv_.field(i)[*at])),
-                       "text in UTF-8"};
+                       "text in UTF-8 without control characters"};
   rows_ += there;
   return there;
 }
