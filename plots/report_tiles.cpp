@@ -49,7 +49,9 @@ Json tiles_of_run(const ReportRun& run) {
   if (!run.summary) return Json::array({tile("Result", run.status, run.reason, Verdict::bad)});
   const Summary& of = *run.summary;
   tiles.push_back(throughput(of));
-  tiles.push_back(tile("Step", human(of.step.mean), "p99 " + human(of.step.p99)));
+  const std::string known =
+      of.uncertainty ? fmt::format("; ± {:.0f} % by kernel times alone", 100 * of.uncertainty->sigma) : std::string{};
+  tiles.push_back(tile("Step", human(of.step.mean), "p99 " + human(of.step.p99) + known));
   for (const auto& verdict : of.slo) tiles.push_back(slo(verdict));
   tiles.push_back(memory(of.memory));
   const ImbalanceCost& cost = of.imbalance_cost;
