@@ -60,6 +60,7 @@ TEST_CASE("An interrupted comparison stops its workers and leaves only whole res
   RunningProgram compare =
       start_command({"compare", kScenarios + "deepseek_v3_decode_ep32.yaml", "--vary", "seed=1,2,3,4", "--set",
                      "workload.steps=100000", "--jobs", "2", "--out", out, "--quiet"});
+  REQUIRE(soon([&] { return fs::exists(out + "/compare.json"); }));
   wait(2);  // by then two workers simulate for minutes
   compare.send(SIGINT);
   CHECK(compare.wait().exit == 128 + SIGINT);
