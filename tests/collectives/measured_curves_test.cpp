@@ -22,7 +22,8 @@ KernelModel model() {
   EngineModel nccl{"nccl", "2.1", {}, {}};
   nccl.tables = {table(KernelOperation::all_reduce, 4, {10, 50}), table(KernelOperation::all_gather, 4, {8, 40}),
                  table(KernelOperation::reduce_scatter, 2, {6, 30})};
-  nccl.errors.push_back({KernelOperation::all_reduce, "4 ranks", 19, 0.02, 0.1, 0.04, 0, "latency and bandwidth", 1, 1});
+  nccl.errors.push_back(
+      {KernelOperation::all_reduce, "4 ranks", 19, 0.02, 0.1, 0.04, 0, "latency and bandwidth", 1, 1});
   made.collectives = {nccl, {"own", "3", {table(KernelOperation::all_reduce, 4, {5, 60})}, {}}};
   return made;
 }
