@@ -131,20 +131,27 @@ double ExpertCurves::by_tiles(double by_rows, double tiles_of_batch, double mean
 }
 
 Seconds ExpertCurves::operator()(std::span<const std::int32_t> rows_per_slot, std::optional<double> tokens) const {
-  double sum = 0, all_tiles = 0;
+  double sum = 0;
   std::int64_t all_rows = 0;
   std::size_t right = 1;
   for (const std::int32_t rows : rows_per_slot) {
     sum +=
         rows < kTabulated ? of_[static_cast<std::size_t>(rows)] : std::max<double>(of_.back(), one_with(rows, right));
     all_rows += rows;
-    all_tiles += tiles(rows);
   }
   if (all_rows == 0) return Seconds{0};
   const auto rows = static_cast<double>(all_rows);
   const double entering = tokens.value_or(rows * tokens_per_row_);
   double work = ramped(sum);
-  if (law_.tile > 0) work = by_tiles(work, all_tiles, rows / slots_);
+  if (law_.tile > 0) {
+    std::int64_t active = 0, beyond_a_tile = 0;  // in a loop of their own, which is one of vectors
+    for (const std::int32_t slot : rows_per_slot) {
+      active += slot > 0;
+      beyond_a_tile += std::max(0, slot - law_.tile);
+    }
+    const double tiles_of_batch = static_cast<double>(active) + static_cast<double>(beyond_a_tile) * per_tile_;
+    work = by_tiles(work, tiles_of_batch, rows / slots_);
+  }
   return Seconds{(launch_ + per_token_ * entering + work) * 1e-6};
 }
 
