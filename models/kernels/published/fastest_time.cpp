@@ -30,14 +30,16 @@ Gpu peaks_of(const Gpu& gpu, NumberFormat format) {
 
 FastestTime::FastestTime(const Gpu& gpu, const KernelTable& table) : ceiling_{peaks_of(gpu, table.format), table} {}
 
-double least_microseconds(const Gpu& gpu, const TableKey& key, const MeasuredPoint& point) {
-  return FastestTime{gpu, {key.operation, key.kernel, key.format, key.dimensions, {}}}.microseconds(point.at,
-                                                                                                    point.size);
-}
-
 double least_microseconds_of_collective(const Gpu& gpu, KernelOperation operation, int ranks, double size) {
   if (layout_of(operation).size != "bytes" || gpu.nvlink <= BytesPerSecond{0}) return 0;
   return kLeastOfBytes * (ranks - 1.) / ranks * (Bytes{size} / gpu.nvlink).value() * 1e6;
+}
+
+double least_microseconds(const Gpu& gpu, const TableKey& key, const MeasuredPoint& point) {
+  if (is_collective(key.operation))
+    return least_microseconds_of_collective(gpu, key.operation, key.dimensions.front(), point.size);
+  return FastestTime{gpu, {key.operation, key.kernel, key.format, key.dimensions, {}}}.microseconds(point.at,
+                                                                                                    point.size);
 }
 
 bool is_impossible(const Gpu& gpu, const TableKey& key, const MeasuredPoint& point) {

@@ -25,7 +25,7 @@ private:
   KernelCeiling ceiling_;
 };
 
-/// Of one point. Throws std::invalid_argument for a collective.
+/// Of one point, also of a collective.
 double least_microseconds(const Gpu& gpu, const TableKey& key, const MeasuredPoint& point);
 
 /// Of a collective inside a node that counts bytes: half of what one rank's share of the others' data takes over

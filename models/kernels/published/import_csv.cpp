@@ -100,15 +100,8 @@ private:
   }
 
   void check_possible(const TableKey& key, const MeasuredPoint& point, const MeasuredRow& row) const {
-    if (is_collective(key.operation)) {
-      const int ranks = key.dimensions.front();
-      if (ranks < 2) throw InputError{row.place() + ": ranks", std::to_string(ranks), "at least 2"};
-      const double least = least_microseconds_of_collective(gpu_, key.operation, ranks, point.size);
-      if (point.microseconds < least)
-        throw InputError{row.place() + ": microseconds", fmt::format("{:g}", point.microseconds),
-                         at_least(least, gpu_, key.operation, key.format)};
-      return;
-    }
+    if (is_collective(key.operation) && key.dimensions.front() < 2)
+      throw InputError{row.place() + ": ranks", std::to_string(key.dimensions.front()), "at least 2"};
     if (is_impossible(gpu_, key, point))
       throw InputError{row.place() + ": microseconds", fmt::format("{:g}", point.microseconds),
                        at_least(least_microseconds(gpu_, key, point), gpu_, key.operation, key.format)};

@@ -54,33 +54,36 @@ private:
   double at_first_ = 0, slope_ = 0;
 };
 
-void check_possible(const KernelTable& table, const Gpu& gpu, const std::string& where) {
-  const FastestTime fastest{gpu, table};
+/// least_of: of a curve, a function that gives what a knot must take at least.
+template <class LeastOf>
+void check_knots(const KernelTable& table, const Gpu& gpu, const std::string& where, LeastOf&& least_of) {
   for (std::size_t c = 0; c < table.curves.size(); ++c) {
     const Curve& curve = table.curves[c];
-    const LeastOfCurve least{fastest, table, curve};
+    const auto least = least_of(curve);
     for (std::size_t i = 0; i < curve.size.size(); ++i)
-      if (!least.surely_kept(i) && curve.microseconds[i] < least.microseconds(i))
+      if (curve.microseconds[i] < least(i))
         throw InputError{
             fmt::format("{}.curves, curve {}", where, c),
             fmt::format("{:g} us at {} {:g}", curve.microseconds[i], layout_of(table.operation).size, curve.size[i]),
-            at_least(least.microseconds(i), gpu, table.operation, table.format)};
+            at_least(least(i), gpu, table.operation, table.format)};
   }
 }
 
+void check_possible(const KernelTable& table, const Gpu& gpu, const std::string& where) {
+  const FastestTime fastest{gpu, table};
+  check_knots(table, gpu, where, [&](const Curve& curve) {
+    return [least = LeastOfCurve{fastest, table, curve}](std::size_t i) {
+      return least.surely_kept(i) ? 0 : least.microseconds(i);
+    };
+  });
+}
+
 void check_collective(const KernelTable& table, const Gpu& gpu, const std::string& where) {
-  for (std::size_t c = 0; c < table.curves.size(); ++c) {
-    const Curve& curve = table.curves[c];
-    for (std::size_t i = 0; i < curve.size.size(); ++i) {
-      const double least =
-          kOfFits * least_microseconds_of_collective(gpu, table.operation, table.dimensions.front(), curve.size[i]);
-      if (curve.microseconds[i] < least)
-        throw InputError{
-            fmt::format("{}.curves, curve {}", where, c),
-            fmt::format("{:g} us at {} {:g}", curve.microseconds[i], layout_of(table.operation).size, curve.size[i]),
-            at_least(least, gpu, table.operation, table.format)};
-    }
-  }
+  check_knots(table, gpu, where, [&](const Curve& curve) {
+    return [&](std::size_t i) {
+      return kOfFits * least_microseconds_of_collective(gpu, table.operation, table.dimensions.front(), curve.size[i]);
+    };
+  });
 }
 
 /// Against the whole time over the tokens, at the last knot of the curve where a token takes longest: that of most
