@@ -140,6 +140,10 @@ private:
   std::optional<ExpertCurves> whole_;  ///< all experts on one rank, where other ranks' pairs ran
 };
 
+double microseconds(const ExpertCurves& curves, const CollectedBatch& batch) {
+  return curves(batch.rows, static_cast<double>(batch.tokens)).value() * 1e6;
+}
+
 /// Predicts what the collector measured.
 class Judge {
 public:
@@ -185,20 +189,13 @@ public:
       const ExpertCurves& curves = curves_of(static_cast<int>(point->at[0]));
       const CollectorRouting routing = routing_of(table_.dimensions, *point);
       const std::vector<CollectedBatch>& drawn = batches_.of(routing, point->skew, habits_);
-      double predicted = 0;
-      for (const CollectedBatch& batch : drawn)
-        predicted += microseconds(curves, batch) / static_cast<double>(drawn.size());
       verdicts_.add(table_.operation,
                     point->tokens <= kFewTokens ? "skewed, to 512 tokens" : "skewed, above 512 tokens", "mean rows",
-                    predicted, microseconds(curves, routed(*point)), point->microseconds);
+                    mean_microseconds(curves, drawn), microseconds(curves, routed(*point)), point->microseconds);
     }
   }
 
 private:
-  static double microseconds(const ExpertCurves& curves, const CollectedBatch& batch) {
-    return curves(batch.rows, static_cast<double>(batch.tokens)).value() * 1e6;
-  }
-
   CollectedBatch routed(const MeasuredPoint& point) const {
     return balanced_batch(routing_of(table_.dimensions, point), habits_);
   }
@@ -228,6 +225,12 @@ private:
 
 CollectorRouting routing_of(const std::vector<int>& dimensions, const MeasuredPoint& point) {
   return {point.tokens, dimensions[2], dimensions[3], point.ranks};
+}
+
+double mean_microseconds(const ExpertCurves& curves, const std::vector<CollectedBatch>& drawn) {
+  double sum = 0;
+  for (const CollectedBatch& batch : drawn) sum += microseconds(curves, batch);
+  return sum / static_cast<double>(drawn.size());
 }
 
 FittedExperts fit_experts(const TableKey& key, const SplitPoints& points, const Gpu& gpu, double tolerance) {

@@ -8,6 +8,8 @@
 
 namespace moesim {
 
+class ExpertCurves;
+
 /// A table, and what its collector did.
 struct FittedExperts {
   KernelTable table;
@@ -16,6 +18,9 @@ struct FittedExperts {
 
 /// What the collector drew for a point of a table of such dimensions.
 CollectorRouting routing_of(const std::vector<int>& dimensions, const MeasuredPoint& point);
+
+/// Of the batches, as the curves tell them. [microseconds]
+double mean_microseconds(const ExpertCurves& curves, const std::vector<CollectedBatch>& drawn);
 
 /// One curve per count of slots, for balanced routing of all tokens of the group.
 ///

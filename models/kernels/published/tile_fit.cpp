@@ -47,13 +47,9 @@ void add_told(const TableOfKernel& of, int tile, const Gpu& gpu, PowerLawBatches
     const int slots = static_cast<int>(point->at[0]);
     const Curves& curves = curves_of.try_emplace(slots, table, gpu, slots, tile).first->second;
     const auto& drawn = batches.of(routing_of(table.dimensions, *point), point->skew, of.fitted->habits);
-    const auto mean = [&](const ExpertCurves& by) {
-      double sum = 0;
-      for (const CollectedBatch& batch : drawn) sum += by(batch.rows, static_cast<double>(batch.tokens)).value();
-      return sum * 1e6 / static_cast<double>(drawn.size());
-    };
-    Told told{point->microseconds, mean(curves.by_rows), {}};
-    for (std::size_t i = 0; i < kShares; ++i) told.more[i] = mean(curves.by_tiles[i]) - told.by_rows;
+    Told told{point->microseconds, mean_microseconds(curves.by_rows, drawn), {}};
+    for (std::size_t i = 0; i < kShares; ++i)
+      told.more[i] = mean_microseconds(curves.by_tiles[i], drawn) - told.by_rows;
     all.push_back(told);
   }
 }
